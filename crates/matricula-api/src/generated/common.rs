@@ -10,7 +10,7 @@ use crate::{
     codec::text_enum,
 };
 
-/// What an event must be for a rule to apply. The field `kind` selects the variant.
+/// A condition of a push rule. The field `kind` selects the variant.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PushCondition {
@@ -118,7 +118,7 @@ impl Serialize for PushCondition {
     }
 }
 
-/// That a text of the event matches a pattern.
+/// A string of the event matches a pattern.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventMatchCondition {
     /// `key`.
@@ -180,7 +180,7 @@ impl Serialize for EventMatchCondition {
     }
 }
 
-/// That a property of the event is a value.
+/// A property of the event equals a value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventPropertyIsCondition {
     /// `key`.
@@ -242,7 +242,7 @@ impl Serialize for EventPropertyIsCondition {
     }
 }
 
-/// That a list in the event has a value.
+/// An array of the event contains a value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventPropertyContainsCondition {
     /// `key`.
@@ -304,7 +304,7 @@ impl Serialize for EventPropertyContainsCondition {
     }
 }
 
-/// That the text names the user.
+/// The message contains the user's display name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContainsDisplayNameCondition {
     /// Fields that the specification does not name.
@@ -341,7 +341,7 @@ impl Serialize for ContainsDisplayNameCondition {
     }
 }
 
-/// That the room has so many members: a number, perhaps after `<`, `>`, `<=`, `>=` or `==`.
+/// The number of members: a number, optionally after `<`, `>`, `<=`, `>=` or `==`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomMemberCountCondition {
     /// `is`.
@@ -396,7 +396,7 @@ impl Serialize for RoomMemberCountCondition {
     }
 }
 
-/// That the sender may notify the room.
+/// The sender has the power level to notify the room.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SenderNotificationPermissionCondition {
     /// `key`.
@@ -451,7 +451,7 @@ impl Serialize for SenderNotificationPermissionCondition {
     }
 }
 
-/// A condition that the specification does not name.
+/// A condition of an unknown kind.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OtherCondition {
     /// `kind`.
@@ -503,11 +503,11 @@ impl Serialize for OtherCondition {
 /// `unsigned` of [`ClientEvent`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnsignedData {
-    /// How long ago it was sent. Negative where clocks are wrong. In milliseconds.
+    /// The age of the event. Negative if clocks are wrong. In milliseconds.
     pub age: Option<i64>,
-    /// The redaction that stripped the event.
+    /// The event that redacted this one.
     pub redacted_because: Option<Raw>,
-    /// What the device itself gave with the event.
+    /// The transaction id, if this device sent the event.
     pub transaction_id: Option<String>,
     /// The content that a state event replaced.
     pub prev_content: Option<Raw>,
@@ -624,15 +624,15 @@ pub struct ClientEvent {
     pub event_id: EventId,
     /// `type`.
     pub event_type: String,
-    /// Only state events have one; it may be empty.
+    /// Only for state events; may be empty.
     pub state_key: Option<String>,
     /// `sender`.
     pub sender: UserId,
     /// When it was sent, by the clock of the sender's server.
     pub origin_server_ts: Timestamp,
-    /// What it says, as it came.
+    /// The content, unparsed.
     pub content: Raw,
-    /// What the user's server adds.
+    /// Data that the user's server adds.
     pub unsigned: Option<UnsignedData>,
     /// `room_id`.
     pub room_id: RoomId,
@@ -809,7 +809,7 @@ text_enum! {
     }
 }
 
-/// How a notification sounds or looks.
+/// The sound or highlight of a notification.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tweak {
     /// `set_tweak`.
@@ -1177,7 +1177,7 @@ impl Serialize for StrippedState {
     }
 }
 
-/// A message to a device.
+/// A to-device message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToDeviceEvent {
     /// `type`.

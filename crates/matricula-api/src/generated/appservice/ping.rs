@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// Tries the way to the application service, and the token.
+/// Checks the connection to the application service, and the token.
 ///
 /// `POST /_matrix/app/v1/ping`. Access token: the `hs_token` of the homeserver. Since 1.7.
 ///
@@ -20,7 +20,7 @@ use crate::{ApiError, Endpoint, Extra, codec};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "PingJob")]
 pub struct Ping {
-    /// That of the application service's own request, if it gave one.
+    /// The transaction id of the application service's own request, if it sent one.
     pub transaction_id: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -9,7 +9,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, LenientList, RoomAliasId, SortedMap, UserId, codec, common};
 
-/// Describes a foreign network.
+/// Describes a third-party network.
 ///
 /// `GET /_matrix/app/v1/thirdparty/protocol/{protocol}`. Access token: the `hs_token` of the
 /// homeserver.
@@ -72,7 +72,7 @@ impl ServerEndpoint for GetThirdPartyProtocol {
     }
 }
 
-/// Finds the users for a user of a foreign network.
+/// Finds the users for a user of a third-party network.
 ///
 /// `GET /_matrix/app/v1/thirdparty/user/{protocol}`. Access token: the `hs_token` of the
 /// homeserver.
@@ -152,7 +152,7 @@ impl ServerEndpoint for QueryThirdPartyUserByProtocol {
     }
 }
 
-/// Finds the rooms for a place of a foreign network.
+/// Finds the rooms for a location in a third-party network.
 ///
 /// `GET /_matrix/app/v1/thirdparty/location/{protocol}`. Access token: the `hs_token` of the
 /// homeserver.
@@ -234,7 +234,7 @@ impl ServerEndpoint for QueryThirdPartyLocationByProtocol {
     }
 }
 
-/// Finds the places of foreign networks behind a room.
+/// Finds the third-party locations of a room alias.
 ///
 /// `GET /_matrix/app/v1/thirdparty/location`. Access token: the `hs_token` of the homeserver.
 ///
@@ -296,7 +296,7 @@ impl ServerEndpoint for QueryThirdPartyLocationByAlias {
     }
 }
 
-/// Finds the users of foreign networks behind a user.
+/// Finds the third-party users of a user id.
 ///
 /// `GET /_matrix/app/v1/thirdparty/user`. Access token: the `hs_token` of the homeserver.
 ///

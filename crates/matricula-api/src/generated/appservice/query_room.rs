@@ -10,8 +10,8 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomAliasId, codec};
 
-/// Asks whether a room alias of the application service's namespace exists, so that it can make the
-/// room.
+/// Checks whether a room alias of the application service's namespace exists, so that it can create
+/// the room.
 ///
 /// `GET /_matrix/app/v1/rooms/{roomAlias}`. Access token: the `hs_token` of the homeserver.
 ///

@@ -10,7 +10,8 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
-/// Asks whether a user of the application service's namespace exists, so that it can make one.
+/// Checks whether a user of the application service's namespace exists, so that it can create the
+/// user.
 ///
 /// `GET /_matrix/app/v1/users/{userId}`. Access token: the `hs_token` of the homeserver.
 ///

@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, Raw, codec, common};
 
-/// Hands on what happened in the rooms and to the users that the application service watches.
+/// Sends events of the rooms and users that the application service is interested in.
 ///
 /// `PUT /_matrix/app/v1/transactions/{txnId}`. Access token: the `hs_token` of the homeserver.
 ///
@@ -22,7 +22,7 @@ use crate::{ApiError, Endpoint, Extra, Raw, codec, common};
 pub struct SendTransaction {
     /// Path `txnId`.
     pub txn_id: String,
-    /// A state event has a `state_key`; its type tells nothing about that.
+    /// A state event has a `state_key`; its type alone does not show that.
     pub events: Vec<Raw<common::ClientEvent>>,
     /// Presence, typing and receipts, if the registration asks for them. Since 1.13.
     pub ephemeral: Option<Vec<Raw<common::Event>>>,

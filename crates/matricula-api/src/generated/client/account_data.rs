@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, codec};
 
-/// Reads what the user keeps under a type.
+/// Reads global account data.
 ///
 /// `GET /_matrix/client/v3/user/{userId}/account_data/{type}`. Access token: required.
 ///
@@ -80,7 +80,7 @@ impl ServerEndpoint for GetAccountData {
     }
 }
 
-/// Replaces what the user keeps under a type.
+/// Replaces global account data.
 ///
 /// `PUT /_matrix/client/v3/user/{userId}/account_data/{type}`. Access token: required.
 ///
@@ -188,7 +188,7 @@ impl Serialize for SetAccountDataResponse {
     }
 }
 
-/// Reads what the user keeps for a room under a type.
+/// Reads account data of a room.
 ///
 /// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`. Access token:
 /// required.
@@ -269,7 +269,7 @@ impl ServerEndpoint for GetAccountDataPerRoom {
     }
 }
 
-/// Replaces what the user keeps for a room under a type.
+/// Replaces account data of a room.
 ///
 /// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`. Access token:
 /// required.

@@ -11,7 +11,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
 
-/// Closes the account for good.
+/// Deactivates the account permanently.
 ///
 /// `POST /_matrix/client/v3/account/deactivate`. Access token: optional. Rate limited. Uses
 /// user-interactive authentication.

@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
-/// Tells an administrator where a user is connected from.
+/// Lists the sessions and connections of a user, for administrators.
 ///
 /// `GET /_matrix/client/v3/admin/whois/{userId}`. Access token: required.
 ///
@@ -310,7 +310,7 @@ impl Serialize for GetWhoIsResponse {
     }
 }
 
-/// Tells whether an account is suspended.
+/// Checks whether an account is suspended.
 ///
 /// `GET /_matrix/client/v1/admin/suspend/{userId}`. Access token: required. Since 1.18.
 ///
@@ -423,7 +423,7 @@ impl Serialize for GetAdminSuspendUserResponse {
     }
 }
 
-/// Suspends an account, or ends that.
+/// Suspends or unsuspends an account.
 ///
 /// `PUT /_matrix/client/v1/admin/suspend/{userId}`. Access token: required. Since 1.18.
 ///
@@ -576,7 +576,7 @@ impl Serialize for SetAdminSuspendUserResponse {
     }
 }
 
-/// Tells whether an account is locked.
+/// Checks whether an account is locked.
 ///
 /// `GET /_matrix/client/v1/admin/lock/{userId}`. Access token: required. Since 1.18.
 ///
@@ -689,7 +689,7 @@ impl Serialize for GetAdminLockUserResponse {
     }
 }
 
-/// Locks an account, or ends that.
+/// Locks or unlocks an account.
 ///
 /// `PUT /_matrix/client/v1/admin/lock/{userId}`. Access token: required. Since 1.18.
 ///

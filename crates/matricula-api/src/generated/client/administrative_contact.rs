@@ -183,7 +183,8 @@ impl Serialize for GetAccount3PidsResponse {
     }
 }
 
-/// Adds a proved email address or phone number to the account; now add3PID and bind3PID.
+/// Adds a validated email address or phone number to the account. Replaced by `add3PID` and
+/// `bind3PID`.
 ///
 /// `POST /_matrix/client/v3/account/3pid`. Access token: required. Deprecated.
 ///
@@ -407,7 +408,7 @@ impl Serialize for Post3PidsResponse {
     }
 }
 
-/// Adds a proved email address or phone number to the account.
+/// Adds a validated email address or phone number to the account.
 ///
 /// `POST /_matrix/client/v3/account/3pid/add`. Access token: required. Rate limited. Uses
 /// user-interactive authentication.
@@ -574,7 +575,7 @@ impl Serialize for Add3PidResponse {
     }
 }
 
-/// Makes a proved email address or phone number known to an identity server.
+/// Publishes a validated email address or phone number on an identity server.
 ///
 /// `POST /_matrix/client/v3/account/3pid/bind`. Access token: required. Rate limited.
 ///
@@ -731,7 +732,7 @@ impl Serialize for Bind3PidResponse {
     }
 }
 
-/// Takes an email address or phone number from the account.
+/// Removes an email address or phone number from the account.
 ///
 /// `POST /_matrix/client/v3/account/3pid/delete`. Access token: required.
 ///
@@ -900,7 +901,7 @@ impl Serialize for Delete3PidResponse {
     }
 }
 
-/// Takes an email address or phone number from an identity server.
+/// Removes an email address or phone number from an identity server.
 ///
 /// `POST /_matrix/client/v3/account/3pid/unbind`. Access token: required.
 ///
@@ -1069,7 +1070,7 @@ impl Serialize for Unbind3PidResponse {
     }
 }
 
-/// Has a code sent to an email address that is to be added.
+/// Requests a code by email, to add the email address to the account.
 ///
 /// `POST /_matrix/client/v3/account/3pid/email/requestToken`. Access token: none.
 ///
@@ -1230,7 +1231,7 @@ impl ServerEndpoint for RequestTokenTo3PidEmail {
     }
 }
 
-/// Has a code sent to a phone number that is to be added.
+/// Requests a code by text message, to add the phone number to the account.
 ///
 /// `POST /_matrix/client/v3/account/3pid/msisdn/requestToken`. Access token: none.
 ///

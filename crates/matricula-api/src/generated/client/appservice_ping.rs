@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// Asks whether the server reaches the application service.
+/// Checks whether the server reaches the application service.
 ///
 /// `POST /_matrix/client/v1/appservice/{appserviceId}/ping`. Access token: that of an application
 /// service. Since 1.7.

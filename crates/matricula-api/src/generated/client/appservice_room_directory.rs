@@ -11,7 +11,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
-/// Lists a room under a network of the application service, or not.
+/// Lists or unlists a room under a network of the application service.
 ///
 /// `PUT /_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}`. Access token: that of
 /// an application service.

@@ -26,9 +26,9 @@ use crate::{ApiError, Content, Endpoint, Extra, ServerName, codec};
 #[doc(alias = "GetContentAuthed")]
 #[doc(alias = "GetContentAuthedJob")]
 pub struct DownloadContent {
-    /// Path `serverName`. The part of the file's address after `mxc://`.
+    /// Path `serverName`. The server name of the content URI.
     pub server_name: ServerName,
-    /// Path `mediaId`. The last part of the file's address.
+    /// Path `mediaId`. The media id of the content URI.
     pub media_id: String,
     /// Query `timeout_ms`. How long to wait for a file that is not uploaded yet, sent in
     /// milliseconds. Absent means 20 s. Since 1.7.
@@ -217,7 +217,7 @@ impl ServerEndpoint for DownloadContentWithName {
     }
 }
 
-/// Downloads a small picture of a file.
+/// Downloads a thumbnail of a file.
 ///
 /// `GET /_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}`. Access token: required. Rate
 /// limited. Available to guests. Since 1.11.
@@ -227,20 +227,20 @@ impl ServerEndpoint for DownloadContentWithName {
 #[doc(alias = "GetContentThumbnailAuthed")]
 #[doc(alias = "GetContentThumbnailAuthedJob")]
 pub struct DownloadThumbnail {
-    /// Path `serverName`. The part of the file's address after `mxc://`.
+    /// Path `serverName`. The server name of the content URI.
     pub server_name: ServerName,
-    /// Path `mediaId`. The last part of the file's address.
+    /// Path `mediaId`. The media id of the content URI.
     pub media_id: String,
     /// Query `width`. In pixels. The picture may be larger.
     pub width: u64,
     /// Query `height`. In pixels. The picture may be larger.
     pub height: u64,
-    /// Query `method`. Whether to cut off what is over, or to fit all of it in.
+    /// Query `method`. Whether to crop or to scale.
     pub method: Option<definitions::ThumbnailMethod>,
     /// Query `timeout_ms`. How long to wait for a file that is not uploaded yet, sent in
     /// milliseconds. Absent means 20 s. Since 1.7.
     pub timeout_ms: Option<Duration>,
-    /// Query `animated`. Whether it should move, if the file does. Since 1.11.
+    /// Query `animated`. Whether to prefer an animated thumbnail. Since 1.11.
     pub animated: Option<bool>,
 }
 
@@ -364,7 +364,7 @@ impl ServerEndpoint for DownloadThumbnail {
     }
 }
 
-/// Describes a web page.
+/// Fetches a preview of a URL.
 ///
 /// `GET /_matrix/client/v1/media/preview_url`. Access token: required. Rate limited. Since 1.11.
 ///
@@ -510,7 +510,7 @@ impl Serialize for PreviewUrlResponse {
     }
 }
 
-/// Tells the limits for uploads.
+/// Reads the limits for uploads.
 ///
 /// `GET /_matrix/client/v1/media/config`. Access token: required. Rate limited. Since 1.11.
 ///
@@ -558,7 +558,7 @@ impl ServerEndpoint for GetMediaConfig {
 /// Response to [`GetMediaConfig`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetMediaConfigResponse {
-    /// How large a file may be, in bytes. None where the server does not say.
+    /// The maximum file size in bytes. Absent if the server does not say.
     pub upload_size: Option<u64>,
     /// Fields that the specification does not name.
     pub extra: Extra,

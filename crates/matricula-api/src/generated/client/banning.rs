@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
-/// Keeps a user out of a room.
+/// Bans a user from a room.
 ///
 /// `POST /_matrix/client/v3/rooms/{roomId}/ban`. Access token: required.
 ///
@@ -157,7 +157,7 @@ impl Serialize for BanResponse {
     }
 }
 
-/// Lets a banned user back into a room.
+/// Unbans a user.
 ///
 /// `POST /_matrix/client/v3/rooms/{roomId}/unban`. Access token: required.
 ///

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, SortedMap, codec, codec::text_enum};
 
-/// Tells what the server lets the user do.
+/// Lists the capabilities of the server.
 ///
 /// `GET /_matrix/client/v3/capabilities`. Access token: required. Rate limited.
 ///

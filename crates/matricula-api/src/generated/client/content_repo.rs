@@ -25,7 +25,7 @@ use crate::{ApiError, Content, Endpoint, Extra, MxcUri, ServerName, codec};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "UploadContentJob")]
 pub struct UploadContent {
-    /// Query `filename`. What the file is called. Leave it out for encrypted files.
+    /// Query `filename`. The file name. Leave it out for encrypted files.
     pub filename: Option<String>,
     /// Header `Content-Type`. The file's media type. Absent means `application/octet-stream`.
     pub content_type: Option<String>,
@@ -113,7 +113,7 @@ impl ServerEndpoint for UploadContent {
 /// Response to [`UploadContent`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct UploadContentResponse {
-    /// Where the file is, for events to name.
+    /// The content URI of the file.
     pub content_uri: MxcUri,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -163,7 +163,7 @@ impl Serialize for UploadContentResponse {
     }
 }
 
-/// Uploads a file to an address made before.
+/// Uploads a file to a reserved content URI.
 ///
 /// `PUT /_matrix/media/v3/upload/{serverName}/{mediaId}`. Access token: required. Rate limited.
 /// Since 1.7.
@@ -307,7 +307,7 @@ impl Serialize for UploadContentToMxcResponse {
     }
 }
 
-/// Makes an address to upload a file to later.
+/// Reserves a content URI, to upload a file later.
 ///
 /// `POST /_matrix/media/v1/create`. Access token: required. Rate limited. Since 1.7.
 ///
@@ -682,7 +682,7 @@ impl ServerEndpoint for GetContentOverrideName {
     }
 }
 
-/// Downloads a small picture of a file, without a token.
+/// Downloads a thumbnail of a file, without a token.
 ///
 /// `GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}`. Access token: none. Rate limited.
 /// Deprecated.
@@ -857,7 +857,7 @@ impl ServerEndpoint for GetContentThumbnail {
     }
 }
 
-/// Describes a web page.
+/// Fetches a preview of a URL.
 ///
 /// `GET /_matrix/media/v3/preview_url`. Access token: required. Rate limited. Deprecated.
 ///
@@ -1002,7 +1002,7 @@ impl Serialize for GetUrlPreviewResponse {
     }
 }
 
-/// Tells the limits for uploads.
+/// Reads the limits for uploads.
 ///
 /// `GET /_matrix/media/v3/config`. Access token: required. Rate limited. Deprecated.
 ///

@@ -11,7 +11,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, codec, codec::text_enum};
 
-/// Makes a room.
+/// Creates a room.
 ///
 /// `POST /_matrix/client/v3/createRoom`. Access token: required.
 ///
@@ -19,29 +19,30 @@ use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, codec, codec::text_e
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "CreateRoomJob")]
 pub struct CreateRoom {
-    /// Whether the server lists it for everybody. Absent means that it does not.
+    /// Whether to list the room in the public directory. Absent means private.
     pub visibility: Option<definitions::Visibility>,
-    /// The part of an alias before the colon; the server adds its own name.
+    /// The localpart of a room alias on this server.
     pub room_alias_name: Option<String>,
-    /// What the room is called.
+    /// The name of the room.
     pub name: Option<String>,
-    /// What the room is about.
+    /// The topic of the room.
     pub topic: Option<String>,
-    /// Whom to invite at once.
+    /// The users to invite.
     pub invite: Option<Vec<UserId>>,
-    /// Which email addresses or phone numbers to invite at once.
+    /// The email addresses and phone numbers to invite.
     pub invite_3pid: Option<Vec<definitions::Invite3pid>>,
-    /// Absent means what the server prefers.
+    /// Absent means the server's default.
     pub room_version: Option<String>,
-    /// More for the content of `m.room.create`, such as `type` or `m.federate`.
+    /// Further fields of the content of `m.room.create`, such as `type` or `m.federate`.
     pub creation_content: Option<Raw>,
-    /// State to set at once. It overrides the preset; `name` and `topic` override it.
+    /// Initial state events. They override the preset; `name` and `topic` override them.
     pub initial_state: Option<Vec<StateEvent>>,
-    /// Who may join, read and come as a guest. Absent means what suits the visibility.
+    /// The preset for join rules, history visibility and guest access. Absent means the default for
+    /// the visibility.
     pub preset: Option<CreateRoomPreset>,
-    /// Whether the room is for two, which the invitations then say.
+    /// Whether it is a direct chat; the invitations say so.
     pub is_direct: Option<bool>,
-    /// Parts of the content of `m.room.power_levels` that replace those of the server's making.
+    /// Fields of the content of `m.room.power_levels` that override the server's defaults.
     pub power_level_content_override: Option<Raw>,
     /// Fields that the specification does not name.
     pub extra: Extra,

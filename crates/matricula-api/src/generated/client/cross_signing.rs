@@ -14,7 +14,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec, uia::AuthData, uia::UiaEndpoint};
 
-/// Publishes the keys that the user signs devices and users with.
+/// Publishes the user's cross-signing keys.
 ///
 /// `POST /_matrix/client/v3/keys/device_signing/upload`. Access token: required. Uses
 /// user-interactive authentication. Since 1.1.

@@ -286,13 +286,13 @@ impl Serialize for CrossSigningKey {
 /// Shared definition `client_device`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientDevice {
-    /// Names the device.
+    /// The device id.
     pub device_id: String,
-    /// What the device is shown as. None if nobody named it.
+    /// The display name. Absent if it was never set.
     pub display_name: Option<String>,
-    /// Where it last called from.
+    /// The IP address of its last request.
     pub last_seen_ip: Option<String>,
-    /// When it last called. It may lag behind.
+    /// When it sent its last request. May lag behind.
     pub last_seen_ts: Option<Timestamp>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -389,15 +389,15 @@ text_enum! {
 /// Shared definition `event_filter`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventFilter {
-    /// How many events at most.
+    /// The maximum number of events.
     pub limit: Option<u64>,
-    /// Not from these users, though `senders` may list them.
+    /// Excluded senders, even if `senders` lists them.
     pub not_senders: Option<Vec<UserId>>,
-    /// Not of these types, though `types` may list them. `*` stands for any characters.
+    /// Excluded event types, even if `types` lists them. `*` matches any characters.
     pub not_types: Option<Vec<String>>,
     /// Only from these users.
     pub senders: Option<Vec<UserId>>,
-    /// Only of these types. `*` stands for any characters.
+    /// Only these event types. `*` matches any characters.
     pub types: Option<Vec<String>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -493,27 +493,27 @@ impl Serialize for EventFilter {
 /// Shared definition `room_event_filter`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomEventFilter {
-    /// How many events at most.
+    /// The maximum number of events.
     pub limit: Option<u64>,
-    /// Not from these users, though `senders` may list them.
+    /// Excluded senders, even if `senders` lists them.
     pub not_senders: Option<Vec<UserId>>,
-    /// Not of these types, though `types` may list them. `*` stands for any characters.
+    /// Excluded event types, even if `types` lists them. `*` matches any characters.
     pub not_types: Option<Vec<String>>,
     /// Only from these users.
     pub senders: Option<Vec<UserId>>,
-    /// Only of these types. `*` stands for any characters.
+    /// Only these event types. `*` matches any characters.
     pub types: Option<Vec<String>>,
-    /// Whether what is unread in threads is counted apart. Since 1.4.
+    /// Whether to count unread events of threads separately. Since 1.4.
     pub unread_thread_notifications: Option<bool>,
-    /// Whether only those members come who speak in what is sent. Big rooms load far faster so.
+    /// Whether to send only the members who sent the events. Big rooms load much faster.
     pub lazy_load_members: Option<bool>,
-    /// Whether members come again that the server sent already.
+    /// Whether to send members again that were already sent.
     pub include_redundant_members: Option<bool>,
-    /// Not these rooms, though `rooms` may list them.
+    /// Excluded rooms, even if `rooms` lists them.
     pub not_rooms: Option<Vec<RoomId>>,
     /// Only these rooms.
     pub rooms: Option<Vec<RoomId>>,
-    /// Only events whose content has a `url`, or, if false, has none.
+    /// If true, only events with a `url` in their content; if false, only events without one.
     pub contains_url: Option<bool>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -691,19 +691,19 @@ impl Serialize for RoomEventFilter {
 /// Part of the shared definition `sync_filter`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomFilter {
-    /// Not these rooms, though `rooms` may list them.
+    /// Excluded rooms, even if `rooms` lists them.
     pub not_rooms: Option<Vec<RoomId>>,
     /// Only these rooms.
     pub rooms: Option<Vec<RoomId>>,
-    /// Which typing and receipts to send.
+    /// The filter for typing notifications and receipts.
     pub ephemeral: Option<RoomEventFilter>,
-    /// Whether rooms that the user left come. Absent means that they do not.
+    /// Whether to include rooms that the user left. Absent means false.
     pub include_leave: Option<bool>,
-    /// Which state to send.
+    /// The filter for state events.
     pub state: Option<RoomEventFilter>,
-    /// Which events to send.
+    /// The filter for timeline events.
     pub timeline: Option<RoomEventFilter>,
-    /// Which account data for single rooms to send.
+    /// The filter for account data of rooms.
     pub account_data: Option<RoomEventFilter>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -821,15 +821,15 @@ impl Serialize for RoomFilter {
 /// Shared definition `sync_filter`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncFilter {
-    /// The parts of events to send, such as `content.body`. Absent means all.
+    /// The fields of events to send, such as `content.body`. Absent means all.
     pub event_fields: Option<Vec<String>>,
-    /// How events look. Absent means as clients want them.
+    /// The format of events. Absent means the client format.
     pub event_format: Option<SyncFilterEventFormat>,
-    /// Which presence to send.
+    /// The filter for presence updates.
     pub presence: Option<EventFilter>,
-    /// Which account data for all rooms to send.
+    /// The filter for global account data.
     pub account_data: Option<EventFilter>,
-    /// Which rooms, and what of them.
+    /// The filter for rooms.
     pub room: Option<RoomFilter>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -1834,15 +1834,15 @@ pub struct ClientEventWithoutRoomId {
     pub event_id: EventId,
     /// `type`.
     pub event_type: String,
-    /// Only state events have one; it may be empty.
+    /// Only for state events; may be empty.
     pub state_key: Option<String>,
     /// `sender`.
     pub sender: UserId,
     /// When it was sent, by the clock of the sender's server.
     pub origin_server_ts: Timestamp,
-    /// What it says, as it came.
+    /// The content, unparsed.
     pub content: Raw,
-    /// What the user's server adds.
+    /// Data that the user's server adds.
     pub unsigned: Option<common::UnsignedData>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -2099,12 +2099,11 @@ impl Serialize for StateEventBatch {
 /// Shared definition `timeline_batch`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimelineBatch {
-    /// Whether events are missing between `since` and the first one here; `prev_batch` leads to
-    /// them.
+    /// Whether events between `since` and this timeline are missing. `prev_batch` leads to them.
     pub limited: Option<bool>,
-    /// The `from` with which `getRoomEvents` reads what came before.
+    /// The `from` for `getRoomEvents`, to read earlier events.
     pub prev_batch: Option<String>,
-    /// The events, the newest last.
+    /// The events, newest last.
     pub events: Vec<Raw<ClientEventWithoutRoomId>>,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -175,7 +175,7 @@ impl ServerEndpoint for GetDevice {
 pub struct UpdateDevice {
     /// Path `deviceId`. The device to rename.
     pub device_id: String,
-    /// The new name. Whoever shares a room with the user can see it. Absent leaves the old one.
+    /// The new name, visible to users who share a room. Absent keeps the old one.
     pub display_name: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -319,7 +319,7 @@ impl Serialize for UpdateDeviceResponse {
 pub struct DeleteDevice {
     /// Path `deviceId`. The device to remove.
     pub device_id: String,
-    /// The answer to the last authentication that the server asked for.
+    /// The data for a stage of user-interactive authentication.
     pub auth: Option<AuthData>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -479,7 +479,7 @@ impl Serialize for DeleteDeviceResponse {
 pub struct DeleteDevices {
     /// The devices to remove.
     pub devices: Vec<String>,
-    /// The answer to the last authentication that the server asked for.
+    /// The data for a stage of user-interactive authentication.
     pub auth: Option<AuthData>,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomAliasId, RoomId, ServerName, codec};
 
-/// Finds the room of an alias.
+/// Resolves a room alias.
 ///
 /// `GET /_matrix/client/v3/directory/room/{roomAlias}`. Access token: none.
 ///
@@ -133,7 +133,7 @@ impl Serialize for GetRoomIdByAliasResponse {
     }
 }
 
-/// Gives a room an alias.
+/// Creates a room alias.
 ///
 /// `PUT /_matrix/client/v3/directory/room/{roomAlias}`. Access token: required.
 ///

@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, common};
 
-/// Reads what happened before and after an event.
+/// Reads the events before and after an event.
 ///
 /// `GET /_matrix/client/v3/rooms/{roomId}/context/{eventId}`. Access token: required. Available to
 /// guests.

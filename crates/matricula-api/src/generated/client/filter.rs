@@ -24,15 +24,15 @@ use crate::{ApiError, Endpoint, Extra, UserId, codec};
 pub struct CreateFilter {
     /// Path `userId`.
     pub user_id: UserId,
-    /// The parts of events to send, such as `content.body`. Absent means all.
+    /// The fields of events to send, such as `content.body`. Absent means all.
     pub event_fields: Option<Vec<String>>,
-    /// How events look. Absent means as clients want them.
+    /// The format of events. Absent means the client format.
     pub event_format: Option<definitions::SyncFilterEventFormat>,
-    /// Which presence to send.
+    /// The filter for presence updates.
     pub presence: Option<definitions::EventFilter>,
-    /// Which account data for all rooms to send.
+    /// The filter for global account data.
     pub account_data: Option<definitions::EventFilter>,
-    /// Which rooms, and what of them.
+    /// The filter for rooms.
     pub room: Option<definitions::RoomFilter>,
     /// Fields that the specification does not name.
     pub extra: Extra,

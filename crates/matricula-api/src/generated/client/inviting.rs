@@ -20,9 +20,9 @@ use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 pub struct InviteUser {
     /// Path `roomId`. The room to invite to.
     pub room_id: RoomId,
-    /// Whom to invite.
+    /// The user to invite.
     pub user_id: UserId,
-    /// Why, for people. Since 1.1.
+    /// The reason. Since 1.1.
     pub reason: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,

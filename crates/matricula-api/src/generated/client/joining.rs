@@ -13,7 +13,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, codec};
 
-/// Joins a room by its id.
+/// Joins a room by id.
 ///
 /// `POST /_matrix/client/v3/rooms/{roomId}/join`. Access token: required. Rate limited. Available
 /// to guests.
@@ -22,12 +22,11 @@ use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, codec}
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "JoinRoomByIdJob")]
 pub struct JoinRoomById {
-    /// Path `roomId`. The room. A server that is not in it needs `joinRoom`, which can say where to
-    /// ask.
+    /// Path `roomId`. The room. If the user's server is not in it, use `joinRoom` with `via`.
     pub room_id: RoomId,
-    /// The proof that an invitation by email or phone is for the user.
+    /// The proof of a third-party invitation (by email or phone number).
     pub third_party_signed: Option<definitions::ThirdPartySigned>,
-    /// Why, for people. Everybody in the room sees it. Since 1.1.
+    /// The reason, visible to all members. Since 1.1.
     pub reason: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -147,7 +146,7 @@ impl ServerEndpoint for JoinRoomById {
 /// Response to [`JoinRoomById`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinRoomByIdResponse {
-    /// The room joined.
+    /// The joined room.
     pub room_id: RoomId,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -197,7 +196,7 @@ impl Serialize for JoinRoomByIdResponse {
     }
 }
 
-/// Joins a room by its id or an alias.
+/// Joins a room by id or alias.
 ///
 /// `POST /_matrix/client/v3/join/{roomIdOrAlias}`. Access token: required. Rate limited.
 ///
@@ -205,14 +204,13 @@ impl Serialize for JoinRoomByIdResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "JoinRoomJob")]
 pub struct JoinRoom {
-    /// Path `roomIdOrAlias`. The room, by its id or a name.
+    /// Path `roomIdOrAlias`. The room id or alias.
     pub room_id_or_alias: RoomIdOrAlias,
-    /// Query `via`. Servers to join through, where the user's own is not in the room; best some
-    /// that were told with the room id. Since 1.12.
+    /// Query `via`. Servers to join through if the user's server is not in the room. Since 1.12.
     pub via: Option<Vec<ServerName>>,
-    /// The proof that an invitation by email or phone is for the user.
+    /// The proof of a third-party invitation (by email or phone number).
     pub third_party_signed: Option<definitions::ThirdPartySigned>,
-    /// Why, for people. Everybody in the room sees it. Since 1.1.
+    /// The reason, visible to all members. Since 1.1.
     pub reason: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -349,7 +347,7 @@ impl ServerEndpoint for JoinRoom {
 /// Response to [`JoinRoom`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinRoomResponse {
-    /// The room joined.
+    /// The joined room.
     pub room_id: RoomId,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomId, SortedMap, codec};
 
-/// Describes the current backup of room keys.
+/// Describes the current key backup.
 ///
 /// `GET /_matrix/client/v3/room_keys/version`. Access token: required. Rate limited. Since 1.1.
 ///
@@ -144,7 +144,7 @@ impl Serialize for GetCurrentRoomKeysVersionResponse {
     }
 }
 
-/// Begins a backup of room keys.
+/// Creates a key backup.
 ///
 /// `POST /_matrix/client/v3/room_keys/version`. Access token: required. Rate limited. Since 1.1.
 ///
@@ -297,7 +297,7 @@ impl Serialize for CreateRoomKeysVersionResponse {
     }
 }
 
-/// Describes a backup of room keys.
+/// Describes a key backup.
 ///
 /// `GET /_matrix/client/v3/room_keys/version/{version}`. Access token: required. Rate limited.
 /// Since 1.1.
@@ -448,7 +448,7 @@ impl Serialize for GetRoomKeysVersionResponse {
     }
 }
 
-/// Changes the description of a backup of room keys.
+/// Changes the description of a key backup.
 ///
 /// `PUT /_matrix/client/v3/room_keys/version/{version}`. Access token: required. Rate limited.
 /// Since 1.1.
@@ -610,7 +610,7 @@ impl Serialize for PutRoomKeysVersionResponse {
     }
 }
 
-/// Deletes a backup of room keys.
+/// Deletes a key backup.
 ///
 /// `DELETE /_matrix/client/v3/room_keys/version/{version}`. Access token: required. Rate limited.
 /// Since 1.1.
@@ -707,7 +707,7 @@ impl Serialize for DeleteRoomKeysVersionResponse {
     }
 }
 
-/// Reads one key from the backup.
+/// Reads a key from the key backup.
 ///
 /// `GET /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`. Access token: required. Rate
 /// limited. Since 1.1.
@@ -786,7 +786,7 @@ impl ServerEndpoint for GetRoomKeyBySessionId {
     }
 }
 
-/// Stores one key in the backup.
+/// Stores a key in the key backup.
 ///
 /// `PUT /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`. Access token: required. Rate
 /// limited. Since 1.1.
@@ -973,7 +973,7 @@ impl Serialize for RoomKeysUpdateResponse {
     }
 }
 
-/// Removes one key from the backup.
+/// Deletes a key from the key backup.
 ///
 /// `DELETE /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`. Access token: required. Rate
 /// limited. Since 1.1.
@@ -1052,7 +1052,7 @@ impl ServerEndpoint for DeleteRoomKeyBySessionId {
     }
 }
 
-/// Reads a room's keys from the backup.
+/// Reads a room's keys from the key backup.
 ///
 /// `GET /_matrix/client/v3/room_keys/keys/{roomId}`. Access token: required. Rate limited. Since
 /// 1.1.
@@ -1122,7 +1122,7 @@ impl ServerEndpoint for GetRoomKeysByRoomId {
     }
 }
 
-/// Stores keys of a room in the backup.
+/// Stores keys of a room in the key backup.
 ///
 /// `PUT /_matrix/client/v3/room_keys/keys/{roomId}`. Access token: required. Rate limited. Since
 /// 1.1.
@@ -1239,7 +1239,7 @@ impl ServerEndpoint for PutRoomKeysByRoomId {
     }
 }
 
-/// Removes a room's keys from the backup.
+/// Deletes a room's keys from the key backup.
 ///
 /// `DELETE /_matrix/client/v3/room_keys/keys/{roomId}`. Access token: required. Rate limited. Since
 /// 1.1.
@@ -1309,7 +1309,7 @@ impl ServerEndpoint for DeleteRoomKeysByRoomId {
     }
 }
 
-/// Reads all keys from the backup.
+/// Reads all keys from the key backup.
 ///
 /// `GET /_matrix/client/v3/room_keys/keys`. Access token: required. Rate limited. Since 1.1.
 ///
@@ -1421,7 +1421,7 @@ impl Serialize for GetRoomKeysResponse {
     }
 }
 
-/// Stores keys in the backup.
+/// Stores keys in the key backup.
 ///
 /// `PUT /_matrix/client/v3/room_keys/keys`. Access token: required. Rate limited. Since 1.1.
 ///
@@ -1522,7 +1522,7 @@ impl ServerEndpoint for PutRoomKeys {
     }
 }
 
-/// Removes all keys from the backup.
+/// Deletes all keys from the key backup.
 ///
 /// `DELETE /_matrix/client/v3/room_keys/keys`. Access token: required. Rate limited. Since 1.1.
 ///

@@ -24,11 +24,11 @@ use crate::{ApiError, Endpoint, Extra, SortedMap, StringOr, UserId, codec};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "UploadKeysJob")]
 pub struct UploadKeys {
-    /// The device's identity, signed by itself.
+    /// The device's identity keys, signed by the device.
     pub device_keys: Option<definitions::DeviceKeys>,
-    /// Keys that others take one by one to begin to write to the device, by algorithm and id.
+    /// One-time keys, by algorithm and id.
     pub one_time_keys: Option<SortedMap<String, StringOr<definitions::KeyObject>>>,
-    /// A key for each algorithm, for when no one-time key is left. Since 1.2.
+    /// A fallback key for each algorithm, for when no one-time key is left. Since 1.2.
     pub fallback_keys: Option<SortedMap<String, StringOr<definitions::KeyObject>>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -143,7 +143,7 @@ impl ServerEndpoint for UploadKeys {
 /// Response to [`UploadKeys`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct UploadKeysResponse {
-    /// How many one-time keys the server now has, by algorithm.
+    /// The number of one-time keys on the server, by algorithm.
     pub one_time_key_counts: SortedMap<String, u64>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -193,7 +193,7 @@ impl Serialize for UploadKeysResponse {
     }
 }
 
-/// Asks for the keys of users' devices.
+/// Fetches the keys of users' devices.
 ///
 /// `POST /_matrix/client/v3/keys/query`. Access token: required. Available to guests.
 ///
@@ -203,7 +203,7 @@ impl Serialize for UploadKeysResponse {
 pub struct QueryKeys {
     /// How long the server may wait for other servers, sent in milliseconds. Absent means 10 s.
     pub timeout: Option<Duration>,
-    /// Which devices of which users. An empty list means all of a user's.
+    /// The devices to query, by user. An empty list means all devices of the user.
     pub device_keys: SortedMap<UserId, Vec<String>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -306,7 +306,7 @@ impl ServerEndpoint for QueryKeys {
 /// `unsigned` of [`DeviceInformation`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnsignedDeviceInfo {
-    /// What the device is shown as.
+    /// The display name of the device.
     pub device_display_name: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -372,7 +372,7 @@ pub struct DeviceInformation {
     pub keys: SortedMap<String, String>,
     /// `signatures`.
     pub signatures: SortedMap<UserId, SortedMap<String, String>>,
-    /// What the server adds, which nobody signed.
+    /// Data that the server adds, which is not signed.
     pub unsigned: Option<UnsignedDeviceInfo>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -463,15 +463,15 @@ impl Serialize for DeviceInformation {
 /// Response to [`QueryKeys`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryKeysResponse {
-    /// The servers that could not be asked; their users' keys are missing.
+    /// The servers that could not be reached; their users' keys are missing.
     pub failures: Option<SortedMap<String, Map<String, Value>>>,
-    /// The keys of devices, by user and device. Check the signatures.
+    /// The device keys, by user and device. Verify the signatures.
     pub device_keys: Option<SortedMap<UserId, SortedMap<String, DeviceInformation>>>,
-    /// The keys that stand for users. Since 1.1.
+    /// The users' master keys. Since 1.1.
     pub master_keys: Option<SortedMap<UserId, definitions::CrossSigningKey>>,
-    /// The keys that users sign their own devices with. Since 1.1.
+    /// The keys that sign the users' own devices. Since 1.1.
     pub self_signing_keys: Option<SortedMap<UserId, definitions::CrossSigningKey>>,
-    /// The key that signs other users. Only the user's own comes.
+    /// The key that signs other users; only for the user who asks.
     pub user_signing_keys: Option<SortedMap<UserId, definitions::CrossSigningKey>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -584,7 +584,7 @@ impl Serialize for QueryKeysResponse {
     }
 }
 
-/// Takes one-time keys of devices, to write to them first.
+/// Claims one-time keys of devices, to start encrypted sessions.
 ///
 /// `POST /_matrix/client/v3/keys/claim`. Access token: required. Available to guests.
 ///
@@ -594,7 +594,7 @@ impl Serialize for QueryKeysResponse {
 pub struct ClaimKeys {
     /// How long the server may wait for other servers, sent in milliseconds. Absent means 10 s.
     pub timeout: Option<Duration>,
-    /// The algorithm of the key wanted, by user and device.
+    /// The algorithm to claim, by user and device.
     pub one_time_keys: SortedMap<UserId, SortedMap<String, String>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -696,9 +696,9 @@ impl ServerEndpoint for ClaimKeys {
 /// Response to [`ClaimKeys`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimKeysResponse {
-    /// The servers that could not be asked.
+    /// The servers that could not be reached.
     pub failures: Option<SortedMap<String, Map<String, Value>>>,
-    /// A key for each device that had one, by user, device and the key's name.
+    /// One key per device, by user, device and key id.
     pub one_time_keys:
         SortedMap<UserId, SortedMap<String, SortedMap<String, StringOr<definitions::KeyObject>>>>,
     /// Fields that the specification does not name.
@@ -776,7 +776,7 @@ impl Serialize for ClaimKeysResponse {
 pub struct GetKeysChanges {
     /// Query `from`. The `next_batch` of an earlier sync.
     pub from: String,
-    /// Query `to`. The `next_batch` of a later one.
+    /// Query `to`. The `next_batch` of a later sync.
     pub to: String,
 }
 
@@ -833,9 +833,9 @@ impl ServerEndpoint for GetKeysChanges {
 /// Response to [`GetKeysChanges`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetKeysChangesResponse {
-    /// Users to ask for the keys of anew.
+    /// Users whose device keys must be queried again.
     pub changed: Option<Vec<String>>,
-    /// Users who share no encrypted room any more.
+    /// Users who no longer share an encrypted room.
     pub left: Option<Vec<String>>,
     /// Fields that the specification does not name.
     pub extra: Extra,

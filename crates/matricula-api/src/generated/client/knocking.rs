@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, codec};
 
-/// Asks to be let into a room.
+/// Knocks on a room: asks to be invited.
 ///
 /// `POST /_matrix/client/v3/knock/{roomIdOrAlias}`. Access token: required. Rate limited. Since
 /// 1.1.

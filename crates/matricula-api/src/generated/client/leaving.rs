@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
-/// Leaves a room, or refuses an invitation.
+/// Leaves a room, or rejects an invitation.
 ///
 /// `POST /_matrix/client/v3/rooms/{roomId}/leave`. Access token: required. Rate limited. Available
 /// to guests.
@@ -21,9 +21,9 @@ use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "LeaveRoomJob")]
 pub struct LeaveRoom {
-    /// Path `roomId`. The room to leave, or whose invitation to refuse.
+    /// Path `roomId`. The room to leave, or whose invitation to reject.
     pub room_id: RoomId,
-    /// Why, for people. Everybody in the room sees it. Since 1.1.
+    /// The reason, visible to all members. Since 1.1.
     pub reason: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -154,7 +154,7 @@ impl Serialize for LeaveRoomResponse {
     }
 }
 
-/// Drops a room that was left.
+/// Forgets a room that the user left.
 ///
 /// `POST /_matrix/client/v3/rooms/{roomId}/forget`. Access token: required. Rate limited.
 ///

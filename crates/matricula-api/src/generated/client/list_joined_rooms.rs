@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
-/// Lists the rooms that the user is in.
+/// Lists the rooms that the user has joined.
 ///
 /// `GET /_matrix/client/v3/joined_rooms`. Access token: required.
 ///

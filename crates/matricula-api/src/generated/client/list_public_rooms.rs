@@ -13,7 +13,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomId, ServerName, codec};
 
-/// Tells whether a room is in the server's public list.
+/// Checks whether a room is in the public room directory.
 ///
 /// `GET /_matrix/client/v3/directory/list/room/{roomId}`. Access token: none.
 ///
@@ -120,7 +120,7 @@ impl Serialize for GetRoomVisibilityOnDirectoryResponse {
     }
 }
 
-/// Puts a room into the server's public list, or takes it out.
+/// Adds a room to the public room directory, or removes it.
 ///
 /// `PUT /_matrix/client/v3/directory/list/room/{roomId}`. Access token: required.
 ///
@@ -352,7 +352,7 @@ impl ServerEndpoint for GetPublicRooms {
     }
 }
 
-/// Searches for public rooms.
+/// Searches the public room directory.
 ///
 /// `POST /_matrix/client/v3/publicRooms`. Access token: required.
 ///

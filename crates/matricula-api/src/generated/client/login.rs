@@ -13,7 +13,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, ServerName, UserId, codec, uia::UserIdentifier};
 
-/// Lists the ways to log in.
+/// Lists the supported login types.
 ///
 /// `GET /_matrix/client/v3/login`. Access token: none. Rate limited.
 ///
@@ -58,9 +58,9 @@ impl ServerEndpoint for GetLoginFlows {
 /// `flows` of [`GetLoginFlowsResponse`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoginFlow {
-    /// What to send as `type` to log in this way.
+    /// The `type` for the login request.
     pub login_type: String,
-    /// Whether a signed-in client may get tokens to sign in others. Since 1.7.
+    /// Whether a signed-in client can create login tokens for other clients. Since 1.7.
     pub get_login_token: Option<bool>,
     /// `identity_providers`.
     pub identity_providers: Option<Vec<definitions::IdP>>,
@@ -161,7 +161,7 @@ impl Serialize for LoginFlow {
 /// Response to [`GetLoginFlows`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetLoginFlowsResponse {
-    /// The ways that the server offers.
+    /// The supported login types.
     pub flows: Option<Vec<LoginFlow>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -207,7 +207,7 @@ impl Serialize for GetLoginFlowsResponse {
     }
 }
 
-/// Signs in a device of an account.
+/// Logs in.
 ///
 /// `POST /_matrix/client/v3/login`. Access token: that of an application service, optional. Rate
 /// limited.
@@ -216,13 +216,13 @@ impl Serialize for GetLoginFlowsResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "LoginJob")]
 pub struct Login {
-    /// The way to log in, such as `m.login.password`.
+    /// The login type, such as `m.login.password`.
     pub login_type: String,
-    /// Who logs in.
+    /// The user to log in.
     pub identifier: Option<UserIdentifier>,
     /// A user id or localpart. Deprecated.
     pub user: Option<String>,
-    /// The kind of the address. Deprecated.
+    /// The kind of address. Deprecated.
     pub medium: Option<String>,
     /// An email address. Deprecated.
     pub address: Option<String>,
@@ -230,11 +230,11 @@ pub struct Login {
     pub password: Option<Secret>,
     /// For `m.login.token`.
     pub token: Option<Secret>,
-    /// The device to sign in; the server makes an id if there is none.
+    /// The device to sign in. The server generates an id if it is absent.
     pub device_id: Option<String>,
-    /// What a new device is shown as.
+    /// The display name of a new device.
     pub initial_device_display_name: Option<String>,
-    /// Whether the client can renew its access token. Since 1.3.
+    /// Whether the client supports refresh tokens. Since 1.3.
     pub refresh_token: Option<bool>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -459,18 +459,18 @@ impl ServerEndpoint for Login {
 pub struct LoginResponse {
     /// The account.
     pub user_id: UserId,
-    /// Goes with every further request.
+    /// The token for further requests.
     pub access_token: Secret,
     /// Renews the access token. Since 1.3.
     pub refresh_token: Option<Secret>,
-    /// How long the access token is good for, sent in milliseconds. None for a token that does not
-    /// expire. Since 1.3.
+    /// The lifetime of the access token, sent in milliseconds. Absent if it does not expire. Since
+    /// 1.3.
     pub expires_in_ms: Option<Duration>,
-    /// The domain of the account; `user_id` says it too. Deprecated.
+    /// The domain of the account. Deprecated in favour of `user_id`. Deprecated.
     pub home_server: Option<ServerName>,
     /// The device that is signed in.
     pub device_id: String,
-    /// Where to send further requests, if the server says.
+    /// The server's discovery information, if it sends any.
     pub well_known: Option<definitions::Wellknown>,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
 
-/// Makes a token that signs in another device.
+/// Creates a token that logs in another device.
 ///
 /// `POST /_matrix/client/v1/login/get_token`. Access token: required. Rate limited. Uses
 /// user-interactive authentication. Since 1.7.

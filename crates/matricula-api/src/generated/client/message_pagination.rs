@@ -11,7 +11,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, common};
 
-/// Reads a room's events, a page at a time.
+/// Reads a room's events, page by page.
 ///
 /// `GET /_matrix/client/v3/rooms/{roomId}/messages`. Access token: required. Available to guests.
 ///
@@ -22,16 +22,16 @@ use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, common};
 pub struct GetRoomMessages {
     /// Path `roomId`. The room to read.
     pub room_id: RoomId,
-    /// Query `from`. Where to begin: a `prev_batch` of a sync, or the `start` or `end` of a page.
-    /// Absent means the newest end of the room for `b`, the oldest for `f`.
+    /// Query `from`. The token to start at: a `prev_batch` of a sync, or the `start` or `end` of a
+    /// page. Absent means the newest event for `b`, the oldest for `f`.
     pub from: Option<String>,
-    /// Query `to`. Where to stop, if the page gets so far.
+    /// Query `to`. The token to stop at.
     pub to: Option<String>,
-    /// Query `dir`. `b` reads back in time, `f` forth.
+    /// Query `dir`. `b` reads backwards in time, `f` forwards.
     pub dir: definitions::Direction,
-    /// Query `limit`. How many events at most; the server may give fewer. Absent means 10.
+    /// Query `limit`. The maximum number of events; the server may send fewer. Absent means 10.
     pub limit: Option<u64>,
-    /// Query `filter`. A filter as JSON text: what to serialise is a
+    /// Query `filter`. A filter as a JSON string: serialise a
     /// [`RoomEventFilter`](definitions::RoomEventFilter).
     pub filter: Option<String>,
 }
@@ -154,14 +154,13 @@ impl ServerEndpoint for GetRoomMessages {
 /// Response to [`GetRoomMessages`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetRoomMessagesResponse {
-    /// Where this page begins.
+    /// The token of the start of this page.
     pub start: String,
-    /// The `from` of the next page. None at the end of what there is to read.
+    /// The `from` of the next page. Absent at the end.
     pub end: Option<String>,
     /// The events, in the order of `dir`. An empty page need not be the last.
     pub chunk: Vec<Raw<common::ClientEvent>>,
-    /// State to show the page with: the members who speak in it, if the filter loads members
-    /// lazily.
+    /// State events for this page: the senders' memberships, if the filter lazy-loads members.
     pub state: Option<Vec<Raw<common::ClientEvent>>>,
     /// Fields that the specification does not name.
     pub extra: Extra,

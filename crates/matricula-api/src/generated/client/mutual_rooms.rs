@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
-/// Lists the rooms shared with another user.
+/// Lists the rooms that the user shares with another user.
 ///
 /// `GET /_matrix/client/v1/mutual_rooms`. Access token: required. Rate limited. Since 1.19.
 ///

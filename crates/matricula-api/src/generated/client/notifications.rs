@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, Raw, StringOr, codec};
 
-/// Lists events that the user was notified of.
+/// Lists events that the user was notified about.
 ///
 /// `GET /_matrix/client/v3/notifications`. Access token: required.
 ///

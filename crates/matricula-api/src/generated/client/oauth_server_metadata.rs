@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, codec, codec::text_enum};
 
-/// Describes the server's OAuth 2.0.
+/// Reads the OAuth 2.0 metadata of the server.
 ///
 /// `GET /_matrix/client/v1/auth_metadata`. Access token: none. Since 1.15.
 ///

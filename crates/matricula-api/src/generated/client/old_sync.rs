@@ -14,7 +14,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::text_enum, common};
 
-/// Waits for events, the old way.
+/// Waits for events (legacy).
 ///
 /// `GET /_matrix/client/v3/events`. Access token: required. Deprecated.
 ///
@@ -170,7 +170,7 @@ impl Serialize for GetEventsResponse {
     }
 }
 
-/// Reads the state of all rooms, the old way.
+/// Reads the state of all rooms (legacy).
 ///
 /// `GET /_matrix/client/v3/initialSync`. Access token: required. Deprecated.
 ///
@@ -545,7 +545,7 @@ impl Serialize for InitialSyncResponse {
     }
 }
 
-/// Reads an event, the old way.
+/// Reads an event (legacy).
 ///
 /// `GET /_matrix/client/v3/events/{eventId}`. Access token: required. Deprecated.
 ///

@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, UserId, codec};
 
-/// Makes a token that shows others who the user is.
+/// Creates a token that proves the user's identity to another service.
 ///
 /// `POST /_matrix/client/v3/user/{userId}/openid/request_token`. Access token: required. Rate
 /// limited.

@@ -187,7 +187,7 @@ impl Serialize for ChangePasswordResponse {
     }
 }
 
-/// Has a code sent to an email address, to reset a password.
+/// Requests a code by email, to reset a password.
 ///
 /// `POST /_matrix/client/v3/account/password/email/requestToken`. Access token: none.
 ///
@@ -348,7 +348,7 @@ impl ServerEndpoint for RequestTokenToResetPasswordEmail {
     }
 }
 
-/// Has a code sent to a phone number, to reset a password.
+/// Requests a code by text message, to reset a password.
 ///
 /// `POST /_matrix/client/v3/account/password/msisdn/requestToken`. Access token: none.
 ///

@@ -13,7 +13,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, Raw, codec, common};
 
-/// Waits for events of a room that the user need not be in.
+/// Waits for events of a room that the user need not have joined.
 ///
 /// `GET /_matrix/client/v3/events`. Access token: required. Available to guests.
 ///

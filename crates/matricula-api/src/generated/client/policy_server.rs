@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, SortedMap, codec};
 
-/// Tells the keys of a policy server.
+/// Reads the keys of a policy server.
 ///
 /// `GET /.well-known/matrix/policy_server`. Access token: none. Since 1.18.
 ///

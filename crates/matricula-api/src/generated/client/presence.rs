@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, UserId, codec, common};
 
-/// Tells whether a user is around.
+/// Reads a user's presence.
 ///
 /// `GET /_matrix/client/v3/presence/{userId}/status`. Access token: required.
 ///
@@ -170,7 +170,7 @@ impl Serialize for GetPresenceResponse {
     }
 }
 
-/// Tells others whether the user is around.
+/// Sets the user's presence.
 ///
 /// `PUT /_matrix/client/v3/presence/{userId}/status`. Access token: required. Rate limited.
 ///

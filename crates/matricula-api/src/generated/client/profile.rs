@@ -11,7 +11,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
-/// Reads a field of a profile.
+/// Reads a profile field.
 ///
 /// `GET /_matrix/client/v3/profile/{userId}/{keyName}`. Access token: optional.
 ///
@@ -19,9 +19,9 @@ use crate::{ApiError, Endpoint, Extra, UserId, codec};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetProfileFieldJob")]
 pub struct GetProfileField {
-    /// Path `userId`. Whose profile.
+    /// Path `userId`. The user.
     pub user_id: UserId,
-    /// Path `keyName`. Which field, such as `displayname`.
+    /// Path `keyName`. The field, such as `displayname`.
     pub key_name: String,
 }
 
@@ -87,9 +87,9 @@ impl ServerEndpoint for GetProfileField {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetProfileFieldJob")]
 pub struct SetProfileField {
-    /// Path `userId`. The user; others' profiles only servers' administrators may change.
+    /// Path `userId`. The user. Only administrators can change other users' profiles.
     pub user_id: UserId,
-    /// Path `keyName`. Which field, such as `displayname`.
+    /// Path `keyName`. The field, such as `displayname`.
     pub key_name: String,
     /// The only field of the body; its name is the path parameter `keyName`.
     pub value: Value,
@@ -202,7 +202,7 @@ impl Serialize for SetProfileFieldResponse {
 pub struct DeleteProfileField {
     /// Path `userId`. The user.
     pub user_id: UserId,
-    /// Path `keyName`. Which field, such as `displayname`.
+    /// Path `keyName`. The field, such as `displayname`.
     pub key_name: String,
 }
 
@@ -302,7 +302,7 @@ impl Serialize for DeleteProfileFieldResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetUserProfileJob")]
 pub struct GetUserProfile {
-    /// Path `userId`. Whose profile.
+    /// Path `userId`. The user.
     pub user_id: UserId,
 }
 
@@ -356,11 +356,11 @@ impl ServerEndpoint for GetUserProfile {
 /// Response to [`GetUserProfile`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetUserProfileResponse {
-    /// The address of the user's picture. Clients have set texts that are no content address.
+    /// The content URI of the avatar. Clients have set invalid values.
     pub avatar_url: Option<String>,
-    /// What the user is called.
+    /// The display name.
     pub displayname: Option<String>,
-    /// The user's time zone, by its IANA name such as `Europe/Berlin`. Since 1.16.
+    /// The user's time zone: an IANA name such as `Europe/Berlin`. Since 1.16.
     pub tz: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, codec, codec::text_enum};
 
-/// Lists what the user is notified through.
+/// Lists the user's pushers.
 ///
 /// `GET /_matrix/client/v3/pushers`. Access token: required.
 ///
@@ -119,9 +119,9 @@ impl Serialize for PusherData {
 /// `pushers` of [`GetPushersResponse`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pusher {
-    /// Names the device to the push gateway.
+    /// Identifies the device to the push gateway.
     pub pushkey: Secret,
-    /// `http` for a push gateway, `email` for mails.
+    /// `http` for a push gateway, `email` for emails.
     pub kind: String,
     /// `app_id`.
     pub app_id: String,
@@ -259,7 +259,7 @@ impl Serialize for GetPushersResponse {
     }
 }
 
-/// Sets, or with no kind removes, what the user is notified through.
+/// Creates, changes or (with a null kind) deletes a pusher.
 ///
 /// `POST /_matrix/client/v3/pushers/set`. Access token: required. Rate limited.
 ///
@@ -268,24 +268,24 @@ impl Serialize for GetPushersResponse {
 #[doc(alias = "PostPusher")]
 #[doc(alias = "PostPusherJob")]
 pub struct SetPusher {
-    /// Names the device to the push gateway; of a mail pusher, the address. 512 bytes at most.
+    /// Identifies the device to the push gateway, or the email address. At most 512 bytes.
     pub pushkey: Secret,
-    /// Null removes the pusher.
+    /// Null deletes the pusher.
     pub kind: Option<String>,
-    /// Names the app, such as `org.example.app.ios`. 64 characters at most. With `pushkey` it says
-    /// which pusher is meant.
+    /// The id of the app, such as `org.example.app.ios`. At most 64 characters. Together with
+    /// `pushkey` it identifies the pusher.
     pub app_id: String,
-    /// The app, for people.
+    /// The display name of the app.
     pub app_display_name: Option<String>,
-    /// The device, for people.
+    /// The display name of the device.
     pub device_display_name: Option<String>,
-    /// Which set of the device's own rules applies.
+    /// Which set of device-specific rules applies.
     pub profile_tag: Option<String>,
-    /// The language for what is shown, such as `en` or `en-US`.
+    /// The language of notifications, such as `en` or `en-US`.
     pub lang: Option<String>,
-    /// More for this kind of pusher.
+    /// Further data for this kind of pusher.
     pub data: Option<SetPusherData>,
-    /// Whether other users' pushers for the same app and key stay. Absent means that they go.
+    /// Whether to keep other users' pushers for the same app and key. Absent means to delete them.
     pub append: Option<bool>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -479,9 +479,9 @@ text_enum! {
 /// `data` of [`SetPusher`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetPusherData {
-    /// Where an `http` pusher sends: an `https` address whose path is `/_matrix/push/v1/notify`.
+    /// The URL of an `http` pusher: an `https` URL whose path is `/_matrix/push/v1/notify`.
     pub url: Option<String>,
-    /// With `event_id_only` the gateway learns the ids of events and no contents.
+    /// With `event_id_only` the gateway receives event ids, but no contents.
     pub format: Option<SetPusherDataFormat>,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, StringOr, codec, common};
 
-/// Reads the rules for notifications.
+/// Reads all push rules.
 ///
 /// `GET /_matrix/client/v3/pushrules/`. Access token: required.
 ///
@@ -107,7 +107,7 @@ impl Serialize for GetPushRulesResponse {
     }
 }
 
-/// Reads the rules for notifications.
+/// Reads the global push rules.
 ///
 /// `GET /_matrix/client/v3/pushrules/global/`. Access token: required.
 ///
@@ -149,7 +149,7 @@ impl ServerEndpoint for GetPushRulesGlobal {
     }
 }
 
-/// Reads a rule for notifications.
+/// Reads a push rule.
 ///
 /// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`. Access token: required.
 ///
@@ -216,7 +216,7 @@ impl ServerEndpoint for GetPushRule {
     }
 }
 
-/// Makes or changes a rule for notifications.
+/// Creates or changes a push rule.
 ///
 /// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`. Access token: required. Rate limited.
 ///
@@ -430,7 +430,7 @@ impl Serialize for SetPushRuleResponse {
     }
 }
 
-/// Removes a rule for notifications.
+/// Deletes a push rule.
 ///
 /// `DELETE /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`. Access token: required.
 ///
@@ -530,7 +530,7 @@ impl Serialize for DeletePushRuleResponse {
     }
 }
 
-/// Tells whether a rule for notifications applies.
+/// Checks whether a push rule is enabled.
 ///
 /// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`. Access token: required.
 ///
@@ -650,7 +650,7 @@ impl Serialize for IsPushRuleEnabledResponse {
     }
 }
 
-/// Lets a rule for notifications apply, or not.
+/// Enables or disables a push rule.
 ///
 /// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`. Access token: required.
 ///
@@ -791,7 +791,7 @@ impl Serialize for SetPushRuleEnabledResponse {
     }
 }
 
-/// Reads what a rule for notifications does.
+/// Reads the actions of a push rule.
 ///
 /// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`. Access token: required.
 ///
@@ -911,7 +911,7 @@ impl Serialize for GetPushRuleActionsResponse {
     }
 }
 
-/// Changes what a rule for notifications does.
+/// Changes the actions of a push rule.
 ///
 /// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`. Access token: required.
 ///

@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
-/// Marks how far a room is read.
+/// Sets the read markers of a room.
 ///
 /// `POST /_matrix/client/v3/rooms/{roomId}/read_markers`. Access token: required. Rate limited.
 ///
@@ -22,11 +22,11 @@ use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 pub struct SetReadMarker {
     /// Path `roomId`. The room.
     pub room_id: RoomId,
-    /// The event up to which the user has surely read, to go on from.
+    /// The event for the fully-read marker.
     pub fully_read: Option<String>,
-    /// The event of a receipt that others see.
+    /// The event for the public read receipt.
     pub read: Option<String>,
-    /// The event of a receipt that nobody else sees. Since 1.4.
+    /// The event for the private read receipt. Since 1.4.
     pub read_private: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,

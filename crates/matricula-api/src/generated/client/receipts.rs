@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec, codec::text_enum};
 
-/// Acknowledges an event.
+/// Sends a read receipt.
 ///
 /// `POST /_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}`. Access token:
 /// required. Rate limited.
@@ -24,13 +24,12 @@ use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec, codec::text_enum}
 pub struct SendReceipt {
     /// Path `roomId`. The room.
     pub room_id: RoomId,
-    /// Path `receiptType`. Whether others see it, or the user's own devices alone, or it is how far
-    /// the user has read.
+    /// Path `receiptType`. Public, private, or the fully-read marker.
     pub receipt_type: ReceiptType,
-    /// Path `eventId`. The event up to which all is read.
+    /// Path `eventId`. The last event that was read.
     pub event_id: EventId,
-    /// The first event of a thread that it is for, or `main` for what is in no thread. Absent means
-    /// all. Since 1.4.
+    /// The root event of the thread, or `main` for the main timeline. Absent means all threads.
+    /// Since 1.4.
     pub thread_id: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,

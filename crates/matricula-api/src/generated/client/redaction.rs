@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec};
 
-/// Strips an event of its content.
+/// Redacts an event.
 ///
 /// `PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}`. Access token: required.
 ///
@@ -22,11 +22,11 @@ use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec};
 pub struct RedactEvent {
     /// Path `roomId`. The room that the event is in.
     pub room_id: RoomId,
-    /// Path `eventId`. The event to strip.
+    /// Path `eventId`. The event to redact.
     pub event_id: EventId,
-    /// Path `txnId`. Of the device's own making, new for each redaction.
+    /// Path `txnId`. The transaction id, unique per redaction and device.
     pub txn_id: String,
-    /// Why, for people. Everybody in the room sees it.
+    /// The reason, visible to all members.
     pub reason: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -137,7 +137,7 @@ impl ServerEndpoint for RedactEvent {
 /// Response to [`RedactEvent`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedactEventResponse {
-    /// The redaction, which is an event too.
+    /// The id of the redaction event.
     pub event_id: Option<EventId>,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -20,7 +20,7 @@ use crate::{ApiError, Endpoint, Extra, codec};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RefreshJob")]
 pub struct Refresh {
-    /// The one to exchange. It stays valid until a new token is used.
+    /// The token to exchange. It stays valid until a new token is used.
     pub refresh_token: Secret,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -108,12 +108,11 @@ impl ServerEndpoint for Refresh {
 /// Response to [`Refresh`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefreshResponse {
-    /// The new one.
+    /// The new access token.
     pub access_token: Secret,
-    /// The new one; without it the old one stays valid.
+    /// The new refresh token. If absent, the old one stays valid.
     pub refresh_token: Option<Secret>,
-    /// How long the new access token is good for, sent in milliseconds. None for a token that does
-    /// not expire.
+    /// The lifetime of the new access token, sent in milliseconds. Absent if it does not expire.
     pub expires_in_ms: Option<Duration>,
     /// Fields that the specification does not name.
     pub extra: Extra,

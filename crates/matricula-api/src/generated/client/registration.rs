@@ -18,7 +18,7 @@ use crate::{
     uia::UiaEndpoint,
 };
 
-/// Makes an account.
+/// Creates an account.
 ///
 /// `POST /_matrix/client/v3/register`. Access token: that of an application service, optional. Rate
 /// limited. Uses user-interactive authentication.
@@ -27,26 +27,25 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "RegisterJob")]
 pub struct Register {
-    /// Query `kind`. A user, if nothing is said, or a guest.
+    /// Query `kind`. A user, which is the default, or a guest.
     pub kind: Option<RegisterKind>,
-    /// The answer to the last authentication that the server asked for.
+    /// The data for a stage of user-interactive authentication.
     pub auth: Option<AuthData>,
-    /// The wish for a localpart. The server may map it to another, and makes one if there is none.
+    /// The desired localpart. The server may change it, and generates one if it is absent.
     pub username: Option<String>,
     /// The password to set.
     pub password: Option<Secret>,
-    /// The device to sign in; the server makes an id if there is none.
+    /// The device to sign in. The server generates an id if it is absent.
     pub device_id: Option<String>,
-    /// What a new device is shown as. The only thing that a guest may send.
+    /// The display name of a new device. The only field that a guest may send.
     pub initial_device_display_name: Option<String>,
-    /// Whether to make the account without signing in.
+    /// Whether to create the account without signing in.
     pub inhibit_login: Option<bool>,
-    /// Whether the client can renew its access token. Since 1.3.
+    /// Whether the client supports refresh tokens. Since 1.3.
     pub refresh_token: Option<bool>,
-    /// What an application service registers with, `m.login.application_service`. Only prose names
-    /// it.
+    /// For application services: `m.login.application_service`. Only the prose has it.
     pub login_type: Option<String>,
-    /// The token of the guest who becomes this user. Only prose names it.
+    /// The token of the guest to upgrade to this user. Only the prose has it.
     pub guest_access_token: Option<Secret>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -287,18 +286,18 @@ text_enum! {
 /// Response to [`Register`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegisterResponse {
-    /// The account. Its localpart need not be the username asked for.
+    /// The account. Its localpart may differ from the requested username.
     pub user_id: UserId,
-    /// None if signing in was inhibited.
+    /// Absent if `inhibit_login` was set.
     pub access_token: Option<Secret>,
     /// Renews the access token. Since 1.3.
     pub refresh_token: Option<Secret>,
-    /// How long the access token is good for, sent in milliseconds. None for a token that does not
-    /// expire. Since 1.3.
+    /// The lifetime of the access token, sent in milliseconds. Absent if it does not expire. Since
+    /// 1.3.
     pub expires_in_ms: Option<Duration>,
     /// `home_server`. Deprecated.
     pub home_server: Option<ServerName>,
-    /// The device that is signed in; none if signing in was inhibited.
+    /// The device that is signed in. Absent if `inhibit_login` was set.
     pub device_id: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -420,7 +419,7 @@ impl Serialize for RegisterResponse {
     }
 }
 
-/// Has a code sent to an email address, to register with it.
+/// Requests a code by email, to register with the email address.
 ///
 /// `POST /_matrix/client/v3/register/email/requestToken`. Access token: none.
 ///
@@ -581,7 +580,7 @@ impl ServerEndpoint for RequestTokenToRegisterEmail {
     }
 }
 
-/// Has a code sent to a phone number, to register with it.
+/// Requests a code by text message, to register with the phone number.
 ///
 /// `POST /_matrix/client/v3/register/msisdn/requestToken`. Access token: none.
 ///
@@ -751,7 +750,7 @@ impl ServerEndpoint for RequestTokenToRegisterMsisdn {
     }
 }
 
-/// Tells whether a username is free and valid.
+/// Checks whether a username is valid and available.
 ///
 /// `GET /_matrix/client/v3/register/available`. Access token: none. Rate limited.
 ///
@@ -811,7 +810,7 @@ impl ServerEndpoint for CheckUsernameAvailability {
 /// Response to [`CheckUsernameAvailability`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CheckUsernameAvailabilityResponse {
-    /// Always true where it is there.
+    /// True if it is present.
     pub available: Option<bool>,
     /// Fields that the specification does not name.
     pub extra: Extra,

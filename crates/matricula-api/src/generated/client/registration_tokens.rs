@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// Tells whether a registration token may be used.
+/// Checks whether a registration token is valid.
 ///
 /// `GET /_matrix/client/v1/register/m.login.registration_token/validity`. Access token: none. Rate
 /// limited. Since 1.2.
@@ -74,7 +74,7 @@ impl ServerEndpoint for RegistrationTokenValidity {
 /// Response to [`RegistrationTokenValidity`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegistrationTokenValidityResponse {
-    /// As of now.
+    /// Whether the token is valid now.
     pub valid: bool,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -11,7 +11,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, common};
 
-/// Reads the events that refer to an event.
+/// Lists the events that relate to an event.
 ///
 /// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}`. Access token: required.
 ///
@@ -258,7 +258,7 @@ impl Serialize for GetRelationsResponse {
     }
 }
 
-/// Reads the events that refer to an event in one way.
+/// Lists the events with one type of relation to an event.
 ///
 /// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}`. Access token: required.
 ///
@@ -515,7 +515,7 @@ impl Serialize for GetRelationsWithRelTypeResponse {
     }
 }
 
-/// Reads the events of one type that refer to an event in one way.
+/// Lists the events of one type with one type of relation to an event.
 ///
 /// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}`. Access token:
 /// required.

@@ -11,7 +11,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec};
 
-/// Finds the event nearest to a moment.
+/// Finds the event nearest to a timestamp.
 ///
 /// `GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event`. Access token: required. Rate
 /// limited. Since 1.6.

@@ -11,7 +11,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, codec::text_enum, common};
 
-/// Reads the state of a room, the old way.
+/// Reads the state of a room (legacy).
 ///
 /// `GET /_matrix/client/v3/rooms/{roomId}/initialSync`. Access token: required. Available to
 /// guests.

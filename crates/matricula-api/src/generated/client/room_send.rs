@@ -23,12 +23,12 @@ use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec};
 pub struct SendMessage {
     /// Path `roomId`. The room to send to.
     pub room_id: RoomId,
-    /// Path `eventType`. The type of the content, such as `m.room.message`.
+    /// Path `eventType`. The event type, such as `m.room.message`.
     pub event_type: String,
-    /// Path `txnId`. Of the device's own making, new for each event. Under the same id the server
-    /// sends once, however often it is asked.
+    /// Path `txnId`. The transaction id, unique per event and device. With the same id the server
+    /// sends the event once.
     pub txn_id: String,
-    /// Query `ts`. When it happened; for application services alone. Since 1.3.
+    /// Query `ts`. The `origin_server_ts` of the event; for application services only. Since 1.3.
     pub ts: Option<Timestamp>,
     /// The request body.
     pub body: Raw,
@@ -123,7 +123,7 @@ impl ServerEndpoint for SendMessage {
 /// Response to [`SendMessage`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendMessageResponse {
-    /// The event that was made of it.
+    /// The id of the new event.
     pub event_id: EventId,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec};
 
-/// Sets a piece of a room's state.
+/// Sends a state event.
 ///
 /// `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`. Access token: required.
 /// Available to guests.
@@ -22,11 +22,11 @@ use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec};
 pub struct SendStateEvent {
     /// Path `roomId`. The room to change.
     pub room_id: RoomId,
-    /// Path `eventType`. The type of the content, such as `m.room.name`.
+    /// Path `eventType`. The event type, such as `m.room.name`.
     pub event_type: String,
-    /// Path `stateKey`. Which piece of this type; empty for most types, a user id for memberships.
+    /// Path `stateKey`. The state key; empty for most types, a user id for memberships.
     pub state_key: String,
-    /// Query `ts`. When it happened; for application services alone. Since 1.3.
+    /// Query `ts`. The `origin_server_ts` of the event; for application services only. Since 1.3.
     pub ts: Option<Timestamp>,
     /// The request body.
     pub body: Raw,
@@ -120,7 +120,7 @@ impl ServerEndpoint for SendStateEvent {
 /// Response to [`SendStateEvent`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendStateEventResponse {
-    /// The event that was made of it.
+    /// The id of the new event.
     pub event_id: EventId,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -13,7 +13,7 @@ use crate::{
     ApiError, Endpoint, Extra, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, codec, common,
 };
 
-/// Describes a room from outside.
+/// Describes a room that the user need not have joined.
 ///
 /// `GET /_matrix/client/v1/room_summary/{roomIdOrAlias}`. Access token: optional. Since 1.15.
 ///

@@ -80,7 +80,7 @@ impl ServerEndpoint for GetRoomEvent {
     }
 }
 
-/// Reads a piece of a room's state.
+/// Reads a state event.
 ///
 /// `GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`. Access token: required.
 /// Available to guests.
@@ -92,9 +92,9 @@ impl ServerEndpoint for GetRoomEvent {
 pub struct GetStateEvent {
     /// Path `roomId`. The room to read.
     pub room_id: RoomId,
-    /// Path `eventType`. The type of the content, such as `m.room.name`.
+    /// Path `eventType`. The event type, such as `m.room.name`.
     pub event_type: String,
-    /// Path `stateKey`. Which piece of this type; empty for most types.
+    /// Path `stateKey`. The state key; empty for most types.
     pub state_key: String,
     /// Query `format`. Since 1.16.
     pub format: Option<StateFormat>,
@@ -188,7 +188,7 @@ text_enum! {
     }
 }
 
-/// Reads a room's whole state.
+/// Reads a room's current state.
 ///
 /// `GET /_matrix/client/v3/rooms/{roomId}/state`. Access token: required. Available to guests.
 ///
@@ -413,7 +413,7 @@ impl Serialize for GetRoomMembersResponse {
     }
 }
 
-/// Lists who is in a room.
+/// Lists the joined members of a room.
 ///
 /// `GET /_matrix/client/v3/rooms/{roomId}/joined_members`. Access token: required.
 ///

@@ -15,7 +15,7 @@ use crate::{
     ApiError, Endpoint, Extra, Raw, RoomId, SortedMap, UserId, codec, codec::text_enum, common,
 };
 
-/// Searches the text of messages.
+/// Searches messages.
 ///
 /// `POST /_matrix/client/v3/search`. Access token: required. Rate limited.
 ///

@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Redirect, codec};
 
-/// Leads a browser to sign in elsewhere.
+/// Redirects a browser to single sign-on.
 ///
 /// `GET /_matrix/client/v3/login/sso/redirect`. Access token: none. Since 1.1.
 ///
@@ -88,7 +88,7 @@ impl ServerEndpoint for RedirectToSso {
     }
 }
 
-/// Leads a browser to sign in at one of the places offered.
+/// Redirects a browser to single sign-on at one of the identity providers.
 ///
 /// `GET /_matrix/client/v3/login/sso/redirect/{idpId}`. Access token: none. Since 1.1.
 ///

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, UserId, codec, codec::text_enum};
 
-/// Tells whom to ask for help with the server.
+/// Reads the contacts of the server's administrators.
 ///
 /// `GET /.well-known/matrix/support`. Access token: none. Since 1.10.
 ///

@@ -16,7 +16,7 @@ use crate::{
     ApiError, Endpoint, EventId, Extra, LenientList, Raw, RoomId, SortedMap, UserId, codec, common,
 };
 
-/// Reads what is new.
+/// Reads new events.
 ///
 /// `GET /_matrix/client/v3/sync`. Access token: required. Available to guests.
 ///
@@ -24,21 +24,21 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "SyncJob")]
 pub struct Sync {
-    /// Query `filter`. The id of a stored filter, or a filter itself as JSON text: what to
-    /// serialise is a [`SyncFilter`](definitions::SyncFilter).
+    /// Query `filter`. The id of a stored filter, or a filter as a JSON string: serialise a
+    /// [`SyncFilter`](definitions::SyncFilter).
     pub filter: Option<String>,
-    /// Query `since`. The `next_batch` of the last answer; without it, everything comes.
+    /// Query `since`. The `next_batch` of the last response. If absent, an initial sync.
     pub since: Option<String>,
-    /// Query `full_state`. Whether all state comes, and not only what changed. With `since`, the
+    /// Query `full_state`. Whether to send the full state, not only changes. With `since`, the
     /// timeline still begins there.
     pub full_state: Option<bool>,
-    /// Query `set_presence`. What others see the user as while syncing. Absent means online.
+    /// Query `set_presence`. The user's presence while syncing. Absent means online.
     pub set_presence: Option<common::PresenceState>,
-    /// Query `timeout`. How long the server may wait for news, sent in milliseconds. Absent means
-    /// not at all.
+    /// Query `timeout`. How long the server may wait for new events, sent in milliseconds. Absent
+    /// means zero.
     pub timeout: Option<Duration>,
-    /// Query `use_state_after`. Whether the state at the end of the timeline comes, in
-    /// `state_after`, in place of that at its beginning. Since 1.16.
+    /// Query `use_state_after`. Whether to send `state_after` (the state at the end of the
+    /// timeline) instead of `state`. Since 1.16.
     pub use_state_after: Option<bool>,
 }
 
@@ -160,11 +160,11 @@ impl ServerEndpoint for Sync {
 /// `summary` of [`JoinedRoom`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomSummary {
-    /// A few other members, whose names stand for that of the room.
+    /// A few other members, to name the room after.
     pub heroes: Option<LenientList<UserId>>,
-    /// How many are in the room, the user too.
+    /// The number of joined members, including the user.
     pub joined_member_count: Option<u64>,
-    /// How many are invited.
+    /// The number of invited members.
     pub invited_member_count: Option<u64>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -262,9 +262,9 @@ impl Serialize for RoomSummary {
 /// `unread_notifications` of [`JoinedRoom`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnreadNotificationCounts {
-    /// How many unread events call for attention, such as those that name the user.
+    /// The number of unread events that are highlights, such as mentions.
     pub highlight_count: Option<u64>,
-    /// How many unread events notify, with those that call for attention.
+    /// The number of unread events that notify, including highlights.
     pub notification_count: Option<u64>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -343,9 +343,9 @@ impl Serialize for UnreadNotificationCounts {
 /// `unread_thread_notifications` of [`JoinedRoom`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ThreadNotificationCounts {
-    /// How many unread events of the thread call for attention.
+    /// The number of unread events of the thread that are highlights.
     pub highlight_count: Option<u64>,
-    /// How many unread events of the thread notify, with those that call for attention.
+    /// The number of unread events of the thread that notify, including highlights.
     pub notification_count: Option<u64>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -424,22 +424,22 @@ impl Serialize for ThreadNotificationCounts {
 /// `join` of [`Rooms`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JoinedRoom {
-    /// What to name the room by, where it has no name. A part that did not change is left out.
+    /// The data to compute a name for a room without one. Unchanged fields are absent.
     pub summary: Option<RoomSummary>,
-    /// What changed in the state between `since` and the beginning of the timeline.
+    /// State changes between `since` and the start of the timeline.
     pub state: Option<definitions::StateEventBatch>,
-    /// What changed in the state between `since` and the end of the timeline. It comes in place of
-    /// `state` if `use_state_after` was set. Since 1.16.
+    /// State changes between `since` and the end of the timeline. Sent instead of `state` if
+    /// `use_state_after` is set. Since 1.16.
     pub state_after: Option<definitions::StateEventBatch>,
-    /// What was said and changed, the newest last.
+    /// The new events, newest last.
     pub timeline: Option<definitions::TimelineBatch>,
-    /// What passes: who is typing, who has read what.
+    /// Ephemeral events: typing notifications and receipts.
     pub ephemeral: Option<definitions::EventBatch>,
-    /// What the user keeps for this room, where that changed.
+    /// Changes of the account data for this room.
     pub account_data: Option<definitions::EventBatch>,
-    /// How much is unread; outside threads alone, if the filter wants threads counted apart.
+    /// Unread counts. Excludes threads if the filter counts threads separately.
     pub unread_notifications: Option<UnreadNotificationCounts>,
-    /// How much is unread in threads, by their first events. Since 1.4.
+    /// Unread counts of threads, by thread root. Since 1.4.
     pub unread_thread_notifications: Option<SortedMap<EventId, ThreadNotificationCounts>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -630,7 +630,7 @@ impl Serialize for InviteState {
 /// `invite` of [`Rooms`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InvitedRoom {
-    /// A little of the room's state, to show what the invitation is to.
+    /// Stripped state of the room, to show the invitation.
     pub invite_state: Option<InviteState>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -731,7 +731,7 @@ impl Serialize for KnockState {
 /// `knock` of [`Rooms`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KnockedRoom {
-    /// A little of the room's state, to show what was knocked at.
+    /// Stripped state of the room, to show the knock.
     pub knock_state: Option<KnockState>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -780,13 +780,13 @@ impl Serialize for KnockedRoom {
 /// `leave` of [`Rooms`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeftRoom {
-    /// What changed in the state up to the beginning of the timeline.
+    /// State changes up to the start of the timeline.
     pub state: Option<definitions::StateEventBatch>,
-    /// What changed in the state up to the end of the timeline, in place of `state`. Since 1.16.
+    /// State changes up to the end of the timeline, instead of `state`. Since 1.16.
     pub state_after: Option<definitions::StateEventBatch>,
-    /// What happened until the user left.
+    /// The events until the user left.
     pub timeline: Option<definitions::TimelineBatch>,
-    /// What the user keeps for this room, where that changed.
+    /// Changes of the account data for this room.
     pub account_data: Option<definitions::EventBatch>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -871,13 +871,13 @@ impl Serialize for LeftRoom {
 /// `rooms` of [`SyncResponse`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rooms {
-    /// The rooms that the user is in and that have news.
+    /// The joined rooms with updates.
     pub join: Option<SortedMap<RoomId, JoinedRoom>>,
     /// The rooms that the user is invited to.
     pub invite: Option<SortedMap<RoomId, InvitedRoom>>,
-    /// The rooms that the user asks to be let into.
+    /// The rooms that the user has knocked on.
     pub knock: Option<SortedMap<RoomId, KnockedRoom>>,
-    /// The rooms that the user left or was put out of, if the filter wants them or it is news.
+    /// The rooms that the user left or was removed from.
     pub leave: Option<SortedMap<RoomId, LeftRoom>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -1011,9 +1011,9 @@ impl Serialize for ToDevice {
 /// `device_lists` of [`SyncResponse`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceLists {
-    /// Users to ask for the keys of anew.
+    /// Users whose device keys must be queried again.
     pub changed: Option<Vec<UserId>>,
-    /// Users who share no encrypted room any more, and need not be followed.
+    /// Users who no longer share an encrypted room.
     pub left: Option<Vec<UserId>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -1076,23 +1076,23 @@ impl Serialize for DeviceLists {
 /// Response to [`Sync`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncResponse {
-    /// The `since` of the next call. Keep it with what it brought.
+    /// The `since` of the next request. Store it together with this response's data.
     pub next_batch: String,
-    /// What is new in rooms.
+    /// Updates of rooms.
     pub rooms: Option<Rooms>,
-    /// Who came and went.
+    /// Presence updates.
     pub presence: Option<definitions::EventBatch>,
-    /// What the user keeps for all rooms, where that changed.
+    /// Changes of the global account data.
     pub account_data: Option<definitions::EventBatch>,
-    /// Messages to this device. The server deletes them when the next call has this answer's
+    /// To-device messages. The server deletes them when the next request has this response's
     /// `next_batch`.
     pub to_device: Option<ToDevice>,
-    /// Whose devices changed; none in the answer to a call without `since`.
+    /// Users whose devices changed. Absent in an initial sync.
     pub device_lists: Option<DeviceLists>,
-    /// How many one-time keys of this device the server still has, by algorithm. An algorithm that
-    /// is left out has none.
+    /// The number of one-time keys of this device on the server, by algorithm. A missing algorithm
+    /// has none.
     pub device_one_time_keys_count: Option<SortedMap<String, u64>>,
-    /// The algorithms of which the server has a fallback key that nobody took.
+    /// The algorithms with an unused fallback key.
     pub device_unused_fallback_key_types: Option<Vec<String>>,
     /// Fields that the specification does not name.
     pub extra: Extra,

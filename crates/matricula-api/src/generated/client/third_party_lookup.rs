@@ -9,7 +9,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, LenientList, SortedMap, codec, common};
 
-/// Lists the foreign networks that the server is bridged to.
+/// Lists the third-party networks that the server is bridged to.
 ///
 /// `GET /_matrix/client/v3/thirdparty/protocols`. Access token: required.
 ///
@@ -52,7 +52,7 @@ impl ServerEndpoint for GetThirdPartyProtocols {
     }
 }
 
-/// Describes a foreign network.
+/// Describes a third-party network.
 ///
 /// `GET /_matrix/client/v3/thirdparty/protocol/{protocol}`. Access token: required.
 ///
@@ -114,7 +114,7 @@ impl ServerEndpoint for GetThirdPartyProtocol {
     }
 }
 
-/// Finds the rooms for a place of a foreign network.
+/// Finds the rooms for a location in a third-party network.
 ///
 /// `GET /_matrix/client/v3/thirdparty/location/{protocol}`. Access token: required.
 ///
@@ -195,7 +195,7 @@ impl ServerEndpoint for QueryThirdPartyLocationByProtocol {
     }
 }
 
-/// Finds the users for a user of a foreign network.
+/// Finds the users for a user of a third-party network.
 ///
 /// `GET /_matrix/client/v3/thirdparty/user/{protocol}`. Access token: required.
 ///
@@ -274,7 +274,7 @@ impl ServerEndpoint for QueryThirdPartyUserByProtocol {
     }
 }
 
-/// Finds the places of foreign networks behind a room.
+/// Finds the third-party locations of a room alias.
 ///
 /// `GET /_matrix/client/v3/thirdparty/location`. Access token: required.
 ///
@@ -334,7 +334,7 @@ impl ServerEndpoint for QueryThirdPartyLocationByAlias {
     }
 }
 
-/// Finds the users of foreign networks behind a user.
+/// Finds the third-party users of a user id.
 ///
 /// `GET /_matrix/client/v3/thirdparty/user`. Access token: required.
 ///

@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, Raw, SortedMap, UserId, codec};
 
-/// Sends a message to devices.
+/// Sends messages to devices.
 ///
 /// `PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId}`. Access token: required. Available to
 /// guests.

@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
-/// Tells that the user is typing, or no longer.
+/// Starts or stops the typing notification.
 ///
 /// `PUT /_matrix/client/v3/rooms/{roomId}/typing/{userId}`. Access token: required. Rate limited.
 ///
@@ -20,13 +20,13 @@ use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetTypingJob")]
 pub struct SetTyping {
-    /// Path `roomId`. The room to type in.
+    /// Path `roomId`. The room.
     pub room_id: RoomId,
-    /// Path `userId`. The user who types.
+    /// Path `userId`. The user.
     pub user_id: UserId,
     /// Whether the user is typing.
     pub typing: bool,
-    /// How long that is true if nothing more is said, sent in milliseconds.
+    /// How long the notification stays valid, sent in milliseconds.
     pub timeout: Option<Duration>,
     /// Fields that the specification does not name.
     pub extra: Extra,

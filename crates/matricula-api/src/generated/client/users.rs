@@ -20,9 +20,9 @@ use crate::{ApiError, Endpoint, Extra, UserId, codec};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SearchUserDirectoryJob")]
 pub struct SearchUserDirectory {
-    /// Part of a user id or of a name.
+    /// Part of a user id or display name.
     pub search_term: String,
-    /// How many users at most. Absent means 10.
+    /// The maximum number of users. Absent means 10.
     pub limit: Option<u64>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -123,9 +123,9 @@ impl ServerEndpoint for SearchUserDirectory {
 pub struct User {
     /// `user_id`.
     pub user_id: UserId,
-    /// What the user is called.
+    /// The display name.
     pub display_name: Option<String>,
-    /// The address of the user's picture.
+    /// The content URI of the avatar.
     pub avatar_url: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -202,9 +202,9 @@ impl Serialize for User {
 /// Response to [`SearchUserDirectory`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchUserDirectoryResponse {
-    /// The users, the best match first.
+    /// The users, best match first.
     pub results: Vec<User>,
-    /// Whether there are more.
+    /// Whether there are more results.
     pub limited: bool,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -55,7 +55,7 @@ impl ServerEndpoint for GetVersions {
 pub struct GetVersionsResponse {
     /// Such as `v1.19`, or `r0.6.1` for old ones.
     pub versions: Vec<String>,
-    /// What is not in the specification yet, and whether the server does it.
+    /// Features that are not in the specification yet, and whether the server supports them.
     pub unstable_features: Option<SortedMap<String, bool>>,
     /// Fields that the specification does not name.
     pub extra: Extra,

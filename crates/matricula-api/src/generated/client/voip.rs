@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// Hands out access to a relay for calls.
+/// Creates credentials for a TURN server.
 ///
 /// `GET /_matrix/client/v3/voip/turnServer`. Access token: required. Rate limited.
 ///
@@ -63,7 +63,7 @@ pub struct GetTurnServerResponse {
     pub password: Option<Secret>,
     /// `uris`.
     pub uris: Option<Vec<String>>,
-    /// How long the access lasts, in seconds.
+    /// The lifetime of the credentials, in seconds.
     pub ttl: Option<Duration>,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -8,7 +8,7 @@ use super::definitions;
 use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, codec};
 
-/// Tells a domain's homeserver.
+/// Reads the discovery information of a domain.
 ///
 /// `GET /.well-known/matrix/client`. Access token: none.
 ///

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
-/// Tells whose token it is.
+/// Identifies the owner of the access token.
 ///
 /// `GET /_matrix/client/v3/account/whoami`. Access token: required. Rate limited. Available to
 /// guests.
@@ -59,9 +59,9 @@ impl ServerEndpoint for WhoAmI {
 pub struct WhoAmIResponse {
     /// The account.
     pub user_id: UserId,
-    /// The device, if the token is one of a device. Since 1.1.
+    /// The device, if the token belongs to one. Since 1.1.
     pub device_id: Option<String>,
-    /// Whether the account is a guest's. Since 1.2.
+    /// Whether the account is a guest. Since 1.2.
     pub is_guest: Option<bool>,
     /// Fields that the specification does not name.
     pub extra: Extra,

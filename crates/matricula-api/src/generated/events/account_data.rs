@@ -223,7 +223,7 @@ impl Serialize for CrossSigningUserSigning {
     }
 }
 
-/// Content of `m.direct`. The rooms that are for two, by the other user.
+/// Content of `m.direct`. The direct chats, by user.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mdirect)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -241,7 +241,7 @@ impl Serialize for Direct {
     }
 }
 
-/// Content of `m.fully_read`. How far the user has read.
+/// Content of `m.fully_read`. The fully-read marker.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mfully_read)
 #[derive(Clone, Debug, PartialEq)]
@@ -301,7 +301,7 @@ impl Serialize for FullyRead {
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#midentity_server)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IdentityServer {
-    /// Null where the user wants none.
+    /// Null if the user wants no identity server.
     pub base_url: Option<Value>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -347,7 +347,7 @@ impl Serialize for IdentityServer {
     }
 }
 
-/// Content of `m.ignored_user_list`. Whom the user does not want to hear from.
+/// Content of `m.ignored_user_list`. The users whom the user ignores.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mignored_user_list)
 #[derive(Clone, Debug, PartialEq)]
@@ -676,7 +676,7 @@ impl Serialize for MegolmBackupV1 {
     }
 }
 
-/// Content of `m.push_rules`. When to notify the user.
+/// Content of `m.push_rules`. The user's push rules.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mpush_rules)
 #[derive(Clone, Debug, Default, PartialEq)]

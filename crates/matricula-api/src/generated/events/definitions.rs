@@ -9,7 +9,7 @@ use crate::{
     common,
 };
 
-/// How an event relates to another one. The field `rel_type` selects the variant.
+/// The relation of an event to another event. The field `rel_type` selects the variant.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Relation {
@@ -94,12 +94,12 @@ impl Serialize for Relation {
     }
 }
 
-/// A relation by which an event adds something small to another, such as a reaction.
+/// A relation that adds an annotation to an event, such as a reaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Annotation {
     /// `event_id`.
     pub event_id: EventId,
-    /// What is added, such as an emoji.
+    /// The annotation, such as an emoji.
     pub key: Option<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -163,7 +163,7 @@ impl Serialize for Annotation {
     }
 }
 
-/// A relation by which an event takes the place of another: an edit.
+/// A relation that replaces an event: an edit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replacement {
     /// `event_id`.
@@ -218,7 +218,7 @@ impl Serialize for Replacement {
     }
 }
 
-/// A relation by which an event only points to another.
+/// A relation that references an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reference {
     /// `event_id`.
@@ -273,12 +273,13 @@ impl Serialize for Reference {
     }
 }
 
-/// A relation by which an event is part of a thread.
+/// A relation that adds an event to a thread.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Thread {
-    /// The first event of the thread.
+    /// The root event of the thread.
     pub event_id: EventId,
-    /// Whether the answer below is no answer, but there for clients that know no threads.
+    /// Whether `m.in_reply_to` is not a real reply, but a fallback for clients without thread
+    /// support.
     pub is_falling_back: Option<bool>,
     /// `m.in_reply_to`.
     pub in_reply_to: Option<InReplyTo>,
@@ -356,7 +357,7 @@ impl Serialize for Thread {
     }
 }
 
-/// Which event is answered.
+/// The event that is replied to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InReplyTo {
     /// `event_id`.
@@ -409,7 +410,7 @@ impl Serialize for InReplyTo {
     }
 }
 
-/// A relation by which an event answers another, and no more.
+/// A reply to an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
     /// `m.in_reply_to`.
@@ -462,7 +463,7 @@ impl Serialize for Reply {
     }
 }
 
-/// A relation that the specification does not name.
+/// A relation of an unknown type.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OtherRelation {
     /// `rel_type`.
@@ -535,7 +536,7 @@ text_enum! {
     }
 }
 
-/// An offer or an answer, as WebRTC makes it.
+/// A WebRTC offer or answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionDescription {
     /// `type`.
@@ -1142,7 +1143,7 @@ impl Serialize for AvatarInfo {
     }
 }
 
-/// What was encrypted for one device.
+/// The ciphertext for one device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OlmCiphertext {
     /// `type`.
@@ -1314,7 +1315,7 @@ impl Serialize for JsonWebKey {
     }
 }
 
-/// A file that was encrypted before it was uploaded, and how to read it.
+/// An encrypted file, and how to decrypt it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncryptedFile {
     /// `url`.
@@ -1662,9 +1663,9 @@ impl Serialize for SignedThirdPartyInvite {
 /// Shared definition `m.mentions`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mentions {
-    /// Who is mentioned.
+    /// The mentioned users.
     pub user_ids: Option<Vec<UserId>>,
-    /// Whether everybody is.
+    /// Whether the whole room is mentioned.
     pub room: Option<bool>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -1818,7 +1819,7 @@ text_enum! {
     }
 }
 
-/// How a key is made of a passphrase.
+/// How to derive a key from a passphrase.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Passphrase {
     /// `algorithm`.
@@ -1899,7 +1900,7 @@ impl Serialize for Passphrase {
     }
 }
 
-/// An event that is in no history: an ephemeral one, or account data.
+/// An ephemeral event, or account data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BasicEvent {
     /// `type`.
@@ -1987,20 +1988,20 @@ impl Serialize for BasicEvent {
     }
 }
 
-/// What a server adds to an event.
+/// Data that a server adds to an event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Unsigned {
-    /// How long ago it was sent. In milliseconds.
+    /// The age of the event. In milliseconds.
     pub age: Option<i64>,
-    /// That of the user when the event was sent.
+    /// The user's membership when the event was sent.
     pub membership: Option<common::Membership>,
     /// The content that a state event replaced.
     pub prev_content: Option<Raw>,
-    /// The redaction that stripped the event.
+    /// The event that redacted this one.
     pub redacted_because: Option<Raw<RoomEvent>>,
-    /// What the device itself gave with the event.
+    /// The transaction id, if this device sent the event.
     pub transaction_id: Option<String>,
-    /// Relations of other events to this one, summed up by the server.
+    /// Relations to this event, aggregated by the server.
     pub relations: Option<Raw>,
     /// `invite_room_state`.
     pub invite_room_state: Option<Vec<Raw<common::StrippedState>>>,
@@ -2134,14 +2135,14 @@ impl Serialize for Unsigned {
     }
 }
 
-/// An event of a room, as clients get it. Its content is read by its type, when it is asked for.
+/// An event of a room, in the client format. Its content is parsed on demand, by event type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomEvent {
     /// `type`.
     pub event_type: String,
-    /// Only state events have one; it may be empty.
+    /// Only for state events; may be empty.
     pub state_key: Option<String>,
-    /// What it says, as it came.
+    /// The content, unparsed.
     pub content: Raw,
     /// `event_id`.
     pub event_id: EventId,
@@ -2149,11 +2150,11 @@ pub struct RoomEvent {
     pub sender: UserId,
     /// When it was sent, by the clock of the sender's server.
     pub origin_server_ts: Timestamp,
-    /// None in the answer to a sync, which says so outside the event.
+    /// Absent in sync responses, where the room is known.
     pub room_id: Option<RoomId>,
-    /// In rooms of versions before 11, the event that a redaction is about.
+    /// In room versions before 11, the event that a redaction is about.
     pub redacts: Option<EventId>,
-    /// What the user's server adds.
+    /// Data that the user's server adds.
     pub unsigned: Option<Unsigned>,
     /// Fields that the specification does not name.
     pub extra: Extra,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 use crate::{EventId, Extra, SortedMap, UserId, codec, common};
 
-/// Content of `m.presence`. Whether a user is around.
+/// Content of `m.presence`. The presence of a user.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mpresence)
 #[derive(Clone, Debug, PartialEq)]
@@ -137,7 +137,7 @@ impl Serialize for Presence {
     }
 }
 
-/// Content of `m.receipt`. Who has read up to which event.
+/// Content of `m.receipt`. Read receipts.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mreceipt)
 #[derive(Clone, Debug, Default, PartialEq)]

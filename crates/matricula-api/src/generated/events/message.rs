@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 use crate::{EventId, Extra, MxcUri, Raw, SortedMap, UserId, codec};
 
-/// Content of `m.reaction`. A small answer to an event, such as an emoji.
+/// Content of `m.reaction`. A reaction to an event, such as an emoji.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mreaction)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,7 +65,7 @@ impl Serialize for Reaction {
     }
 }
 
-/// An event that only those who have the key can read. The field `algorithm` selects the variant.
+/// An encrypted event. The field `algorithm` selects the variant.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RoomEncrypted {
@@ -115,7 +115,7 @@ impl Serialize for RoomEncrypted {
     }
 }
 
-/// What was encrypted for all devices in a room.
+/// Content that is encrypted for all devices in a room.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MegolmEncrypted {
     /// `ciphertext`.
@@ -232,7 +232,7 @@ impl Serialize for MegolmEncrypted {
     }
 }
 
-/// What was encrypted for each device on its own.
+/// Content that is encrypted for each device separately.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OlmEncrypted {
     /// `ciphertext`.
@@ -317,7 +317,7 @@ impl Serialize for OlmEncrypted {
     }
 }
 
-/// What was encrypted in a way that the specification does not name.
+/// Content that is encrypted with an unknown algorithm.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OtherEncrypted {
     /// `algorithm`.
@@ -388,7 +388,7 @@ impl Serialize for OtherEncrypted {
     }
 }
 
-/// A message to a room. The field `msgtype` selects the variant.
+/// A message in a room. The field `msgtype` selects the variant.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RoomMessage {
@@ -643,9 +643,9 @@ pub struct AudioMessage {
     pub file: Option<definitions::EncryptedFile>,
     /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// Who is mentioned.
+    /// The mentioned users.
     pub mentions: Option<definitions::Mentions>,
-    /// In an edit, the whole new message.
+    /// In an edit, the complete new content.
     pub new_content: Option<Raw<RoomMessage>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -919,9 +919,9 @@ pub struct EmoteMessage {
     pub formatted_body: Option<String>,
     /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// Who is mentioned.
+    /// The mentioned users.
     pub mentions: Option<definitions::Mentions>,
-    /// In an edit, the whole new message.
+    /// In an edit, the complete new content.
     pub new_content: Option<Raw<RoomMessage>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -1061,9 +1061,9 @@ pub struct FileMessage {
     pub file: Option<definitions::EncryptedFile>,
     /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// Who is mentioned.
+    /// The mentioned users.
     pub mentions: Option<definitions::Mentions>,
-    /// In an edit, the whole new message.
+    /// In an edit, the complete new content.
     pub new_content: Option<Raw<RoomMessage>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -1372,9 +1372,9 @@ pub struct ImageMessage {
     pub file: Option<definitions::EncryptedFile>,
     /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// Who is mentioned.
+    /// The mentioned users.
     pub mentions: Option<definitions::Mentions>,
-    /// In an edit, the whole new message.
+    /// In an edit, the complete new content.
     pub new_content: Option<Raw<RoomMessage>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -1562,9 +1562,9 @@ pub struct KeyVerificationRequestMessage {
     pub to: UserId,
     /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// Who is mentioned.
+    /// The mentioned users.
     pub mentions: Option<definitions::Mentions>,
-    /// In an edit, the whole new message.
+    /// In an edit, the complete new content.
     pub new_content: Option<Raw<RoomMessage>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -1718,9 +1718,9 @@ pub struct LocationMessage {
     pub info: Option<LocationInfo>,
     /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// Who is mentioned.
+    /// The mentioned users.
     pub mentions: Option<definitions::Mentions>,
-    /// In an edit, the whole new message.
+    /// In an edit, the complete new content.
     pub new_content: Option<Raw<RoomMessage>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -1938,9 +1938,9 @@ pub struct NoticeMessage {
     pub formatted_body: Option<String>,
     /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// Who is mentioned.
+    /// The mentioned users.
     pub mentions: Option<definitions::Mentions>,
-    /// In an edit, the whole new message.
+    /// In an edit, the complete new content.
     pub new_content: Option<Raw<RoomMessage>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -2074,9 +2074,9 @@ pub struct ServerNoticeMessage {
     pub limit_type: Option<String>,
     /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// Who is mentioned.
+    /// The mentioned users.
     pub mentions: Option<definitions::Mentions>,
-    /// In an edit, the whole new message.
+    /// In an edit, the complete new content.
     pub new_content: Option<Raw<RoomMessage>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -2213,9 +2213,9 @@ pub struct TextMessage {
     pub formatted_body: Option<String>,
     /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// Who is mentioned.
+    /// The mentioned users.
     pub mentions: Option<definitions::Mentions>,
-    /// In an edit, the whole new message.
+    /// In an edit, the complete new content.
     pub new_content: Option<Raw<RoomMessage>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -2355,9 +2355,9 @@ pub struct VideoMessage {
     pub file: Option<definitions::EncryptedFile>,
     /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// Who is mentioned.
+    /// The mentioned users.
     pub mentions: Option<definitions::Mentions>,
-    /// In an edit, the whole new message.
+    /// In an edit, the complete new content.
     pub new_content: Option<Raw<RoomMessage>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -2705,9 +2705,9 @@ pub struct OtherMessage {
     pub msgtype: String,
     /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// Who is mentioned.
+    /// The mentioned users.
     pub mentions: Option<definitions::Mentions>,
-    /// In an edit, the whole new message.
+    /// In an edit, the complete new content.
     pub new_content: Option<Raw<RoomMessage>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -2807,12 +2807,12 @@ impl Serialize for OtherMessage {
     }
 }
 
-/// Content of `m.room.redaction`. That an event is to be stripped of its content.
+/// Content of `m.room.redaction`. Redacts an event.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomredaction)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomRedaction {
-    /// Which event. In rooms of versions before 11 it stands beside the content.
+    /// The event to redact. In room versions before 11 it is outside the content.
     pub redacts: Option<EventId>,
     /// `reason`.
     pub reason: Option<String>,
@@ -2874,7 +2874,7 @@ impl Serialize for RoomRedaction {
     }
 }
 
-/// Content of `m.sticker`. A picture that stands for words.
+/// Content of `m.sticker`. A sticker.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#msticker)
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 use crate::{EventId, Extra, MxcUri, RoomAliasId, RoomId, SortedMap, UserId, codec, common};
 
-/// Content of `m.room.avatar`. The picture of a room.
+/// Content of `m.room.avatar`. The avatar of a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomavatar)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,12 +78,12 @@ impl Serialize for RoomAvatar {
     }
 }
 
-/// Content of `m.room.canonical_alias`. The names by which a room may be found.
+/// Content of `m.room.canonical_alias`. The aliases of a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomcanonical_alias)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomCanonicalAlias {
-    /// The one to show. An empty one is read as none.
+    /// The main alias. An empty one is read as absent.
     pub alias: Option<RoomAliasId>,
     /// `alt_aliases`.
     pub alt_aliases: Option<Vec<RoomAliasId>>,
@@ -152,7 +152,7 @@ impl Serialize for RoomCanonicalAlias {
 pub struct RoomCreate {
     /// `creator`.
     pub creator: Option<UserId>,
-    /// Whether users of other servers may join. Absent means that they may.
+    /// Whether users of other servers may join. Absent means true.
     pub federate: Option<bool>,
     /// Absent means `1`.
     pub room_version: Option<String>,
@@ -160,7 +160,7 @@ pub struct RoomCreate {
     pub room_type: Option<String>,
     /// The room that this one replaces.
     pub predecessor: Option<PreviousRoom>,
-    /// Users with the rights of the creator, from version 12 on. Since 1.16.
+    /// Users with the rights of the creator, since room version 12. Since 1.16.
     pub additional_creators: Option<Vec<UserId>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -341,16 +341,16 @@ impl Serialize for PreviousRoom {
     }
 }
 
-/// Content of `m.room.encryption`. That what is said in a room is encrypted, and how.
+/// Content of `m.room.encryption`. Enables encryption in a room, with these parameters.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomencryption)
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomEncryption {
     /// `algorithm`.
     pub algorithm: definitions::RoomAlgorithm,
-    /// How long a session is used. Absent means a week.
+    /// The maximum age of a session. Absent means one week.
     pub rotation_period_ms: Option<Duration>,
-    /// For how many messages a session is used. Absent means 100.
+    /// The maximum number of messages of a session. Absent means 100.
     pub rotation_period_msgs: Option<u64>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -487,7 +487,7 @@ impl Serialize for RoomGuestAccess {
     }
 }
 
-/// Content of `m.room.history_visibility`. Who may read what was said before they came.
+/// Content of `m.room.history_visibility`. Who may read events from before they joined.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomhistory_visibility)
 #[derive(Clone, Debug, PartialEq)]
@@ -790,7 +790,7 @@ impl Serialize for ImagePackMeta {
 pub struct RoomJoinRules {
     /// `join_rule`.
     pub join_rule: definitions::JoinRule,
-    /// What lets users in where the rule is restricted. Since 1.2.
+    /// The conditions for joining if the rule is restricted. Since 1.2.
     pub allow: Option<Vec<AllowCondition>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -919,22 +919,22 @@ impl Serialize for AllowCondition {
     }
 }
 
-/// Content of `m.room.member`. Whether and how a user is in a room.
+/// Content of `m.room.member`. The membership of a user in a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroommember)
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomMember {
-    /// The user's picture in this room. Clients have set texts that are no content address.
+    /// The avatar of the user in this room. Clients have set invalid content URIs.
     pub avatar_url: Option<String>,
-    /// What the user is called in this room.
+    /// The display name of the user in this room.
     pub displayname: Option<String>,
-    /// Whether the user is in the room, invited, and so on.
+    /// Whether the user is joined, invited, and so on.
     pub membership: common::Membership,
-    /// Whether the room was made for two.
+    /// Whether the room was created as a direct chat.
     pub is_direct: Option<bool>,
-    /// Whose server let the user in, where a rule restricts who may join. Since 1.2.
+    /// A user of the server that authorised the join, if the join rule is restricted. Since 1.2.
     pub join_authorised_via_users_server: Option<UserId>,
-    /// Why it changed, for people. Since 1.1.
+    /// The reason for the change. Since 1.1.
     pub reason: Option<String>,
     /// `third_party_invite`.
     pub third_party_invite: Option<ThirdPartyInvite>,
@@ -1145,8 +1145,7 @@ impl Serialize for ThirdPartyInvite {
     }
 }
 
-/// Content of `m.room.name`. What a room is called. Without a name, or with an empty one, it has
-/// none.
+/// Content of `m.room.name`. The name of a room. Absent or empty means that it has none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomname)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1197,7 +1196,7 @@ impl Serialize for RoomName {
     }
 }
 
-/// Content of `m.room.pinned_events`. Events that everybody should see.
+/// Content of `m.room.pinned_events`. The pinned events of a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroompinned_events)
 #[derive(Clone, Debug, PartialEq)]
@@ -1369,14 +1368,14 @@ impl Serialize for RoomPolicyPublicKeys {
     }
 }
 
-/// Content of `m.room.power_levels`. Who may do what in a room.
+/// Content of `m.room.power_levels`. The permissions in a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomPowerLevels {
     /// `ban`.
     pub ban: Option<crate::events::PowerLevel>,
-    /// The levels needed to send events of these types.
+    /// The levels needed to send events, by event type.
     pub events: Option<SortedMap<String, crate::events::PowerLevel>>,
     /// `events_default`.
     pub events_default: Option<crate::events::PowerLevel>,
@@ -1388,7 +1387,7 @@ pub struct RoomPowerLevels {
     pub redact: Option<crate::events::PowerLevel>,
     /// `state_default`.
     pub state_default: Option<crate::events::PowerLevel>,
-    /// The levels of users who do not have the default one.
+    /// The levels of users, where they differ from the default.
     pub users: Option<SortedMap<UserId, crate::events::PowerLevel>>,
     /// `users_default`.
     pub users_default: Option<crate::events::PowerLevel>,
@@ -1597,7 +1596,7 @@ impl Serialize for Notifications {
     }
 }
 
-/// Content of `m.room.server_acl`. Which servers may take part in a room.
+/// Content of `m.room.server_acl`. Which servers may participate in a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomserver_acl)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1841,14 +1840,14 @@ impl Serialize for PublicKey {
     }
 }
 
-/// Content of `m.room.tombstone`. That a room has been replaced.
+/// Content of `m.room.tombstone`. Marks a room as replaced.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomtombstone)
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomTombstone {
     /// `body`.
     pub body: String,
-    /// The room to go to.
+    /// The new room.
     pub replacement_room: RoomId,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -1903,8 +1902,7 @@ impl Serialize for RoomTombstone {
     }
 }
 
-/// Content of `m.room.topic`. What a room is about. Without a topic, or with an empty one, it has
-/// none.
+/// Content of `m.room.topic`. The topic of a room. Absent or empty means that it has none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomtopic)
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,13 +5,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use crate::{Extra, codec};
 
-/// Content of `m.space.child`. That a room, named by the state key, is in this space. Without `via`
-/// it is no more.
+/// Content of `m.space.child`. A room in this space; the state key is its id. Without `via` it is
+/// not a child.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mspacechild)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SpaceChild {
-    /// Servers through which it can be joined.
+    /// Servers to join through.
     pub via: Option<Vec<String>>,
     /// `order`.
     pub order: Option<String>,
@@ -86,13 +86,13 @@ impl Serialize for SpaceChild {
     }
 }
 
-/// Content of `m.space.parent`. That this room is in a space, named by the state key. Without `via`
-/// it is no more.
+/// Content of `m.space.parent`. A space of this room; the state key is its id. Without `via` it is
+/// not a parent.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mspaceparent)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SpaceParent {
-    /// Servers through which it can be joined.
+    /// Servers to join through.
     pub via: Option<Vec<String>>,
     /// `canonical`.
     pub canonical: Option<bool>,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{Extra, RoomId, codec};
 
-/// Content of `m.dummy`. Nothing. It keeps an encrypted session going.
+/// Content of `m.dummy`. An empty message, which keeps an encrypted session working.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mdummy)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,8 +43,8 @@ impl Serialize for Dummy {
     }
 }
 
-/// Content of `m.forwarded_room_key`. A key to read messages of a room, passed on by who did not
-/// make it.
+/// Content of `m.forwarded_room_key`. A key that decrypts messages of a room, forwarded by another
+/// device.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mforwarded_room_key)
 #[derive(Clone, Debug, PartialEq)]
@@ -156,7 +156,7 @@ impl Serialize for ForwardedRoomKey {
     }
 }
 
-/// Content of `m.room_key`. A key to read messages of a room.
+/// Content of `m.room_key`. A key that decrypts messages of a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroom_key)
 #[derive(Clone, Debug, PartialEq)]
@@ -428,7 +428,7 @@ impl Serialize for RoomKeyBundle {
     }
 }
 
-/// Content of `m.room_key_request`. The wish for a key, or the end of that wish.
+/// Content of `m.room_key_request`. Requests a key, or cancels the request.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroom_key_request)
 #[derive(Clone, Debug, PartialEq)]
@@ -600,7 +600,7 @@ impl Serialize for RequestedKeyInfo {
     }
 }
 
-/// Content of `m.secret.request`. The wish for a secret, or the end of that wish.
+/// Content of `m.secret.request`. Requests a secret, or cancels the request.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#msecretrequest)
 #[derive(Clone, Debug, PartialEq)]
@@ -687,7 +687,7 @@ impl Serialize for SecretRequest {
     }
 }
 
-/// Content of `m.secret.send`. A secret that was asked for.
+/// Content of `m.secret.send`. A requested secret.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#msecretsend)
 #[derive(Clone, Debug, PartialEq)]

@@ -697,7 +697,7 @@ impl Serialize for KeyVerificationRequest {
     }
 }
 
-/// The beginning of a verification. The field `method` selects the variant.
+/// The start of a verification. The field `method` selects the variant.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum KeyVerificationStart {

@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
-/// Tells what address a session has proved.
+/// Reads the address that a session has validated.
 ///
 /// `GET /_matrix/identity/v2/3pid/getValidated3pid`. Access token: required, issued by the identity
 /// server (not the homeserver).
@@ -152,7 +152,7 @@ impl Serialize for GetValidated3PidResponse {
     }
 }
 
-/// Makes a proved email address or phone number findable as the user's.
+/// Publishes a validated email address or phone number of the user.
 ///
 /// `POST /_matrix/identity/v2/3pid/bind`. Access token: required, issued by the identity server
 /// (not the homeserver).
@@ -342,7 +342,7 @@ impl Serialize for Bind3PidResponse {
     }
 }
 
-/// Makes an email address or phone number no longer findable as the user's.
+/// Removes a published email address or phone number.
 ///
 /// `POST /_matrix/identity/v2/3pid/unbind`. Access token: required, issued by the identity server
 /// (not the homeserver).

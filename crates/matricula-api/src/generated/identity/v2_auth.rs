@@ -14,7 +14,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
-/// Exchanges an OpenID token of the homeserver for a token of this server.
+/// Exchanges an OpenID token of the homeserver for an access token of this server.
 ///
 /// `POST /_matrix/identity/v2/account/register`. Access token: none.
 ///
@@ -138,7 +138,7 @@ impl ServerEndpoint for RegisterAccount {
 /// Response to [`RegisterAccount`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegisterAccountResponse {
-    /// Goes with every further request to this server, and to no other.
+    /// The token for further requests to this server only.
     pub token: Secret,
     /// Fields that the specification does not name.
     pub extra: Extra,
@@ -188,7 +188,7 @@ impl Serialize for RegisterAccountResponse {
     }
 }
 
-/// Tells whose token it is.
+/// Identifies the owner of the access token.
 ///
 /// `GET /_matrix/identity/v2/account`. Access token: required, issued by the identity server (not
 /// the homeserver).

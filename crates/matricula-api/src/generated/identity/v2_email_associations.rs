@@ -14,7 +14,7 @@ use crate::server::{
 };
 use crate::{ApiError, Content, Endpoint, Extra, codec};
 
-/// Has a code sent to an email address, to prove that it is the user's.
+/// Requests a code by email, to validate the email address.
 ///
 /// `POST /_matrix/identity/v2/validate/email/requestToken`. Access token: required, issued by the
 /// identity server (not the homeserver).
@@ -144,7 +144,7 @@ impl ServerEndpoint for RequestEmailToken {
     }
 }
 
-/// Proves an email address with the code that was sent there, by a link for people.
+/// Validates an email address with the code, by a link in the email.
 ///
 /// `GET /_matrix/identity/v2/validate/email/submitToken`. Access token: required, issued by the
 /// identity server (not the homeserver).
@@ -230,7 +230,7 @@ impl ServerEndpoint for SubmitEmailTokenByLink {
     }
 }
 
-/// Proves an email address with the code that was sent there.
+/// Validates an email address with the code.
 ///
 /// `POST /_matrix/identity/v2/validate/email/submitToken`. Access token: required, issued by the
 /// identity server (not the homeserver).

@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
-/// Signs that a user accepts an invitation that was kept.
+/// Signs the acceptance of a stored invitation.
 ///
 /// `POST /_matrix/identity/v2/sign-ed25519`. Access token: required, issued by the identity server
 /// (not the homeserver).

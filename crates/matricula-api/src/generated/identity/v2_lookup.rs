@@ -12,7 +12,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
-/// Tells how to hash addresses before looking them up.
+/// Reads how to hash addresses for a lookup.
 ///
 /// `GET /_matrix/identity/v2/hash_details`. Access token: required, issued by the identity server
 /// (not the homeserver).
@@ -58,7 +58,7 @@ impl ServerEndpoint for GetHashDetails {
 /// Response to [`GetHashDetails`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetHashDetailsResponse {
-    /// Goes into every hash. The server changes it from time to time.
+    /// A part of every hash. The server changes it from time to time.
     pub lookup_pepper: String,
     /// `algorithms`.
     pub algorithms: Vec<String>,

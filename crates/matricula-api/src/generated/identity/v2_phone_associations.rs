@@ -14,7 +14,7 @@ use crate::server::{
 };
 use crate::{ApiError, Content, Endpoint, Extra, codec};
 
-/// Has a code sent to a phone number, to prove that it is the user's.
+/// Requests a code by text message, to validate the phone number.
 ///
 /// `POST /_matrix/identity/v2/validate/msisdn/requestToken`. Access token: required, issued by the
 /// identity server (not the homeserver).
@@ -153,7 +153,7 @@ impl ServerEndpoint for RequestMsisdnToken {
     }
 }
 
-/// Proves a phone number with the code that was sent there, by a link for people.
+/// Validates a phone number with the code, by a link in the message.
 ///
 /// `GET /_matrix/identity/v2/validate/msisdn/submitToken`. Access token: required, issued by the
 /// identity server (not the homeserver).
@@ -239,7 +239,7 @@ impl ServerEndpoint for SubmitMsisdnTokenByLink {
     }
 }
 
-/// Proves a phone number with the code that was sent there.
+/// Validates a phone number with the code.
 ///
 /// `POST /_matrix/identity/v2/validate/msisdn/submitToken`. Access token: required, issued by the
 /// identity server (not the homeserver).

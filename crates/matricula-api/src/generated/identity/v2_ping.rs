@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// Tells that an identity server is there.
+/// Checks that an identity server is reachable.
 ///
 /// `GET /_matrix/identity/v2`. Access token: none.
 ///

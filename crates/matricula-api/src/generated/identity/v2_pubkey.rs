@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// Hands out one of the server's public keys.
+/// Reads one of the server's public keys.
 ///
 /// `GET /_matrix/identity/v2/pubkey/{keyId}`. Access token: none.
 ///
@@ -124,7 +124,7 @@ impl Serialize for GetPublicKeyResponse {
     }
 }
 
-/// Tells whether a key is one of the server's own.
+/// Checks whether a key belongs to the server.
 ///
 /// `GET /_matrix/identity/v2/pubkey/isvalid`. Access token: none.
 ///
@@ -234,7 +234,7 @@ impl Serialize for IsPublicKeyValidResponse {
     }
 }
 
-/// Tells whether a key was made for an invitation.
+/// Checks whether a key was created for an invitation.
 ///
 /// `GET /_matrix/identity/v2/pubkey/ephemeral/isvalid`. Access token: none.
 ///

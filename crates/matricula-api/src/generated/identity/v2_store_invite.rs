@@ -10,7 +10,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
-/// Keeps an invitation for an email address that nobody has bound yet.
+/// Stores an invitation for an email address that is not bound yet.
 ///
 /// `POST /_matrix/identity/v2/store-invite`. Access token: required, issued by the identity server
 /// (not the homeserver).

@@ -224,7 +224,7 @@ impl Serialize for GetTermsResponse {
     }
 }
 
-/// Tells that the user accepts terms of service.
+/// Accepts terms of service.
 ///
 /// `POST /_matrix/identity/v2/terms`. Access token: required, issued by the identity server (not
 /// the homeserver).
@@ -233,7 +233,7 @@ impl Serialize for GetTermsResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "AgreeToTermsJob")]
 pub struct AgreeToTerms {
-    /// The addresses of the texts, in the language that the user read.
+    /// The URLs of the documents, in the language that the user read.
     pub user_accepts: Vec<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,

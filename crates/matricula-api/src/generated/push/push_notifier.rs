@@ -11,7 +11,7 @@ use crate::server::{
 };
 use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::text_enum};
 
-/// Has a user's devices told of an event, or of how much is unread.
+/// Sends a notification about an event or new counts to a user's devices.
 ///
 /// `POST /_matrix/push/v1/notify`. Access token: none.
 ///
@@ -225,7 +225,7 @@ pub struct Device {
     pub app_id: String,
     /// `pushkey`.
     pub pushkey: Secret,
-    /// When the push key was last changed, in seconds since 1970.
+    /// When the push key was last updated, in seconds since 1970.
     pub pushkey_ts: Option<u64>,
     /// `data`.
     pub data: Option<PusherData>,
@@ -323,13 +323,13 @@ impl Serialize for Device {
 /// `notification` of [`Notify`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
-    /// None where only counts have changed.
+    /// Absent if only counts have changed.
     pub event_id: Option<EventId>,
     /// `room_id`.
     pub room_id: Option<RoomId>,
     /// `type`.
     pub event_type: Option<String>,
-    /// The user id of the sender; none, or with Synapse an empty text, where only counts have
+    /// The user id of the sender; absent, or with Synapse an empty string, if only counts have
     /// changed.
     pub sender: Option<String>,
     /// `sender_display_name`.
@@ -338,9 +338,9 @@ pub struct Notification {
     pub room_name: Option<String>,
     /// `room_alias`.
     pub room_alias: Option<String>,
-    /// Whether it is about the membership of the user who is told.
+    /// Whether it is about the membership of the notified user.
     pub user_is_target: Option<bool>,
-    /// High, if nothing is said.
+    /// High, if absent.
     pub priority: Option<Priority>,
     /// `content`.
     pub content: Option<Raw>,
@@ -535,7 +535,7 @@ impl Serialize for Notification {
 /// Response to [`Notify`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotifyResponse {
-    /// Push keys that are no longer valid; the homeserver removes their pushers.
+    /// Push keys that are no longer valid. The homeserver deletes their pushers.
     pub rejected: Vec<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
