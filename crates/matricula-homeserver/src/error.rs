@@ -1,32 +1,32 @@
-//! Why a homeserver does not start.
+//! Errors of starting and running a homeserver.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-/// Why a homeserver does not start, or stopped working.
+/// Why a homeserver does not start, or stops working.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The configuration contradicts itself or the specification.
-    #[error("this homeserver cannot be configured so: {0}")]
+    #[error("the homeserver's configuration is invalid: {0}")]
     Config(String),
-    /// An address that other machines reach was asked for without saying so.
+    /// The address is reachable from other machines, which the options do not allow.
     #[error(
         "{0} is reachable from other machines, and this server is for development, tests and \
-         offline use; listen on 127.0.0.1, or allow remote access expressly"
+         offline use; listen on 127.0.0.1, or allow remote access explicitly"
     )]
     Remote(SocketAddr),
-    /// Anybody on the network could register an account.
+    /// The server would allow open registration to other machines.
     #[error(
-        "anybody who reaches {0} could register here; ask for a registration token, close \
-         registration, or allow open registration expressly"
+        "everybody who can reach {0} could register; require a registration token, close \
+         registration, or allow open registration explicitly"
     )]
     OpenRegistration(SocketAddr),
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {address}: {source}; is another program using that port?")]
     Listen {
-        /// The address that was asked for.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The database cannot be read or written.
@@ -34,16 +34,22 @@ pub enum Error {
     Database(#[from] rusqlite::Error),
     /// The database was written by a newer version of this program.
     #[error(
-        "the homeserver's database has format {found}, this program knows up to {known}; use the \
-         newer program that wrote it"
+        "the homeserver's database has format {found}, but this program supports formats up to \
+         {known}; use the newer version that wrote it"
     )]
     NewerFormat {
-        /// The format found.
+        /// The format of the database.
         found: u32,
-        /// The newest known format.
+        /// The newest supported format.
         known: u32,
     },
-    /// A server's name is part of every user id: it is fixed when the database is created.
+    /// The file is a database, but not of a homeserver of this program.
+    #[error(
+        "{0} is not a database of this program's homeserver, or was written by an unreleased \
+         version; move it away to start with a new one"
+    )]
+    ForeignDatabase(PathBuf),
+    /// The database belongs to a server with another name, which is part of every user id.
     #[error("this database belongs to the homeserver {stored}, not to {configured}")]
     ServerName {
         /// The name in the database.
@@ -51,21 +57,21 @@ pub enum Error {
         /// The name in the configuration.
         configured: String,
     },
-    /// A file of a homeserver's directory cannot be used.
+    /// A file or directory of the homeserver cannot be used.
     #[error("cannot use {path}: {source}")]
     File {
         /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The directory has accounts but has lost its configuration, and with it the server's name.
+    /// The directory has a database but no configuration, which contains the server's name.
     #[error("{0} is missing although the homeserver's database exists; restore it from a backup")]
     ConfigMissing(PathBuf),
-    /// Another process holds the directory but does not say where it listens.
-    #[error("another process holds {0} but does not tell its address; try again or end it")]
+    /// Another process holds the directory and publishes no address.
+    #[error("another process uses {0} and does not publish its address; try again or stop it")]
     Locked(PathBuf),
-    /// A thread cannot be started.
+    /// The worker thread cannot be started.
     #[error("cannot start the homeserver's thread: {0}")]
     Thread(io::Error),
 }

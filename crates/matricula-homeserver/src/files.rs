@@ -6,22 +6,22 @@ use std::{
     path::Path,
 };
 
-/// Opens a file for writing, made if it is not there, with mode 0600 where modes exist.
+/// Opens a file for writing, and creates it if it is missing, with mode 0600 on Unix.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     options().create(true).truncate(false).open(path)
 }
 
-/// Makes a new file for writing, with mode 0600 where modes exist.
+/// Creates a new file for writing, with mode 0600 on Unix.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
 }
 
-/// Makes what was added to a directory, or renamed in it, outlast a power cut.
+/// Makes new and renamed entries of a directory durable.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    // Elsewhere directories cannot be opened as files.
+    // On other systems directories cannot be opened as files.
     #[cfg(unix)]
     {
-        // What a relative name is in is the directory that the program is in.
+        // The parent of a relative file name is empty: the current directory.
         let here = path.as_os_str().is_empty();
         File::open(if here { Path::new(".") } else { path })?.sync_all()?;
     }
@@ -30,7 +30,7 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a directory and those above it, with mode 0700 where modes exist.
+/// Creates a directory and its parents, with mode 0700 on Unix.
 pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -39,15 +39,15 @@ pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Replaces a file's content: whoever reads it, even after a crash, sees the old or the new.
+/// Replaces the content of a file atomically, also in the event of a crash.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = Path::new(&draft);
-    let mut file = options().create(true).truncate(true).open(draft)?;
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = Path::new(&temporary);
+    let mut file = options().create(true).truncate(true).open(temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
-    fs::rename(draft, path)?;
+    fs::rename(temporary, path)?;
     match path.parent() {
         Some(directory) => sync_directory(directory),
         None => Ok(()),
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_directory_of_a_relative_name_is_the_one_that_the_program_is_in() {
+    fn relative_name_syncs_current_directory() {
         let name = Path::new("x.db");
         sync_directory(name.parent().unwrap()).unwrap();
     }

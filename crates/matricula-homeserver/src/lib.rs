@@ -1,19 +1,19 @@
 //! A single-process Matrix homeserver without federation, for development, tests and offline use.
 //!
-//! It is not for anything else: nobody on another server can be reached, the stages of registration
-//! that need the outside world (a captcha, an email) are stand-ins unless told how to check them, and it
-//! speaks plain HTTP. What it does serve, accounts and their sessions, rooms to talk in, and files, it
-//! serves as the [specification](https://spec.matrix.org/v1.19/client-server-api/) says. Rooms have version
-//! 11, and no aliases, receipts, typing, kept filters or encryption keys; files have no thumbnails.
+//! It is for nothing else: it does not federate, speaks plain HTTP, and completes the stages of
+//! registration that need other services (captcha, email) by a button unless they are configured. It
+//! serves accounts and sessions, rooms of version 11, and files, by the
+//! [specification](https://spec.matrix.org/v1.19/client-server-api/). It has no room aliases, receipts,
+//! typing notifications, stored filters, encryption keys or thumbnails.
 //!
-//! It comes in three layers, each usable alone:
+//! It has three layers, each usable alone:
 //!
-//! - [`Homeserver`] answers one [`Request`] within one transaction. It has no clock, no randomness
-//!   and no socket: [`StepContext`](matricula_core::StepContext) hands the first two in. [`Database`] keeps what it
-//!   must remember, in memory or in a file, and commits before the answer leaves. It opens no files
-//!   either: where one is to be written or read, the [`HandlerResponse`] comes with an [`FileAction`].
-//! - [`Server`] puts it behind HTTP on a loopback port.
-//! - [`ServerDir`] keeps one server in one directory and makes sure that only one process serves it.
+//! - [`Homeserver`] handles one [`Request`] within one transaction. It has no clock, no randomness and no
+//!   socket: [`StepContext`](matricula_core::StepContext) provides time and randomness. [`Database`]
+//!   stores everything in memory or in a file, and commits before the response is sent. The engine opens
+//!   no files: where a body is a file, the [`HandlerResponse`] has a [`FileAction`].
+//! - [`Server`] serves it over HTTP on a loopback port.
+//! - [`ServerDir`] stores one server in one directory, and ensures that only one process serves it.
 //!
 //! ```
 //! use matricula_homeserver::{Config, Server, ServerOptions};
@@ -21,24 +21,18 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), matricula_homeserver::Error> {
 //! let server = Server::start(ServerOptions::new(Config::default().guests(true))).await?;
-//! println!("a homeserver for nobody but you: {}", server.url());
+//! println!("a private homeserver: {}", server.url());
 //! server.stop().await;
 //! # Ok(())
 //! # }
 //! ```
 
 mod config;
-mod connections;
 mod database;
-mod delivery;
-mod dir;
 mod engine;
 mod error;
 mod files;
-mod keeper;
-mod mail;
-mod media;
-mod shell;
+mod server;
 
 pub use config::{
     ApplicationService, Captcha, Config, Delegation, Document, IdentityProvider, Limit, Limits,
@@ -46,11 +40,10 @@ pub use config::{
     RegistrationToken, Sso,
 };
 pub use database::Database;
-pub use dir::ServerDir;
 pub use engine::{
     DelegationCall, FileAction, HandlerResponse, Homeserver, QueuedMail, ReceivedFile, Request,
     StoredFile, Upload, served,
 };
 pub use error::Error;
 pub use matricula_api::server::OutgoingResponse;
-pub use shell::{Server, ServerOptions};
+pub use server::{Server, ServerDir, ServerOptions};

@@ -37,14 +37,14 @@ pub(crate) fn visit(url: &str) -> Page {
 
 /// Presses a button of a form of the embedded homeserver's pages.
 pub(crate) fn press(url: &str, page: &Page, step: &str, fields: &[(&str, &str)]) -> Page {
-    let before = "name=\"visit\" value=\"";
+    let before = "name=\"csrf\" value=\"";
     let (_, rest) = page
         .body
         .split_once(before)
         .unwrap_or_else(|| panic!("{page:?}"));
-    let visit = rest.split('"').next().unwrap();
+    let csrf = rest.split('"').next().unwrap();
     let form = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs([("visit", visit), ("step", step)])
+        .extend_pairs([("csrf", csrf), ("step", step)])
         .extend_pairs(fields)
         .finish();
     exchange("POST", url, &form)

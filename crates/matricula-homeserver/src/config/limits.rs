@@ -1,23 +1,23 @@
-//! How often one address may do what costs or tells something.
+//! Rate limits.
 
 use serde::{Deserialize, Serialize};
 
-/// How often one address may do what costs or tells something; as often as it likes where absent.
+/// Rate limits, by network address unless noted otherwise. An absent limit is unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Accounts made. While it is exhausted, `POST /register` is refused altogether.
+    /// Created accounts. While the limit is exceeded, every `POST /register` is rejected.
     pub registration: Option<Limit>,
-    /// Attempts to log in.
+    /// Login attempts.
     pub login: Option<Limit>,
-    /// Registration tokens asked about, or tried and found wrong.
+    /// Checks of registration tokens, and uses of invalid ones.
     pub token_validity: Option<Limit>,
-    /// Messages asked for that prove an address.
+    /// Requested messages that validate a third-party identifier.
     pub validation_messages: Option<Limit>,
-    /// Events that one account sends to rooms.
+    /// Events that an account sends to rooms.
     pub room_events: Option<Limit>,
-    /// Files that one account uploads, and addresses that it makes for them.
+    /// Uploads and new pending uploads of an account.
     pub uploads: Option<Limit>,
 }
 
@@ -76,18 +76,18 @@ impl Limits {
     }
 }
 
-/// So many at once, then so many a second.
+/// A rate limit: a burst, and a rate in the long run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// How many a second in the long run.
+    /// Requests per second in the long run.
     pub per_second: f64,
-    /// How many at once.
+    /// Requests at once.
     pub burst: u32,
 }
 
 impl Limit {
-    /// So many a second in the long run, and `burst` at once.
+    /// A limit of `per_second` in the long run, and `burst` at once.
     pub const fn new(per_second: f64, burst: u32) -> Self {
         Self { per_second, burst }
     }

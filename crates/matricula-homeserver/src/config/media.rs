@@ -1,15 +1,15 @@
-//! What files a homeserver keeps.
+//! Limits of the content repository.
 
 use serde::{Deserialize, Serialize};
 
-/// What files a homeserver keeps.
+/// Limits of the content repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Media {
-    /// How large a file may be, in bytes: 1 GiB unless told otherwise.
+    /// The maximum size of a file, in bytes; 1 GiB by default.
     pub max_size: u64,
-    /// How many addresses one account may have made and not uploaded to yet: 100 unless told otherwise.
+    /// The maximum number of pending uploads of an account; 100 by default.
     pub max_pending_uploads: u32,
 }
 
@@ -32,8 +32,8 @@ impl Media {
 
     /// Sets [`Media::max_pending_uploads`].
     #[must_use]
-    pub fn max_pending_uploads(mut self, addresses: u32) -> Self {
-        self.max_pending_uploads = addresses;
+    pub fn max_pending_uploads(mut self, uploads: u32) -> Self {
+        self.max_pending_uploads = uploads;
         self
     }
 }

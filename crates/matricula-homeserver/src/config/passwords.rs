@@ -1,23 +1,23 @@
-//! What a password must have, and what is said of one that has not.
+//! The rules for passwords, and the errors of passwords that violate them.
 
 use serde::{Deserialize, Serialize};
 
-/// What a password must have.
+/// The rules for passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PasswordPolicy {
-    /// How many characters at least.
+    /// The minimum number of characters.
     pub min_length: usize,
-    /// Whether a digit is needed.
+    /// Whether a digit is required.
     pub digit: bool,
-    /// Whether something that is neither letter nor digit is needed.
+    /// Whether a character that is neither letter nor digit is required.
     pub symbol: bool,
-    /// Whether a capital letter is needed.
+    /// Whether an uppercase letter is required.
     pub uppercase: bool,
-    /// Whether a small letter is needed.
+    /// Whether a lowercase letter is required.
     pub lowercase: bool,
-    /// What the server says of a password that lacks something.
+    /// The error codes of a password that violates a rule.
     pub codes: PasswordCodes,
 }
 
@@ -35,7 +35,7 @@ impl Default for PasswordPolicy {
 }
 
 impl PasswordPolicy {
-    /// What the specification advises: eight characters, and one of each kind.
+    /// The advice of the specification: eight characters, and one of each kind.
     pub const fn strict(codes: PasswordCodes) -> Self {
         Self {
             min_length: 8,
@@ -48,12 +48,12 @@ impl PasswordPolicy {
     }
 }
 
-/// What a server says of a password that lacks something.
+/// The error codes of a password that violates a rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PasswordCodes {
-    /// A code that names the lack, such as `M_PASSWORD_TOO_SHORT`, as Synapse does.
+    /// A code for each rule, such as `M_PASSWORD_TOO_SHORT`, as Synapse does.
     #[default]
     Named,
     /// `M_WEAK_PASSWORD`, the only code that the specification names.

@@ -1,62 +1,43 @@
-//! The homeserver itself: one request in, one answer out, no clock, no randomness, no sockets.
+//! The homeserver itself: a function from a request to a response, without clock, randomness or sockets.
 
 mod account;
-mod addresses;
 mod admin;
-mod answer;
-mod appservice;
-mod bounds;
+mod auth;
+mod context;
 mod discovery;
-mod entrance;
-mod identity;
-mod layout;
-mod limits;
-mod login;
-mod login_tokens;
+mod error;
+mod file_action;
+mod handler;
+mod html;
 pub(crate) mod media;
-mod names;
-mod oauth;
 mod outbox;
-mod pages;
-mod passwords;
-mod provisions;
-mod redirect;
-mod refusal;
-mod register;
 mod rooms;
 mod routes;
-mod sso;
-mod tokens;
-mod uia;
-mod visits;
+mod storage;
+mod util;
 
 use std::{fmt, time::Duration};
 
 use matricula_api::{ErrorCode, server::OutgoingResponse};
-use matricula_core::{Method, Secret, StepContext, Timestamp};
+use matricula_core::{Method, Secret, StepContext};
 use percent_encoding::percent_decode_str;
 use rusqlite::Transaction;
 
-use addresses::Medium;
-pub use answer::{FileAction, HandlerResponse, ReceivedFile, StoredFile, Upload};
-pub use outbox::QueuedMail;
-pub use provisions::DelegationCall;
-pub(crate) use refusal::ApiError;
-use refusal::HandlerError;
-use routes::RequestContext;
+use context::RequestContext;
+pub(crate) use error::ApiError;
+use error::HandlerError;
+pub use file_action::{FileAction, HandlerResponse, ReceivedFile, StoredFile, Upload};
+pub use outbox::{delegation::DelegationCall, mail::QueuedMail};
 pub use routes::served;
+pub(crate) use util::millis;
 
-use crate::{Config, Error};
+use crate::{Config, Delegation, Error};
 
-/// A homeserver: what is fixed about it. What changes is in its [`Database`](crate::Database).
+/// A homeserver: its configuration. Everything that changes is in its [`Database`](crate::Database).
 #[derive(Clone, Debug)]
 pub struct Homeserver {
     config: Config,
     base_url: String,
-    /// The ways in which a signed-in user proves again who they are.
-    reauth_flows: Vec<Vec<String>>,
-    /// The ways in which somebody who has forgotten the password does.
-    reset_flows: Vec<Vec<String>>,
 }
 
 impl Homeserver {
@@ -70,48 +51,40 @@ impl Homeserver {
             Some(url) => url.as_str().to_owned(),
             None => format!("http://{}", config.server_name),
         };
-        let proved = [Medium::Email, Medium::Msisdn];
-        let proved = proved.into_iter().filter(|it| config.can_validate(*it));
-        let reset_flows = proved.map(|it| vec![it.stage().to_owned()]).collect();
-        Ok(Self {
-            config,
-            base_url,
-            reauth_flows: vec![vec![uia::PASSWORD.to_owned()]],
-            reset_flows,
-        })
+        Ok(Self { config, base_url })
     }
 
-    /// What it was configured to be.
+    /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Answers a request. Whoever calls commits the transaction before the answer leaves, unless its
-    /// status is 500 or above; [`Database::handle`](crate::Database::handle) does.
+    /// The homeserver that delegates authentication to this one, if any.
+    pub(crate) fn delegation(&self) -> Option<&Delegation> {
+        self.config.oauth.as_ref()?.delegation.as_ref()
+    }
+
+    /// Handles a request. The caller commits the transaction before it sends the response, and rolls it
+    /// back if the status is 500 or above, as [`Database::handle`](crate::Database::handle) does.
     pub fn handle(
         &self,
         cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
         request: Request,
     ) -> HandlerResponse {
-        let call = RequestContext {
+        let context = RequestContext {
             homeserver: self,
             tx,
             request: &request,
         };
-        let answer = match routes::route(&call, cx) {
-            Ok(None) => call.page(cx).map(HandlerResponse::from),
-            Ok(Some(answer)) => Ok(answer),
-            Err(fault) => Err(fault),
-        };
-        answer.unwrap_or_else(|fault| {
-            let reply = match fault {
-                HandlerError::Api(refusal) => refusal.into_reply(),
+        routes::route(&context, cx).unwrap_or_else(|error| {
+            let reply = match error {
+                HandlerError::Api(error) => error.into_reply(),
                 HandlerError::InvalidRequest(error) => error.response(),
                 HandlerError::Uia(info) => OutgoingResponse::uia(&info),
                 HandlerError::Internal(error) => {
-                    tracing::error!(%error, path = request.path, "a request could not be answered");
-                    let error = "something broke in the server";
+                    tracing::error!(%error, path = request.path, "a request failed");
+                    let error = "an internal error occurred";
                     ApiError::new(500, ErrorCode::Unknown, error).into_reply()
                 }
             };
@@ -120,30 +93,25 @@ impl Homeserver {
     }
 }
 
-/// How long this request is worth waiting for, if it is one that waits. Until then, or until something
-/// happens, an answer that is [to be held back](has_no_changes) may be.
+/// How long a long-polling request may wait, if this is one. Until then, or until something changes, a
+/// response that [has no changes](has_no_changes) is not sent.
 pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
     rooms::long_poll_timeout(request).or_else(|| media::long_poll_timeout(request))
 }
 
-/// Whether this answer to a request with [`long_poll_timeout`] says no more than that nothing has happened.
+/// Whether a response to a long-polling request says that nothing has changed.
 pub(crate) fn has_no_changes(request: &Request, reply: &OutgoingResponse) -> bool {
     rooms::has_no_changes(request, reply) || media::is_pending(reply)
 }
 
-/// A moment as the database keeps it.
-pub(crate) fn millis(at: Timestamp) -> i64 {
-    i64::try_from(at.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// A request as the server sees it.
+/// A request to the homeserver.
 #[derive(Clone, PartialEq)]
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The path as it was sent, percent-encoded, without the query.
+    /// The percent-encoded path, without the query.
     pub path: String,
-    /// The query, decoded.
+    /// The decoded query.
     pub query: Vec<(String, String)>,
     /// The token of the `Authorization: Bearer` header.
     pub access_token: Option<Secret>,
@@ -151,16 +119,16 @@ pub struct Request {
     pub content_type: Option<String>,
     /// The body, unless it is a file.
     pub body: Vec<u8>,
-    /// How long the body is said to be, in bytes, where it is a file that has not been read yet.
+    /// The declared length in bytes of a body that is a file and has not been read yet.
     pub content_length: Option<u64>,
-    /// The file that the body was put into, as the [`FileAction`] of the same request without it asked.
+    /// The file that holds the body, once a [`FileAction::Receive`] for this request is done.
     pub received: Option<ReceivedFile>,
-    /// Whom limits apply to: in general the address that the request comes from.
+    /// The key of rate limits: in general the client's network address.
     pub peer: String,
 }
 
 impl Request {
-    /// A request without query, token and body.
+    /// A request without query, token or body.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
         Self {
             method,
@@ -182,7 +150,7 @@ impl Request {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The path's segments, decoded; none where one is not UTF-8.
+    /// The decoded segments of the path; none where one is not UTF-8.
     fn segments(&self) -> Option<Vec<String>> {
         let path = self.path.strip_prefix('/')?;
         path.split('/')
@@ -193,7 +161,7 @@ impl Request {
 }
 
 impl fmt::Debug for Request {
-    /// Shows nothing that may be secret.
+    /// Hides everything that may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({} {})", self.method, self.path)
     }

@@ -1,4 +1,4 @@
-//! The one table of the operations that this server serves, and how a request finds its own.
+//! The route table: which operations and pages this server has, and how a request finds its handler.
 
 use std::borrow::Cow;
 
@@ -46,175 +46,334 @@ use matricula_api::{
         ServerEndpoint, find,
     },
 };
-use matricula_core::{Method, Operation, StepContext, Timestamp};
-use rusqlite::Transaction;
+use matricula_core::{Method, Operation, StepContext};
 
 use super::{
-    Homeserver, Request,
-    answer::HandlerResponse,
-    refusal::{ApiError, HandlerError},
+    Request,
+    account::threepid::confirm,
+    admin::{shared_secret, tokens, users},
+    auth::{
+        fallback,
+        oauth::{self, account_page, authorize, clients, device, token},
+        passwords, sso,
+    },
+    context::RequestContext,
+    error::{ApiError, HandlerError},
+    file_action::HandlerResponse,
+    handler::{FileHandler, Handler},
+    html::page::or_error_page,
 };
+use crate::Config;
 
-/// Everything that is served, apart from pages for a browser.
-const ROUTES: &[Route] = &[
-    Route::of::<GetWellknown>(),
-    Route::of::<GetVersions>(),
-    Route::of::<GetCapabilities>(),
-    Route::of::<Register>(),
-    Route::of::<CheckUsernameAvailability>(),
-    Route::of::<RegistrationTokenValidity>(),
-    Route::of::<GetLoginFlows>(),
-    Route::of::<Login>(),
-    Route::of::<Logout>(),
-    Route::of::<LogoutAll>(),
-    Route::of::<Refresh>(),
-    Route::of::<WhoAmI>(),
-    Route::of::<GetAuthMetadata>(),
-    Route::of::<RedirectToSso>(),
-    Route::of::<RedirectToIdP>(),
-    Route::of::<ChangePassword>(),
-    Route::of::<DeactivateAccount>(),
-    Route::of::<GetDevices>(),
-    Route::of::<GetDevice>(),
-    Route::of::<UpdateDevice>(),
-    Route::of::<DeleteDevice>(),
-    Route::of::<DeleteDevices>(),
-    Route::of::<GetUserProfile>(),
-    Route::of::<GetProfileField>(),
-    Route::of::<SetProfileField>(),
-    Route::of::<DeleteProfileField>(),
-    Route::of::<GetAdminLockUser>(),
-    Route::of::<SetAdminLockUser>(),
-    Route::of::<GetAdminSuspendUser>(),
-    Route::of::<SetAdminSuspendUser>(),
-    Route::of::<GetAccount3Pids>(),
-    Route::of::<Add3Pid>(),
-    Route::of::<Delete3Pid>(),
-    Route::of::<RequestTokenToRegisterEmail>(),
-    Route::of::<RequestTokenToRegisterMsisdn>(),
-    Route::of::<RequestTokenTo3PidEmail>(),
-    Route::of::<RequestTokenTo3PidMsisdn>(),
-    Route::of::<RequestTokenToResetPasswordEmail>(),
-    Route::of::<RequestTokenToResetPasswordMsisdn>(),
-    Route::of::<CreateRoom>(),
-    Route::of::<JoinRoom>(),
-    Route::of::<JoinRoomById>(),
-    Route::of::<InviteUser>(),
-    Route::of::<LeaveRoom>(),
-    Route::of::<GetJoinedRooms>(),
-    Route::of::<GetRoomMembers>(),
-    Route::of::<GetJoinedMembers>(),
-    Route::of::<SendMessage>(),
-    Route::of::<SendStateEvent>(),
-    Route::of::<GetRoomState>(),
-    Route::of::<GetStateEvent>(),
-    Route::of::<GetRoomEvent>(),
-    Route::of::<GetRoomMessages>(),
-    Route::of::<Sync>(),
-    Route::of::<CreateMxcUri>(),
-    Route::of_file::<UploadContent>(),
-    Route::of_file::<UploadContentToMxc>(),
-    Route::of_file::<DownloadContent>(),
-    Route::of_file::<DownloadContentWithName>(),
-    Route::of::<GetMediaConfig>(),
-    Route::of::<GetConfig>(),
+/// The operations of the specification.
+const OPERATIONS: &[OperationRoute] = &[
+    operation::<GetWellknown>(),
+    operation::<GetVersions>(),
+    operation::<GetCapabilities>(),
+    operation::<Register>(),
+    operation::<CheckUsernameAvailability>(),
+    operation::<RegistrationTokenValidity>(),
+    operation::<GetLoginFlows>(),
+    operation::<Login>(),
+    operation::<Logout>(),
+    operation::<LogoutAll>(),
+    operation::<Refresh>(),
+    operation::<WhoAmI>(),
+    operation::<GetAuthMetadata>(),
+    operation::<RedirectToSso>(),
+    operation::<RedirectToIdP>(),
+    operation::<ChangePassword>(),
+    operation::<DeactivateAccount>(),
+    operation::<GetDevices>(),
+    operation::<GetDevice>(),
+    operation::<UpdateDevice>(),
+    operation::<DeleteDevice>(),
+    operation::<DeleteDevices>(),
+    operation::<GetUserProfile>(),
+    operation::<GetProfileField>(),
+    operation::<SetProfileField>(),
+    operation::<DeleteProfileField>(),
+    operation::<GetAdminLockUser>(),
+    operation::<SetAdminLockUser>(),
+    operation::<GetAdminSuspendUser>(),
+    operation::<SetAdminSuspendUser>(),
+    operation::<GetAccount3Pids>(),
+    operation::<Add3Pid>(),
+    operation::<Delete3Pid>(),
+    operation::<RequestTokenToRegisterEmail>(),
+    operation::<RequestTokenToRegisterMsisdn>(),
+    operation::<RequestTokenTo3PidEmail>(),
+    operation::<RequestTokenTo3PidMsisdn>(),
+    operation::<RequestTokenToResetPasswordEmail>(),
+    operation::<RequestTokenToResetPasswordMsisdn>(),
+    operation::<CreateRoom>(),
+    operation::<JoinRoom>(),
+    operation::<JoinRoomById>(),
+    operation::<InviteUser>(),
+    operation::<LeaveRoom>(),
+    operation::<GetJoinedRooms>(),
+    operation::<GetRoomMembers>(),
+    operation::<GetJoinedMembers>(),
+    operation::<SendMessage>(),
+    operation::<SendStateEvent>(),
+    operation::<GetRoomState>(),
+    operation::<GetStateEvent>(),
+    operation::<GetRoomEvent>(),
+    operation::<GetRoomMessages>(),
+    operation::<Sync>(),
+    operation::<CreateMxcUri>(),
+    file_operation::<UploadContent>(),
+    file_operation::<UploadContentToMxc>(),
+    file_operation::<DownloadContent>(),
+    file_operation::<DownloadContentWithName>(),
+    operation::<GetMediaConfig>(),
+    operation::<GetConfig>(),
 ];
 
-/// The operations that a [`Homeserver`] serves. To any other it answers `M_UNRECOGNIZED`.
+/// Everything else: HTML pages, OAuth 2.0 endpoints, the Synapse admin API. `{}` is a path parameter.
+const PAGES: &[Page] = &[
+    Page {
+        path: "/_matrix/client/v3/auth/{}/fallback/web",
+        is_enabled: |_| true,
+        methods: &[
+            (Method::Get, |c, x, p| {
+                or_error_page(fallback::page(c, x, &p[0]))
+            }),
+            (Method::Post, |c, x, p| {
+                or_error_page(fallback::page(c, x, &p[0]))
+            }),
+        ],
+    },
+    Page {
+        path: "/_matricula/terms/{}/{}",
+        is_enabled: |_| true,
+        methods: &[(Method::Get, |c, _, p| {
+            fallback::policy_document(c, &p[0], &p[1])
+        })],
+    },
+    Page {
+        path: "/_matrix/client/r0/password_policy",
+        is_enabled: |_| true,
+        methods: &[(Method::Get, |c, _, _| {
+            Ok(passwords::policy_reply(c.config()))
+        })],
+    },
+    Page {
+        path: confirm::EMAIL_PATH,
+        is_enabled: |_| true,
+        methods: &[
+            (Method::Get, |c, x, _| {
+                or_error_page(confirm::email_page(c, x))
+            }),
+            (Method::Post, |c, x, _| {
+                or_error_page(confirm::email_page(c, x))
+            }),
+        ],
+    },
+    Page {
+        path: confirm::MSISDN_PATH,
+        is_enabled: |_| true,
+        methods: &[(Method::Post, |c, x, _| confirm::submit_code(c, x))],
+    },
+    Page {
+        path: sso::PATH,
+        is_enabled: |config| config.sso.is_some(),
+        methods: &[
+            (Method::Get, |c, x, _| or_error_page(sso::page(c, x))),
+            (Method::Post, |c, x, _| or_error_page(sso::page(c, x))),
+        ],
+    },
+    Page {
+        path: oauth::DISCOVERY,
+        is_enabled: has_oauth,
+        methods: &[(Method::Get, |c, _, _| oauth::discovery(c))],
+    },
+    Page {
+        path: oauth::AUTHORIZE,
+        is_enabled: has_oauth,
+        methods: &[
+            (Method::Get, |c, x, _| or_error_page(authorize::page(c, x))),
+            (Method::Post, |c, x, _| or_error_page(authorize::page(c, x))),
+        ],
+    },
+    Page {
+        path: oauth::LINK,
+        is_enabled: has_oauth,
+        methods: &[
+            (Method::Get, |c, x, _| or_error_page(device::page(c, x))),
+            (Method::Post, |c, x, _| or_error_page(device::page(c, x))),
+        ],
+    },
+    Page {
+        path: oauth::ACCOUNT,
+        is_enabled: has_oauth,
+        methods: &[
+            (Method::Get, |c, x, _| {
+                or_error_page(account_page::page(c, x))
+            }),
+            (Method::Post, |c, x, _| {
+                or_error_page(account_page::page(c, x))
+            }),
+        ],
+    },
+    Page {
+        path: oauth::REGISTRATION,
+        is_enabled: has_oauth,
+        methods: &[(Method::Post, |c, x, _| {
+            oauth::reply(clients::register(c, x))
+        })],
+    },
+    Page {
+        path: oauth::TOKEN,
+        is_enabled: has_oauth,
+        methods: &[(Method::Post, |c, x, _| oauth::reply(token::issue(c, x)))],
+    },
+    Page {
+        path: oauth::DEVICE,
+        is_enabled: has_oauth,
+        methods: &[(Method::Post, |c, x, _| oauth::reply(device::start(c, x)))],
+    },
+    Page {
+        path: oauth::REVOKE,
+        is_enabled: has_oauth,
+        methods: &[(Method::Post, |c, x, _| oauth::reply(token::revoke(c, x)))],
+    },
+    Page {
+        path: oauth::INTROSPECT,
+        is_enabled: has_oauth,
+        methods: &[(Method::Post, |c, x, _| {
+            oauth::reply(token::introspect(c, x))
+        })],
+    },
+    Page {
+        path: "/_synapse/admin/v1/register",
+        is_enabled: |_| true,
+        methods: &[
+            (Method::Get, |c, x, _| shared_secret::nonce(c, x)),
+            (Method::Post, |c, x, _| shared_secret::register(c, x)),
+        ],
+    },
+    Page {
+        path: "/_synapse/admin/v2/users/{}",
+        is_enabled: |_| true,
+        methods: &[
+            (Method::Get, |c, x, p| users::get(c, x, &p[0])),
+            (Method::Put, |c, x, p| users::put(c, x, &p[0])),
+        ],
+    },
+    Page {
+        path: "/_synapse/admin/v1/deactivate/{}",
+        is_enabled: |_| true,
+        methods: &[(Method::Post, |c, x, p| users::deactivate(c, x, &p[0]))],
+    },
+    Page {
+        path: "/_synapse/admin/v1/registration_tokens",
+        is_enabled: |_| true,
+        methods: &[(Method::Get, |c, x, _| tokens::list(c, x))],
+    },
+    Page {
+        path: "/_synapse/admin/v1/registration_tokens/new",
+        is_enabled: |_| true,
+        methods: &[(Method::Post, |c, x, _| tokens::create(c, x))],
+    },
+    Page {
+        path: "/_synapse/admin/v1/registration_tokens/{}",
+        is_enabled: |_| true,
+        methods: &[
+            (Method::Get, |c, x, p| tokens::get(c, x, &p[0])),
+            (Method::Put, |c, x, p| tokens::update(c, x, &p[0])),
+            (Method::Delete, |c, x, p| tokens::delete(c, x, &p[0])),
+        ],
+    },
+];
+
+/// The operations that a [`Homeserver`](crate::Homeserver) serves. To any other it responds with
+/// `M_UNRECOGNIZED`.
 ///
 /// ```
 /// let mut served = matricula_homeserver::served();
 /// assert!(served.any(|operation| operation.id == "register"));
 /// ```
 pub fn served() -> impl Iterator<Item = &'static Operation> {
-    ROUTES.iter().map(|route| &route.operation)
+    OPERATIONS.iter().map(|route| &route.operation)
 }
 
-/// A request in work: who answers it, and in which transaction.
-pub(super) struct RequestContext<'a> {
-    pub(super) homeserver: &'a Homeserver,
-    pub(super) tx: &'a Transaction<'a>,
-    pub(super) request: &'a Request,
-}
-
-/// An operation that this server serves.
-pub(super) trait Handler: ServerEndpoint {
-    /// What must hold before the request is looked at: limits, for instance, are not got round by
-    /// requests that cannot be read.
-    fn precheck(_: &RequestContext<'_>, _: Timestamp) -> Result<(), HandlerError> {
-        Ok(())
+/// Handles a request with the handler of its method and path.
+pub(crate) fn route(
+    context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<HandlerResponse, HandlerError> {
+    let Request { method, path, .. } = context.request;
+    if let Some(route) = find(OPERATIONS, method.as_str(), path).first() {
+        if oauth::is_replaced(context.config(), &route.operation) {
+            return Err(ApiError::unrecognized().into());
+        }
+        return (route.handler)(context, cx);
     }
-
-    /// What of the body counts.
-    fn effective_body(request: &Request) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&request.body)
+    let of_path = served().filter(|operation| IncomingRequest::new(operation, path).is_some());
+    let mut allowed: Vec<_> = of_path.map(|operation| operation.method).collect();
+    for page in PAGES {
+        let Some(parameters) = page.parameters(context.request) else {
+            continue;
+        };
+        if !(page.is_enabled)(context.config()) {
+            continue;
+        }
+        if let Some((_, handler)) = page.methods.iter().find(|(it, _)| it == method) {
+            return handler(context, cx, &parameters).map(HandlerResponse::from);
+        }
+        allowed = page.methods.iter().map(|(it, _)| *it).collect();
     }
-
-    /// Does what is asked.
-    fn handle(
-        self,
-        call: &RequestContext<'_>,
-        cx: &mut StepContext<'_>,
-    ) -> Result<Self::Response, HandlerError>;
+    if allowed.is_empty() {
+        return Err(ApiError::unrecognized().into());
+    }
+    Ok(method_not_allowed(&allowed).into())
 }
 
-/// An operation that this server serves, and whose request or answer is a file.
-pub(super) trait FileHandler: ServerEndpoint {
-    /// Does what is asked, as far as that is possible without touching files.
-    fn handle(
-        self,
-        call: &RequestContext<'_>,
-        cx: &mut StepContext<'_>,
-    ) -> Result<HandlerResponse, HandlerError>;
+fn method_not_allowed(allowed: &[Method]) -> OutgoingResponse {
+    let names: Vec<_> = allowed.iter().map(|method| method.as_str()).collect();
+    let error = "this endpoint does not support this method";
+    let mut reply = ApiError::method_not_allowed(error).into_reply();
+    let header = (Cow::Borrowed("allow"), names.join(", "));
+    reply.headers.push(header);
+    reply
 }
 
-/// One operation, and what answers it.
-struct Route {
+/// An operation and its handler.
+struct OperationRoute {
     operation: Operation,
-    answer: fn(&RequestContext<'_>, &mut StepContext<'_>) -> Result<HandlerResponse, HandlerError>,
+    handler: fn(&RequestContext<'_>, &mut StepContext<'_>) -> Result<HandlerResponse, HandlerError>,
 }
 
-impl Route {
-    const fn of<E: Handler>() -> Self {
-        Self {
-            operation: E::OPERATION,
-            answer: answer::<E>,
-        }
-    }
-
-    const fn of_file<E: FileHandler>() -> Self {
-        Self {
-            operation: E::OPERATION,
-            answer: answer_with_file::<E>,
-        }
-    }
-}
-
-impl AsRef<Operation> for Route {
+impl AsRef<Operation> for OperationRoute {
     fn as_ref(&self) -> &Operation {
         &self.operation
     }
 }
 
-fn answer<E: Handler>(
-    call: &RequestContext<'_>,
-    cx: &mut StepContext<'_>,
-) -> Result<HandlerResponse, HandlerError> {
-    E::precheck(call, cx.now)?;
-    let request: E = read(call.request, &E::effective_body(call.request))?;
-    let response = request.handle(call, cx)?;
-    Ok(E::write_success(&response).into())
+const fn operation<E: Handler>() -> OperationRoute {
+    OperationRoute {
+        operation: E::OPERATION,
+        handler: |context, cx| {
+            E::precheck(context, cx.now)?;
+            let request: E = parse(context.request, &E::effective_body(context.request))?;
+            let response = request.handle(context, cx)?;
+            Ok(E::write_success(&response).into())
+        },
+    }
 }
 
-fn answer_with_file<E: FileHandler>(
-    call: &RequestContext<'_>,
-    cx: &mut StepContext<'_>,
-) -> Result<HandlerResponse, HandlerError> {
-    let request: E = read(call.request, &[])?;
-    request.handle(call, cx)
+const fn file_operation<E: FileHandler>() -> OperationRoute {
+    OperationRoute {
+        operation: E::OPERATION,
+        handler: |context, cx| {
+            let request: E = parse(context.request, &[])?;
+            request.handle(context, cx)
+        },
+    }
 }
 
-fn read<E: ServerEndpoint>(request: &Request, body: &[u8]) -> Result<E, HandlerError> {
+fn parse<E: ServerEndpoint>(request: &Request, body: &[u8]) -> Result<E, HandlerError> {
     let mut parameters = E::PARAMETERS.iter();
     let takes_json = parameters
         .any(|it| it.location == ParameterLocation::Body && it.kind != ParameterType::Bytes);
@@ -234,29 +393,40 @@ fn read<E: ServerEndpoint>(request: &Request, body: &[u8]) -> Result<E, HandlerE
     Ok(E::read_request(&incoming)?)
 }
 
-/// Answers what is in the table; none where the path is not.
-pub(super) fn route(
-    call: &RequestContext<'_>,
-    cx: &mut StepContext<'_>,
-) -> Result<Option<HandlerResponse>, HandlerError> {
-    let Request { method, path, .. } = call.request;
-    if let Some(route) = find(ROUTES, method.as_str(), path).first() {
-        if call.homeserver.is_replaced(&route.operation) {
-            return Err(ApiError::unrecognized().into());
-        }
-        return (route.answer)(call, cx).map(Some);
-    }
-    let of_path = served().filter(|operation| IncomingRequest::new(operation, path).is_some());
-    let others: Vec<_> = of_path.map(|operation| operation.method).collect();
-    Ok((!others.is_empty()).then(|| method_not_allowed(&others).into()))
+/// A path that is no operation of the specification.
+struct Page {
+    path: &'static str,
+    is_enabled: fn(&Config) -> bool,
+    methods: &'static [(Method, PageHandler)],
 }
 
-/// What is said of a known path with a method that it does not take.
-pub(super) fn method_not_allowed(allowed: &[Method]) -> OutgoingResponse {
-    let names: Vec<_> = allowed.iter().map(|method| method.as_str()).collect();
-    let mut reply = ApiError::method_not_allowed("this endpoint takes other methods").into_reply();
-    reply
-        .headers
-        .push((Cow::Borrowed("allow"), names.join(", ")));
-    reply
+/// Handles a request to a page, given the decoded path parameters.
+type PageHandler = fn(
+    &RequestContext<'_>,
+    &mut StepContext<'_>,
+    &[String],
+) -> Result<OutgoingResponse, HandlerError>;
+
+impl Page {
+    /// The decoded path parameters of a request; none where the request has another path.
+    fn parameters(&self, request: &Request) -> Option<Vec<String>> {
+        let segments = request.segments()?;
+        let pattern = self.path.strip_prefix('/')?.split('/');
+        if pattern.clone().count() != segments.len() {
+            return None;
+        }
+        let mut parameters = Vec::new();
+        for (expected, segment) in pattern.zip(segments) {
+            if expected == "{}" {
+                parameters.push(segment);
+            } else if expected != segment {
+                return None;
+            }
+        }
+        Some(parameters)
+    }
+}
+
+fn has_oauth(config: &Config) -> bool {
+    config.oauth.is_some()
 }

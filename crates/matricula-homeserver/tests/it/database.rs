@@ -95,7 +95,7 @@ fn a_database_of_the_first_format_is_brought_up_to_date_with_its_accounts() {
     home.register_named("alice").ok();
     drop(home);
     let database = rusqlite::Connection::open(&path).unwrap();
-    let first = include_str!("../../src/formats/first.sql");
+    let first = include_str!("../../src/database/schema/01_accounts.sql");
     database.execute_batch(first).unwrap();
     let old = old.to_str().unwrap();
     database.execute("ATTACH ?1 AS old", [old]).unwrap();
@@ -276,7 +276,7 @@ fn a_configuration_that_cannot_be_is_refused_in_words() {
             Config::default().registration_token(RegistrationToken::new("a".repeat(65))),
             "64",
         ),
-        (Config::default().limits(limits), "let nothing through"),
+        (Config::default().limits(limits), "reject every request"),
         (delegated("http://192.0.2.1:8008"), "loopback"),
         (delegated("https://127.0.0.1:8448"), "loopback"),
         (
@@ -308,10 +308,28 @@ fn a_configuration_that_cannot_be_is_refused_in_words() {
         ),
         (
             Config::default().access_token_lifetime(std::time::Duration::ZERO),
-            "live",
+            "lifetime",
         ),
     ] {
         let error = Homeserver::new(config).err().unwrap().to_string();
         assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn foreign_databases_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let [of_other_program, unreleased] = ["other", "old"].map(|name| directory.path().join(name));
+    let database = rusqlite::Connection::open(&of_other_program).unwrap();
+    database.execute_batch("CREATE TABLE songs (id)").unwrap();
+    drop(database);
+    drop(open(&unreleased, Config::default()).unwrap());
+    let database = rusqlite::Connection::open(&unreleased).unwrap();
+    // Before the first release no application id was set.
+    database.pragma_update(None, "application_id", 0).unwrap();
+    drop(database);
+    for path in [of_other_program, unreleased] {
+        let error = open(&path, Config::default()).err().unwrap();
+        assert!(matches!(error, Error::ForeignDatabase(_)), "{error}");
     }
 }

@@ -109,7 +109,7 @@ fn code(server: &Server, client: &str) -> String {
 
 fn step(server: &Server, path: &str, page: &Answer, step: &str, fields: &[(&str, &str)]) -> Answer {
     let visit = visit(std::str::from_utf8(&page.body).unwrap());
-    let mut all = vec![("visit", visit.as_str()), ("step", step)];
+    let mut all = vec![("csrf", visit.as_str()), ("step", step)];
     all.extend(fields);
     form(server, path, &all)
 }
@@ -249,7 +249,7 @@ fn what_is_to_be_told_waits_in_order_and_nobody_is_let_in_beyond_a_bound() {
     drop(database::open(&path, config.clone()).unwrap());
     let file = rusqlite::Connection::open(&path).unwrap();
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9998)
-        INSERT INTO provisions (path, body) SELECT '/first/' || i, '{}' FROM n";
+        INSERT INTO delegation_calls (path, body) SELECT '/first/' || i, '{}' FROM n";
     file.execute(many, []).unwrap();
     drop(file);
 
@@ -277,7 +277,7 @@ fn what_is_to_be_told_waits_in_order_and_nobody_is_let_in_beyond_a_bound() {
     drop(home);
     let file = rusqlite::Connection::open(&path).unwrap();
     let mut statement = file
-        .prepare("SELECT path FROM provisions ORDER BY id")
+        .prepare("SELECT path FROM delegation_calls ORDER BY id")
         .unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
     let paths: Vec<String> = rows.map(Result::unwrap).collect();

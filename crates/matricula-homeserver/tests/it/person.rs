@@ -36,7 +36,7 @@ pub(crate) fn form(address: &str, fields: &[(&str, &str)]) -> Request {
 /// The page's first hidden field `visit`.
 #[track_caller]
 pub(crate) fn visit(page: &str) -> String {
-    let before = "name=\"visit\" value=\"";
+    let before = "name=\"csrf\" value=\"";
     let at = page.find(before);
     let rest = &page[at.unwrap_or_else(|| panic!("no visit in {page}")) + before.len()..];
     rest[..rest.find('"').unwrap()].to_owned()
@@ -51,7 +51,7 @@ pub(crate) fn press(
     fields: &[(&str, &str)],
 ) -> Reply {
     let visit = visit(page.text());
-    let mut all = vec![("visit", visit.as_str()), ("step", step)];
+    let mut all = vec![("csrf", visit.as_str()), ("step", step)];
     all.extend(fields);
     home.send(form(address, &all))
 }

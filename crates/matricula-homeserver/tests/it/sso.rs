@@ -175,7 +175,7 @@ fn who_cancels_is_not_signed_in() {
     let reply = press(&mut home, &address, &consent, "cancel", &[]);
     assert_eq!(reply.header("Location"), None);
     assert!(
-        reply.text().contains("Nobody is signed in"),
+        reply.text().contains("You are not signed in"),
         "{}",
         reply.text()
     );

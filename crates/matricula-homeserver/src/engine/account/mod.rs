@@ -1,6 +1,7 @@
-//! What somebody who has an account does with it.
+//! What a user does with an account: profile, devices, password, third-party identifiers, deactivation.
 
-mod deactivate;
-pub(super) mod devices;
+pub(crate) mod deactivate;
+mod devices;
 mod password;
-pub(super) mod profile;
+pub(crate) mod profile;
+pub(crate) mod threepid;

@@ -1,47 +1,49 @@
-//! Changing a password, by the old one or, where that is forgotten, by an address.
+//! Changing a password, or resetting it with a third-party identifier.
 
 use matricula_api::client::password_management::{ChangePassword, ChangePasswordResponse};
 use matricula_core::StepContext;
-use rusqlite::params;
 
 use crate::engine::{
-    account::devices::{DeviceSelection, end_devices},
-    passwords,
-    refusal::HandlerError,
-    routes::{Handler, RequestContext},
+    auth::{
+        passwords,
+        reauth::{reauthenticate, reauthenticate_by_threepid},
+        session::{DeviceSelection, end_devices},
+    },
+    context::RequestContext,
+    error::HandlerError,
+    handler::Handler,
+    storage::users,
 };
 
 impl Handler for ChangePassword {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<ChangePasswordResponse, HandlerError> {
-        let is_reset = call.token().is_none() && call.homeserver.config.mail.is_some();
-        let bearer = match is_reset {
-            true => None,
-            false => Some(call.authenticate_user(cx.now)?),
+        let config = context.config();
+        let is_reset = context.access_token().is_none() && config.mail.is_some();
+        let requester = if is_reset {
+            None
+        } else {
+            Some(context.authenticate_user(cx.now)?)
         };
         let password = self.new_password.expose();
-        passwords::check(&call.homeserver.config.password_policy, password)?;
+        passwords::check(&config.password_policy, password)?;
         let auth = self.auth.as_ref();
-        let (user, device) = match bearer {
-            Some(bearer) => {
-                call.reauthenticate(cx, &bearer, auth)?;
-                (bearer.user, bearer.device)
+        let (user, device) = match requester {
+            Some(requester) => {
+                reauthenticate(context, cx, &requester, auth)?;
+                (requester.user, requester.device)
             }
-            None => (call.reauthenticate_by_threepid(cx, auth)?, None),
+            None => (reauthenticate_by_threepid(context, cx, auth)?, None),
         };
         let hash = passwords::hash(cx, password)?;
-        call.tx.execute(
-            "UPDATE users SET password_hash = ?2 WHERE id = ?1",
-            params![user, hash],
-        )?;
+        users::set_password_hash(context.tx, user, &hash)?;
         if self.logout_devices.unwrap_or(true) {
-            let which = device
-                .as_deref()
-                .map_or(DeviceSelection::All, DeviceSelection::AllBut);
-            end_devices(call, user, which)?;
+            let device = device.as_deref();
+            let selection = device.map_or(DeviceSelection::All, DeviceSelection::AllBut);
+            end_devices(context, user, selection)?;
         }
         Ok(ChangePasswordResponse::default())
     }

@@ -1,5 +1,4 @@
-//! [Profiles](https://spec.matrix.org/v1.19/client-server-api/#profiles): what users tell of
-//! themselves.
+//! [Profiles](https://spec.matrix.org/v1.19/client-server-api/#profiles).
 
 use matricula_api::{
     ErrorCode, UserId,
@@ -9,20 +8,21 @@ use matricula_api::{
     },
 };
 use matricula_core::{StepContext, Timestamp};
-use rusqlite::{OptionalExtension, params};
 use serde_json::{Map, Value};
 
 use crate::engine::{
-    names,
-    refusal::{ApiError, HandlerError},
-    routes::{Handler, RequestContext},
+    auth::{localpart, login::user_by_name},
+    context::RequestContext,
+    error::{ApiError, HandlerError},
+    handler::Handler,
+    storage::profiles,
 };
 
 /// The longest name of a field, in bytes.
 const MAX_KEY: usize = 255;
 /// The largest profile, in bytes of JSON.
 const MAX_PROFILE: usize = 64 * 1024;
-/// The longest display name, in characters, and the longest address of an avatar.
+/// The longest display name and the longest avatar URL, in characters.
 const MAX_DISPLAY_NAME: usize = 256;
 const MAX_AVATAR_URL: usize = 1_000;
 
@@ -32,11 +32,11 @@ const AVATAR_URL: &str = "avatar_url";
 impl Handler for GetUserProfile {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         _: &mut StepContext<'_>,
     ) -> Result<GetUserProfileResponse, HandlerError> {
-        let user = call.profile_owner(&self.user_id)?;
-        let fields = Value::Object(call.profile(user)?);
+        let user = profile_owner(context, &self.user_id)?;
+        let fields = Value::Object(profile(context, user)?);
         Ok(serde_json::from_value(fields)?)
     }
 }
@@ -44,12 +44,11 @@ impl Handler for GetUserProfile {
 impl Handler for GetProfileField {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         _: &mut StepContext<'_>,
     ) -> Result<Map<String, Value>, HandlerError> {
-        let user = call.profile_owner(&self.user_id)?;
-        let (name, value) = call
-            .profile(user)?
+        let user = profile_owner(context, &self.user_id)?;
+        let (name, value) = profile(context, user)?
             .remove_entry(&self.key_name)
             .ok_or_else(|| not_found("the profile has no such field"))?;
         Ok(Map::from_iter([(name, value)]))
@@ -59,18 +58,18 @@ impl Handler for GetProfileField {
 impl Handler for SetProfileField {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<SetProfileFieldResponse, HandlerError> {
-        let user = call.own_profile(cx.now, &self.user_id)?;
+        let user = own_profile(context, cx.now, &self.user_id)?;
         check_field(&self.key_name, &self.value)?;
-        let mut profile = call.profile(user)?;
+        let mut profile = profile(context, user)?;
         profile.insert(self.key_name.clone(), self.value.clone());
         if serde_json::to_string(&profile)?.len() > MAX_PROFILE {
-            let error = format!("a profile has at most {MAX_PROFILE} bytes");
+            let error = format!("a profile must have at most {MAX_PROFILE} bytes");
             return Err(ApiError::new(400, ErrorCode::ProfileTooLarge, error).into());
         }
-        call.set_profile_field(user, &self.key_name, &self.value)?;
+        set_field(context, user, &self.key_name, &self.value)?;
         Ok(SetProfileFieldResponse::default())
     }
 }
@@ -78,82 +77,79 @@ impl Handler for SetProfileField {
 impl Handler for DeleteProfileField {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<DeleteProfileFieldResponse, HandlerError> {
-        let user = call.own_profile(cx.now, &self.user_id)?;
-        call.tx.execute(
-            "DELETE FROM profile_fields WHERE user = ?1 AND name = ?2",
-            params![user, self.key_name],
-        )?;
+        let user = own_profile(context, cx.now, &self.user_id)?;
+        profiles::delete(context.tx, user, &self.key_name)?;
         Ok(DeleteProfileFieldResponse::default())
     }
 }
 
-impl RequestContext<'_> {
-    /// Sets the display name of a user, once it is [checked](check_display_name).
-    pub(in crate::engine) fn set_display_name(
-        &self,
-        user: i64,
-        name: &str,
-    ) -> Result<(), HandlerError> {
-        self.set_profile_field(user, DISPLAY_NAME, &name.into())
-    }
+/// Sets the display name of a user; [check](check_display_name) it first.
+pub(crate) fn set_display_name(
+    context: &RequestContext<'_>,
+    user: i64,
+    name: &str,
+) -> Result<(), HandlerError> {
+    set_field(context, user, DISPLAY_NAME, &name.into())
+}
 
-    fn set_profile_field(&self, user: i64, name: &str, value: &Value) -> Result<(), HandlerError> {
-        self.tx.execute(
-            "INSERT OR REPLACE INTO profile_fields (user, name, value) VALUES (?1, ?2, ?3)",
-            params![user, name, value.to_string()],
-        )?;
-        Ok(())
-    }
+fn set_field(
+    context: &RequestContext<'_>,
+    user: i64,
+    name: &str,
+    value: &Value,
+) -> Result<(), HandlerError> {
+    Ok(profiles::set(context.tx, user, name, &value.to_string())?)
+}
 
-    /// The user of a profile that anybody may look at.
-    fn profile_owner(&self, user_id: &UserId) -> Result<i64, HandlerError> {
-        let localpart = names::existing_localpart(&self.homeserver.config, user_id.as_str());
-        let sql = "SELECT id FROM users WHERE localpart = ?1";
-        let user = self.tx.query_row(sql, [localpart], |row| row.get(0));
-        user.optional()?
-            .ok_or_else(|| not_found("this server has no such user").into())
-    }
-
-    /// The user of a profile that whoever asks may change. Guests may change theirs.
-    fn own_profile(&self, now: Timestamp, user_id: &UserId) -> Result<i64, HandlerError> {
-        let bearer = self.authenticate(now)?;
-        if bearer.is_suspended {
-            let error = "this account is suspended; its profile stays as it is";
-            return Err(ApiError::new(403, ErrorCode::UserSuspended, error).into());
-        }
-        if names::user_id(&self.homeserver.config, &bearer.localpart)? != *user_id {
-            let error = "this is somebody else's profile";
-            return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
-        }
-        Ok(bearer.user)
-    }
-
-    pub(in crate::engine) fn profile(&self, user: i64) -> Result<Map<String, Value>, HandlerError> {
-        let sql = "SELECT name, value FROM profile_fields WHERE user = ?1";
-        let mut statement = self.tx.prepare(sql)?;
-        let rows = statement.query_map([user], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-        })?;
-        let mut profile = Map::new();
-        for row in rows {
-            let (name, value) = row?;
-            profile.insert(name, serde_json::from_str(&value)?);
-        }
-        Ok(profile)
+/// The user of a profile. Any client may read it.
+fn profile_owner(context: &RequestContext<'_>, user_id: &UserId) -> Result<i64, HandlerError> {
+    match user_by_name(context, Some(user_id.as_str()))? {
+        Some(user) => Ok(user.id),
+        None => Err(not_found("this server has no such user").into()),
     }
 }
 
-/// Refuses what is no display name.
-pub(in crate::engine) fn check_display_name(name: &str) -> Result<(), ApiError> {
+/// The requester, if the profile is the requester's. Guests may change theirs.
+fn own_profile(
+    context: &RequestContext<'_>,
+    now: Timestamp,
+    user_id: &UserId,
+) -> Result<i64, HandlerError> {
+    let bearer = context.authenticate(now)?;
+    if bearer.is_suspended {
+        let error = "this account is suspended; it cannot change its profile";
+        return Err(ApiError::new(403, ErrorCode::UserSuspended, error).into());
+    }
+    if localpart::user_id(context.config(), &bearer.localpart)? != *user_id {
+        let error = "this is the profile of another user";
+        return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
+    }
+    Ok(bearer.user)
+}
+
+/// The fields of a profile.
+pub(crate) fn profile(
+    context: &RequestContext<'_>,
+    user: i64,
+) -> Result<Map<String, Value>, HandlerError> {
+    let mut profile = Map::new();
+    for (name, value) in profiles::fields(context.tx, user)? {
+        profile.insert(name, serde_json::from_str(&value)?);
+    }
+    Ok(profile)
+}
+
+/// Rejects an invalid display name.
+pub(crate) fn check_display_name(name: &str) -> Result<(), ApiError> {
     check_field(DISPLAY_NAME, &name.into())
 }
 
 fn check_field(name: &str, value: &Value) -> Result<(), ApiError> {
     if name.len() > MAX_KEY {
-        let error = format!("the name of a field has at most {MAX_KEY} bytes");
+        let error = format!("the name of a field must have at most {MAX_KEY} bytes");
         return Err(ApiError::new(400, ErrorCode::KeyTooLarge, error));
     }
     // https://spec.matrix.org/v1.19/appendices/#common-namespaced-identifier-grammar
@@ -161,7 +157,8 @@ fn check_field(name: &str, value: &Value) -> Result<(), ApiError> {
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     let begins_well = name.starts_with(|first: char| first.is_ascii_lowercase());
     if !begins_well || !name.bytes().all(allowed) {
-        let error = "the name of a field is made of a-z, 0-9 and . _ - and begins with a letter";
+        let error =
+            "the name of a field may contain only a-z, 0-9 and . _ - and must begin with a letter";
         return Err(ApiError::new(400, ErrorCode::InvalidParam, error));
     }
     let longest = match name {
@@ -172,7 +169,7 @@ fn check_field(name: &str, value: &Value) -> Result<(), ApiError> {
     match value {
         Value::String(text) if text.chars().count() <= longest => Ok(()),
         _ => {
-            let error = format!("{name} is a text of at most {longest} characters");
+            let error = format!("{name} must be a string of at most {longest} characters");
             Err(ApiError::new(400, ErrorCode::InvalidParam, error))
         }
     }

@@ -10,20 +10,21 @@ use matricula_api::{
 };
 use matricula_core::{StepContext, Timestamp};
 
-use super::users::no_such_user;
+use super::{require_admin, users};
 use crate::engine::{
-    login::{self, UserRow},
-    refusal::{ApiError, HandlerError},
-    routes::{Handler, RequestContext},
+    context::RequestContext,
+    error::{ApiError, HandlerError},
+    handler::Handler,
+    storage::users::{Flag, UserRow, find, set_flag},
 };
 
 impl Handler for GetAdminLockUser {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<GetAdminLockUserResponse, HandlerError> {
-        let (user, _) = call.moderated(cx.now, &self.user_id)?;
+        let (user, _) = moderated(context, cx.now, &self.user_id)?;
         Ok(GetAdminLockUserResponse::new(user.is_locked))
     }
 }
@@ -31,11 +32,11 @@ impl Handler for GetAdminLockUser {
 impl Handler for SetAdminLockUser {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<SetAdminLockUserResponse, HandlerError> {
-        let user = call.moderated_other(cx.now, &self.user_id)?;
-        call.set_flag(user.id, "is_locked", self.locked)?;
+        let user = moderated_other(context, cx.now, &self.user_id)?;
+        set_flag(context.tx, user.id, Flag::Locked, self.locked)?;
         Ok(SetAdminLockUserResponse::new(self.locked))
     }
 }
@@ -43,10 +44,10 @@ impl Handler for SetAdminLockUser {
 impl Handler for GetAdminSuspendUser {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<GetAdminSuspendUserResponse, HandlerError> {
-        let (user, _) = call.moderated(cx.now, &self.user_id)?;
+        let (user, _) = moderated(context, cx.now, &self.user_id)?;
         Ok(GetAdminSuspendUserResponse::new(user.is_suspended))
     }
 }
@@ -54,32 +55,39 @@ impl Handler for GetAdminSuspendUser {
 impl Handler for SetAdminSuspendUser {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<SetAdminSuspendUserResponse, HandlerError> {
-        let user = call.moderated_other(cx.now, &self.user_id)?;
-        call.set_flag(user.id, "is_suspended", self.suspended)?;
+        let user = moderated_other(context, cx.now, &self.user_id)?;
+        set_flag(context.tx, user.id, Flag::Suspended, self.suspended)?;
         Ok(SetAdminSuspendUserResponse::new(self.suspended))
     }
 }
 
-impl RequestContext<'_> {
-    /// The user whom an administrator asks about, and whether it is the administrator.
-    fn moderated(&self, now: Timestamp, user_id: &UserId) -> Result<(UserRow, bool), HandlerError> {
-        let admin = self.require_admin(now)?;
-        let localpart = self.localpart_of_id(user_id.as_str())?;
-        let user = login::find_user(self.tx, &localpart)?.ok_or_else(no_such_user)?;
-        let is_self = user.id == admin.user;
-        Ok((user, is_self))
-    }
+/// The user in a request of an administrator, and whether it is the administrator.
+fn moderated(
+    context: &RequestContext<'_>,
+    now: Timestamp,
+    user_id: &UserId,
+) -> Result<(UserRow, bool), HandlerError> {
+    let admin = require_admin(context, now)?;
+    let localpart = users::localpart_of_id(context, user_id.as_str())?;
+    let user = find(context.tx, &localpart)?.ok_or_else(users::no_such_user)?;
+    let is_self = user.id == admin.user;
+    Ok((user, is_self))
+}
 
-    fn moderated_other(&self, now: Timestamp, user_id: &UserId) -> Result<UserRow, HandlerError> {
-        match self.moderated(now, user_id)? {
-            (user, false) => Ok(user),
-            (_, true) => {
-                let error = "an administrator cannot do this to themselves";
-                Err(ApiError::new(403, ErrorCode::Forbidden, error).into())
-            }
+/// The same, which must not be the administrator.
+fn moderated_other(
+    context: &RequestContext<'_>,
+    now: Timestamp,
+    user_id: &UserId,
+) -> Result<UserRow, HandlerError> {
+    match moderated(context, now, user_id)? {
+        (user, false) => Ok(user),
+        (_, true) => {
+            let error = "administrators cannot do this to themselves";
+            Err(ApiError::new(403, ErrorCode::Forbidden, error).into())
         }
     }
 }

@@ -1,10 +1,10 @@
-//! What is said of a file beside its bytes.
+//! The response headers of a file.
 
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The types that a browser may show where it stands, without harm:
+/// The media types that a browser may display safely:
 /// [serving inline content](https://spec.matrix.org/v1.19/client-server-api/#serving-inline-content).
 const INLINE: [&str; 26] = [
     "text/css",
@@ -35,15 +35,15 @@ const INLINE: [&str; 26] = [
     "audio/x-flac",
 ];
 
-/// What a browser may do with a file that it shows:
+/// The content security policy of files, from the
 /// [content repository](https://spec.matrix.org/v1.19/client-server-api/#content-repository).
 const POLICY: &str = "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; \
      style-src 'unsafe-inline'; object-src 'self';";
 
-/// A file never changes; but whoever shares a cache need not be signed in.
+/// A file never changes. A shared cache must not store it: its users may not be signed in.
 const CACHE: &str = "private, max-age=86400, immutable";
 
-/// The characters of a name that stand for themselves in an extended parameter (RFC 8187).
+/// The characters that are not encoded in an extended parameter (RFC 8187).
 const PLAIN: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -71,22 +71,19 @@ pub(super) fn of(
     .collect()
 }
 
-/// Whether to show or to save, and under which name (RFC 6266).
+/// Whether a browser displays or saves the file, and its name (RFC 6266).
 fn disposition(content_type: &str, name: Option<&str>) -> String {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let is_inline = INLINE.iter().any(|it| it.eq_ignore_ascii_case(essence));
-    let way = match is_inline {
-        true => "inline",
-        false => "attachment",
-    };
-    // Browsers do not agree on what these three mean between quotes.
+    let disposition = if is_inline { "inline" } else { "attachment" };
+    // Browsers disagree about the meaning of these three within quotation marks.
     let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !b"\"\\%".contains(&byte);
     match name {
-        None => way.to_owned(),
-        Some(name) if name.bytes().all(is_plain) => format!("{way}; filename=\"{name}\""),
+        None => disposition.to_owned(),
+        Some(name) if name.bytes().all(is_plain) => format!("{disposition}; filename=\"{name}\""),
         Some(name) => {
             let name = utf8_percent_encode(name, &PLAIN);
-            format!("{way}; filename*=utf-8''{name}")
+            format!("{disposition}; filename*=utf-8''{name}")
         }
     }
 }

@@ -1,13 +1,12 @@
 //! The [content repository](https://spec.matrix.org/v1.19/client-server-api/#content-repository): files
-//! of this server's users, for those who are signed in. There are neither thumbnails nor other servers'
-//! files.
+//! of this server's users, for signed-in users. There are no thumbnails and no files of other servers.
 //!
-//! | bound | |
+//! | limit | |
 //! |---|---|
 //! | [`Media::max_size`](crate::Media::max_size) | bytes of a file |
-//! | [`Media::max_pending_uploads`](crate::Media::max_pending_uploads) | addresses that one account has made and not used yet |
-//! | [`PENDING_LIFETIME`] | how long such an address waits |
-//! | [`Limits::uploads`](crate::Limits::uploads) | uploads and new addresses of an account |
+//! | [`Media::max_pending_uploads`](crate::Media::max_pending_uploads) | pending uploads of an account |
+//! | [`PENDING_LIFETIME`] | how long an upload may be pending |
+//! | [`Limits::uploads`](crate::Limits::uploads) | uploads and new pending uploads of an account |
 
 mod download;
 mod headers;
@@ -26,81 +25,44 @@ use matricula_api::{
     },
 };
 use matricula_core::StepContext;
-use rusqlite::{OptionalExtension, Row};
 
 use super::{
-    refusal::{ApiError, HandlerError},
-    routes::{Handler, RequestContext},
+    context::RequestContext,
+    error::{ApiError, HandlerError},
+    handler::Handler,
+    storage::media::{self, MediaRow},
 };
 
-/// How long an address that was made waits for its file.
+/// How long an upload may be pending.
 const PENDING_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest media type and the longest name of a file, in bytes.
 const MAX_NAME: usize = 255;
 
-/// A file that is here, or that is awaited.
-struct MediaRow {
-    id: String,
-    uploader: i64,
-    expires_at: Option<i64>,
-    content: Option<MediaContent>,
-}
-
-/// What is known of a file that is here.
-struct MediaContent {
-    file: String,
-    length: u64,
-    content_type: String,
-    file_name: Option<String>,
-}
-
-impl MediaRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let here = match row.get(3)? {
-            Some(file) => Some(MediaContent {
-                file,
-                length: row.get::<_, i64>(4)?.unsigned_abs(),
-                content_type: row.get(5)?,
-                file_name: row.get(6)?,
-            }),
-            None => None,
-        };
-        Ok(Self {
-            id: row.get(0)?,
-            uploader: row.get(1)?,
-            expires_at: row.get(2)?,
-            content: here,
-        })
+/// The file or pending upload with this MXC URI.
+fn find_media(
+    context: &RequestContext<'_>,
+    server: &ServerName,
+    id: &str,
+) -> Result<MediaRow, HandlerError> {
+    if server.as_str() != context.config().server_name {
+        return Err(media_not_found().into());
     }
-}
-
-impl RequestContext<'_> {
-    /// The file at this address, here or awaited.
-    fn find_media(&self, server: &ServerName, id: &str) -> Result<MediaRow, HandlerError> {
-        let sql = "SELECT id, uploader, expires_at, file, length, content_type, file_name
-             FROM media WHERE id = ?1";
-        let is_ours = server.as_str() == self.homeserver.config.server_name;
-        let found = match is_ours {
-            true => self.tx.query_row(sql, [id], MediaRow::read).optional()?,
-            false => None,
-        };
-        Ok(found.ok_or_else(media_not_found)?)
-    }
+    Ok(media::find(context.tx, id)?.ok_or_else(media_not_found)?)
 }
 
 fn media_not_found() -> ApiError {
-    let error = "this server has no file at this address";
+    let error = "this server has no file with this MXC URI";
     ApiError::new(404, ErrorCode::NotFound, error)
 }
 
 impl Handler for GetMediaConfig {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<GetMediaConfigResponse, HandlerError> {
-        call.authenticate(cx.now)?;
-        let max = call.homeserver.config.media.max_size;
+        context.authenticate(cx.now)?;
+        let max = context.config().media.max_size;
         Ok(GetMediaConfigResponse::default().upload_size(max))
     }
 }
@@ -108,11 +70,11 @@ impl Handler for GetMediaConfig {
 impl Handler for GetConfig {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<GetConfigResponse, HandlerError> {
-        call.authenticate(cx.now)?;
-        let max = call.homeserver.config.media.max_size;
+        context.authenticate(cx.now)?;
+        let max = context.config().media.max_size;
         Ok(GetConfigResponse::default().upload_size(max))
     }
 }

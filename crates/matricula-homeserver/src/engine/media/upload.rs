@@ -1,4 +1,4 @@
-//! How files come in: announced or not, allowed before their bytes are read, and kept after.
+//! Uploads: with or without a pending upload, authorized before their bytes are read, stored after.
 
 use std::time::Duration;
 
@@ -11,26 +11,27 @@ use matricula_api::{
     server::{IncomingRequest, ServerEndpoint},
 };
 use matricula_core::{Method, Operation, StepContext, Timestamp};
-use rusqlite::{OptionalExtension, params};
 
-use super::{
-    super::{
-        answer::{HandlerResponse, ReceivedFile, Upload},
-        limits::Bucket,
-        millis,
-        refusal::{ApiError, HandlerError},
-        routes::{FileHandler, Handler, RequestContext},
-        tokens::{ALPHANUMERIC, Requester},
+use super::{MAX_NAME, PENDING_LIFETIME, find_media, media_not_found};
+use crate::engine::{
+    auth::requester::Requester,
+    context::RequestContext,
+    error::{ApiError, HandlerError},
+    file_action::{HandlerResponse, ReceivedFile, Upload},
+    handler::{FileHandler, Handler},
+    storage::{
+        media::{self, MediaContent, MediaRow},
+        rate_limit::Bucket,
     },
-    MAX_NAME, MediaRow, PENDING_LIFETIME, media_not_found,
+    util::{ALPHANUMERIC, millis},
 };
 
-/// How long the random names of files and addresses are.
+/// The length of the random names of files and media ids.
 const NAME_LENGTH: usize = 24;
-/// The media type of what nobody says more of.
+/// The media type of a file whose uploader gives none.
 const DEFAULT_TYPE: &str = "application/octet-stream";
 
-/// Whether the body of this request is a file.
+/// Whether the body of a request is a file.
 pub(crate) fn is_upload(method: Method, path: &str) -> bool {
     let is = |operation: &Operation| {
         operation.method == method && IncomingRequest::new(operation, path).is_some()
@@ -41,21 +42,18 @@ pub(crate) fn is_upload(method: Method, path: &str) -> bool {
 impl FileHandler for UploadContent {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<HandlerResponse, HandlerError> {
         let description = Description::new(self.content_type, self.filename)?;
-        let Some(received) = &call.request.received else {
-            let bearer = call.require_uploader(cx.now)?;
-            return call.allow_upload(cx, &bearer);
+        let Some(received) = &context.request.received else {
+            let requester = require_uploader(context, cx.now)?;
+            return allow_upload(context, cx, &requester);
         };
         let id = cx.entropy.text(ALPHANUMERIC, NAME_LENGTH);
-        call.tx.execute(
-            "INSERT INTO media (id, uploader, created_at) VALUES (?1, ?2, ?3)",
-            params![id, received.upload.uploader, millis(cx.now)],
-        )?;
-        call.save_content(&id, received, &description)?;
-        let response = UploadContentResponse::new(call.mxc_uri(&id)?);
+        media::insert_pending(context.tx, cx.now, &id, received.upload.uploader, None)?;
+        save_content(context, &id, received, description)?;
+        let response = UploadContentResponse::new(mxc_uri(context, &id)?);
         Ok(Self::write_success(&response).into())
     }
 }
@@ -63,24 +61,24 @@ impl FileHandler for UploadContent {
 impl FileHandler for UploadContentToMxc {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<HandlerResponse, HandlerError> {
         let description = Description::new(self.content_type, self.filename)?;
-        let find = || call.find_media(&self.server_name, &self.media_id);
-        let Some(received) = &call.request.received else {
-            let bearer = call.require_uploader(cx.now)?;
-            let medium = find()?;
-            medium.check_pending(bearer.user)?;
-            if medium.expires_at.is_none_or(|at| at <= millis(cx.now)) {
+        let find = || find_media(context, &self.server_name, &self.media_id);
+        let Some(received) = &context.request.received else {
+            let requester = require_uploader(context, cx.now)?;
+            let row = find()?;
+            check_pending(&row, requester.user)?;
+            if row.is_expired(cx.now) {
                 return Err(media_not_found().into());
             }
-            return call.allow_upload(cx, &bearer);
+            return allow_upload(context, cx, &requester);
         };
-        // What began in time may end late. Another upload may have been faster.
-        let medium = find()?;
-        medium.check_pending(received.upload.uploader)?;
-        call.save_content(&medium.id, received, &description)?;
+        // An upload that started in time may end after the deadline. Another one may have been faster.
+        let row = find()?;
+        check_pending(&row, received.upload.uploader)?;
+        save_content(context, &row.id, received, description)?;
         let response = UploadContentToMxcResponse::default();
         Ok(Self::write_success(&response).into())
     }
@@ -89,44 +87,28 @@ impl FileHandler for UploadContentToMxc {
 impl Handler for CreateMxcUri {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<CreateMxcUriResponse, HandlerError> {
-        let bearer = call.require_uploader(cx.now)?;
-        let now = millis(cx.now);
-        call.tx.execute(
-            "DELETE FROM media WHERE file IS NULL AND uploader = ?1 AND expires_at <= ?2",
-            params![bearer.user, now],
-        )?;
-        // The oldest of so many as are one too many with the new one.
-        let earliest: Option<i64> = call
-            .tx
-            .query_row(
-                "SELECT expires_at FROM media WHERE file IS NULL AND uploader = ?1
-                 ORDER BY expires_at DESC LIMIT 1 OFFSET ?2",
-                params![
-                    bearer.user,
-                    call.homeserver.config.media.max_pending_uploads - 1
-                ],
-                |row| row.get(0),
-            )
-            .optional()?;
-        if let Some(earliest) = earliest {
-            let wait = Duration::from_millis((earliest - now).unsigned_abs());
-            return Err(ApiError::rate_limited(wait).into());
+        let requester = require_uploader(context, cx.now)?;
+        let (tx, user) = (context.tx, requester.user);
+        media::delete_expired(tx, cx.now, user)?;
+        // The upload that must expire before there is room for another.
+        let max = context.config().media.max_pending_uploads;
+        if let Some(earliest) = media::nth_pending_expiry(tx, user, max)? {
+            let wait = (earliest - millis(cx.now)).unsigned_abs();
+            return Err(ApiError::rate_limited(Duration::from_millis(wait)).into());
         }
-        call.count_upload(&bearer, cx.now)?;
+        count_upload(context, &requester, cx.now)?;
         let id = cx.entropy.text(ALPHANUMERIC, NAME_LENGTH);
         let expires_at = cx.now.plus(PENDING_LIFETIME);
-        call.tx.execute(
-            "INSERT INTO media (id, uploader, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)",
-            params![id, bearer.user, now, millis(expires_at)],
-        )?;
-        Ok(CreateMxcUriResponse::new(call.mxc_uri(&id)?).unused_expires_at(expires_at))
+        media::insert_pending(tx, cx.now, &id, user, Some(expires_at))?;
+        let response = CreateMxcUriResponse::new(mxc_uri(context, &id)?);
+        Ok(response.unused_expires_at(expires_at))
     }
 }
 
-/// What an uploader says of a file.
+/// What an uploader says about a file.
 struct Description {
     content_type: String,
     file_name: Option<String>,
@@ -141,105 +123,100 @@ impl Description {
                 return Err(ApiError::new(400, ErrorCode::InvalidParam, error));
             }
         }
+        let content_type = content_type.filter(|it| !it.is_empty());
         Ok(Self {
-            content_type: content_type
-                .filter(|it| !it.is_empty())
-                .unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
+            content_type: content_type.unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
             file_name,
         })
     }
 }
 
-impl MediaRow {
-    fn check_pending(&self, user: i64) -> Result<(), ApiError> {
-        if self.uploader != user {
-            let error = "this address was made by another user";
-            return Err(ApiError::new(403, ErrorCode::Forbidden, error));
-        }
-        if self.content.is_some() {
-            let error = "there is a file at this address already; make another address";
-            return Err(ApiError::new(409, ErrorCode::CannotOverwriteMedia, error));
-        }
-        Ok(())
+/// Rejects an upload that is not pending, or belongs to another user.
+fn check_pending(row: &MediaRow, user: i64) -> Result<(), ApiError> {
+    if row.uploader != user {
+        let error = "this MXC URI was created by another user";
+        return Err(ApiError::new(403, ErrorCode::Forbidden, error));
     }
+    if row.content.is_some() {
+        let error = "this MXC URI has a file already; create another";
+        return Err(ApiError::new(409, ErrorCode::CannotOverwriteMedia, error));
+    }
+    Ok(())
 }
 
-impl RequestContext<'_> {
-    /// Whose access token this is, if they may upload.
-    fn require_uploader(&self, now: Timestamp) -> Result<Requester, HandlerError> {
-        let bearer = self.authenticate_user(now)?;
-        if bearer.is_suspended {
-            let error = "this account is suspended; it may not upload files";
-            return Err(ApiError::new(403, ErrorCode::UserSuspended, error).into());
-        }
-        Ok(bearer)
+/// The requester, who must be allowed to upload.
+fn require_uploader(
+    context: &RequestContext<'_>,
+    now: Timestamp,
+) -> Result<Requester, HandlerError> {
+    let requester = context.authenticate_user(now)?;
+    if requester.is_suspended {
+        let error = "this account is suspended; it cannot upload files";
+        return Err(ApiError::new(403, ErrorCode::UserSuspended, error).into());
     }
-
-    /// Allows the body to come, unless it is said to be too large or there were too many.
-    fn allow_upload(
-        &self,
-        cx: &mut StepContext<'_>,
-        bearer: &Requester,
-    ) -> Result<HandlerResponse, HandlerError> {
-        let max = self.homeserver.config.media.max_size;
-        if self
-            .request
-            .content_length
-            .is_some_and(|length| length > max)
-        {
-            return Err(too_large(max).into());
-        }
-        self.count_upload(bearer, cx.now)?;
-        Ok(HandlerResponse::receive(Upload {
-            name: cx.entropy.text(ALPHANUMERIC, NAME_LENGTH),
-            max_size: max,
-            uploader: bearer.user,
-        }))
-    }
-
-    /// Keeps what is known of a file that has come.
-    fn save_content(
-        &self,
-        id: &str,
-        received: &ReceivedFile,
-        what: &Description,
-    ) -> Result<(), HandlerError> {
-        let ReceivedFile { upload, length } = received;
-        if *length > upload.max_size {
-            return Err(too_large(upload.max_size).into());
-        }
-        self.tx.execute(
-            "UPDATE media SET file = ?2, length = ?3, content_type = ?4, file_name = ?5,
-                 expires_at = NULL WHERE id = ?1",
-            params![
-                id,
-                upload.name,
-                i64::try_from(*length).unwrap_or(i64::MAX),
-                what.content_type,
-                what.file_name
-            ],
-        )?;
-        Ok(())
-    }
-
-    /// Refuses who uploads too often.
-    fn count_upload(&self, bearer: &Requester, now: Timestamp) -> Result<(), HandlerError> {
-        let bucket = Bucket {
-            kind: "upload",
-            limit: self.homeserver.config.limits.uploads,
-            key: &bearer.localpart,
-        };
-        bucket.check_and_take(self.tx, now)
-    }
-
-    fn mxc_uri(&self, id: &str) -> Result<MxcUri, HandlerError> {
-        let address = format!("mxc://{}/{id}", self.homeserver.config.server_name);
-        Ok(address.parse()?)
-    }
+    Ok(requester)
 }
 
-/// What is said of a file that is too large.
+/// Allows the server to read the body, unless its declared length or the rate limit is exceeded.
+fn allow_upload(
+    context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+    requester: &Requester,
+) -> Result<HandlerResponse, HandlerError> {
+    let max_size = context.config().media.max_size;
+    let length = context.request.content_length;
+    if length.is_some_and(|length| length > max_size) {
+        return Err(too_large(max_size).into());
+    }
+    count_upload(context, requester, cx.now)?;
+    Ok(HandlerResponse::receive(Upload {
+        name: cx.entropy.text(ALPHANUMERIC, NAME_LENGTH),
+        max_size,
+        uploader: requester.user,
+    }))
+}
+
+/// Stores what is known about a received file.
+fn save_content(
+    context: &RequestContext<'_>,
+    id: &str,
+    received: &ReceivedFile,
+    description: Description,
+) -> Result<(), HandlerError> {
+    let ReceivedFile { upload, length } = received;
+    if *length > upload.max_size {
+        return Err(too_large(upload.max_size).into());
+    }
+    let content = MediaContent {
+        file: upload.name.clone(),
+        length: *length,
+        content_type: description.content_type,
+        file_name: description.file_name,
+    };
+    Ok(media::set_content(context.tx, id, &content)?)
+}
+
+/// Counts an upload against the rate limit of the account.
+fn count_upload(
+    context: &RequestContext<'_>,
+    requester: &Requester,
+    now: Timestamp,
+) -> Result<(), HandlerError> {
+    let bucket = Bucket {
+        kind: "upload",
+        limit: context.config().limits.uploads,
+        key: &requester.localpart,
+    };
+    Ok(bucket.check_and_take(context.tx, now)?)
+}
+
+fn mxc_uri(context: &RequestContext<'_>, id: &str) -> Result<MxcUri, HandlerError> {
+    let uri = format!("mxc://{}/{id}", context.config().server_name);
+    Ok(uri.parse()?)
+}
+
+/// A file is too large.
 pub(crate) fn too_large(max: u64) -> ApiError {
-    let error = format!("this server keeps files of at most {max} bytes");
+    let error = format!("a file must have at most {max} bytes on this server");
     ApiError::new(413, ErrorCode::TooLarge, error)
 }

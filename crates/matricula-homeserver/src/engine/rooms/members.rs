@@ -1,9 +1,8 @@
-//! [Membership](https://spec.matrix.org/v1.19/client-server-api/#room-membership): invitations, coming
-//! and going.
+//! [Membership](https://spec.matrix.org/v1.19/client-server-api/#room-membership): invite, join, leave,
+//! list members.
 
-use matricula_api::Raw;
 use matricula_api::{
-    ErrorCode, RoomId, UserId,
+    ErrorCode, Raw, RoomId, UserId,
     client::{
         inviting::{InviteUser, InviteUserResponse},
         joining::{JoinRoom, JoinRoomById, JoinRoomByIdResponse, JoinRoomResponse},
@@ -14,26 +13,31 @@ use matricula_api::{
     },
 };
 use matricula_core::StepContext;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
-    super::{
-        login::{UserRow, find_user},
-        names,
-        refusal::{ApiError, HandlerError},
-        routes::{Handler, RequestContext},
-        tokens::Requester,
-    },
-    Event, MEMBER, NewEvent, forbidden,
+    MEMBER,
+    events::{NewEvent, append_event, content, membership, state_content, to_client},
+    forbidden,
+    power::check_invite,
+    require_joined, require_reader, require_sender,
+};
+use crate::engine::{
+    account::profile::profile,
+    auth::login::user_by_name,
+    context::RequestContext,
+    error::{ApiError, HandlerError},
+    handler::Handler,
+    storage::{events::room_exists, users::UserRow},
 };
 
 impl Handler for JoinRoomById {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<JoinRoomByIdResponse, HandlerError> {
-        call.join(cx, &self.room_id, self.reason.as_deref())?;
+        join(context, cx, &self.room_id, self.reason.as_deref())?;
         Ok(JoinRoomByIdResponse::new(self.room_id))
     }
 }
@@ -41,15 +45,12 @@ impl Handler for JoinRoomById {
 impl Handler for JoinRoom {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<JoinRoomResponse, HandlerError> {
-        let room: RoomId = self
-            .room_id_or_alias
-            .as_str()
-            .parse()
-            .map_err(|_| unknown_room())?;
-        call.join(cx, &room, self.reason.as_deref())?;
+        let room = self.room_id_or_alias.as_str().parse::<RoomId>();
+        let room = room.map_err(|_| unknown_room())?;
+        join(context, cx, &room, self.reason.as_deref())?;
         Ok(JoinRoomResponse::new(room))
     }
 }
@@ -57,14 +58,20 @@ impl Handler for JoinRoom {
 impl Handler for InviteUser {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<InviteUserResponse, HandlerError> {
-        let (_, user) = call.require_sender(cx.now)?;
-        call.require_joined(&self.room_id, &user)?;
-        call.check_invite(&self.room_id, &user)?;
-        let reason = self.reason.as_deref();
-        call.invite(cx, &self.room_id, &user, &self.user_id, reason, false)?;
+        let (_, user) = require_sender(context, cx.now)?;
+        require_joined(context, &self.room_id, &user)?;
+        check_invite(context, &self.room_id, &user)?;
+        let invitation = Invitation {
+            room: &self.room_id,
+            sender: &user,
+            invited: &self.user_id,
+            reason: self.reason.as_deref(),
+            is_direct: false,
+        };
+        invite(context, cx, &invitation)?;
         Ok(InviteUserResponse::default())
     }
 }
@@ -72,22 +79,17 @@ impl Handler for InviteUser {
 impl Handler for LeaveRoom {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<LeaveRoomResponse, HandlerError> {
         // A suspended user may leave.
-        let (_, user) = call.require_reader(cx.now)?;
-        let is = call.membership(self.room_id.as_str(), user.as_str())?;
-        if !matches!(is.as_deref(), Some("join" | "invite")) {
+        let (_, user) = require_reader(context, cx.now)?;
+        let current = membership(context, &self.room_id, &user)?;
+        if !matches!(current.as_deref(), Some("join" | "invite")) {
             return Err(forbidden(format!("{user} is not in the room {}", self.room_id)).into());
         }
-        call.set_membership(
-            cx,
-            &self.room_id,
-            (&user, &user),
-            "leave",
-            self.reason.as_deref(),
-        )?;
+        let content = member_content(context, "leave", &user, self.reason.as_deref())?;
+        append_member(context, cx, &self.room_id, (&user, &user), &content)?;
         Ok(LeaveRoomResponse::default())
     }
 }
@@ -95,23 +97,21 @@ impl Handler for LeaveRoom {
 impl Handler for GetRoomMembers {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<GetRoomMembersResponse, HandlerError> {
-        let (bearer, user) = call.require_reader(cx.now)?;
-        call.require_joined(&self.room_id, &user)?;
+        let (requester, user) = require_reader(context, cx.now)?;
+        require_joined(context, &self.room_id, &user)?;
+        let device = requester.event_device();
         let mut chunk = Vec::new();
-        for event in call.room_members(&bearer, &self.room_id)? {
-            let content = event.content()?;
-            let is = |wanted: &str| content["membership"] == wanted;
-            let wanted = self.membership.as_ref().is_none_or(|it| is(it.as_str()));
-            if wanted
-                && !self
-                    .not_membership
-                    .as_ref()
-                    .is_some_and(|it| is(it.as_str()))
-            {
-                chunk.push(Raw::from_json(event.to_client(true)?.to_string())?);
+        for event in device.room_members(context.tx, self.room_id.as_str())? {
+            let content = content(&event)?;
+            let is = |membership: &str| content["membership"] == membership;
+            let included = self.membership.as_ref().is_none_or(|it| is(it.as_str()));
+            let excluded = self.not_membership.as_ref();
+            let excluded = excluded.is_some_and(|it| is(it.as_str()));
+            if included && !excluded {
+                chunk.push(Raw::from_json(to_client(&event, true)?.to_string())?);
             }
         }
         Ok(GetRoomMembersResponse::default().chunk(chunk))
@@ -121,18 +121,21 @@ impl Handler for GetRoomMembers {
 impl Handler for GetJoinedMembers {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<GetJoinedMembersResponse, HandlerError> {
-        let (bearer, user) = call.require_reader(cx.now)?;
-        call.require_joined(&self.room_id, &user)?;
-        let mut joined = serde_json::Map::new();
-        for event in call.room_members(&bearer, &self.room_id)? {
-            let content = event.content()?;
+        let (requester, user) = require_reader(context, cx.now)?;
+        require_joined(context, &self.room_id, &user)?;
+        let device = requester.event_device();
+        let mut joined = Map::new();
+        for event in device.room_members(context.tx, self.room_id.as_str())? {
+            let content = content(&event)?;
             if content["membership"] == "join" {
-                let name = content.get("displayname").cloned().unwrap_or(Value::Null);
-                let picture = content.get("avatar_url").cloned().unwrap_or(Value::Null);
-                let member = json!({ "display_name": name, "avatar_url": picture });
+                let field = |name: &str| content.get(name).cloned().unwrap_or(Value::Null);
+                let member = json!({
+                    "display_name": field("displayname"),
+                    "avatar_url": field("avatar_url"),
+                });
                 joined.insert(event.state_key.unwrap_or_default(), member);
             }
         }
@@ -144,135 +147,108 @@ fn unknown_room() -> ApiError {
     ApiError::new(404, ErrorCode::NotFound, "this server has no such room")
 }
 
-impl RequestContext<'_> {
-    fn join(
-        &self,
-        cx: &mut StepContext<'_>,
-        room: &RoomId,
-        reason: Option<&str>,
-    ) -> Result<(), HandlerError> {
-        let (_, user) = self.require_sender(cx.now)?;
-        if !self.room_exists(room.as_str())? {
-            return Err(unknown_room().into());
-        }
-        match self.membership(room.as_str(), user.as_str())?.as_deref() {
-            // To join once more changes nothing.
-            Some("join") => return Ok(()),
-            Some("invite") => {}
-            Some("ban") => return Err(forbidden(format!("{user} is banned from {room}")).into()),
-            _ => {
-                let rules = self.state_content(room.as_str(), "m.room.join_rules", "")?;
-                if rules.is_none_or(|it| it["join_rule"] != "public") {
-                    return Err(forbidden(format!("{user} is not invited to {room}")).into());
-                }
+fn join(
+    context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+    room: &RoomId,
+    reason: Option<&str>,
+) -> Result<(), HandlerError> {
+    let (_, user) = require_sender(context, cx.now)?;
+    if !room_exists(context.tx, room.as_str())? {
+        return Err(unknown_room().into());
+    }
+    match membership(context, room, &user)?.as_deref() {
+        // Joining again changes nothing.
+        Some("join") => return Ok(()),
+        Some("invite") => {}
+        Some("ban") => return Err(forbidden(format!("{user} is banned from {room}")).into()),
+        _ => {
+            let rules = state_content(context, room, "m.room.join_rules", "")?;
+            if rules.is_none_or(|it| it["join_rule"] != "public") {
+                return Err(forbidden(format!("{user} is not invited to {room}")).into());
             }
         }
-        self.set_membership(cx, room, (&user, &user), "join", reason)
     }
+    let content = member_content(context, "join", &user, reason)?;
+    append_member(context, cx, room, (&user, &user), &content)
+}
 
-    /// Invites somebody of this server.
-    pub(super) fn invite(
-        &self,
-        cx: &mut StepContext<'_>,
-        room: &RoomId,
-        who: &UserId,
-        whom: &UserId,
-        reason: Option<&str>,
-        is_direct: bool,
-    ) -> Result<(), HandlerError> {
-        match self.membership(room.as_str(), whom.as_str())?.as_deref() {
-            Some("join") => return Err(forbidden(format!("{whom} is in the room already")).into()),
-            Some("ban") => return Err(forbidden(format!("{whom} is banned from {room}")).into()),
-            _ => {}
+/// An invitation of a user of this server.
+pub(super) struct Invitation<'a> {
+    pub(super) room: &'a RoomId,
+    pub(super) sender: &'a UserId,
+    pub(super) invited: &'a UserId,
+    pub(super) reason: Option<&'a str>,
+    pub(super) is_direct: bool,
+}
+
+/// Invites a user. The caller has checked that the sender may invite.
+pub(super) fn invite(
+    context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+    invitation: &Invitation<'_>,
+) -> Result<(), HandlerError> {
+    let Invitation { room, invited, .. } = invitation;
+    match membership(context, room, invited)?.as_deref() {
+        Some("join") => {
+            return Err(forbidden(format!("{invited} is in the room already")).into());
         }
-        if self.local_user(whom)?.is_none() {
-            let error = format!("this server has no user {whom}, and reaches no other server");
-            return Err(ApiError::new(404, ErrorCode::NotFound, error).into());
-        }
-        let mut content = self.member_content("invite", whom, reason)?;
-        if is_direct {
-            content["is_direct"] = true.into();
-        }
-        self.append_membership(cx, room, (who, whom), &content)
+        Some("ban") => return Err(forbidden(format!("{invited} is banned from {room}")).into()),
+        _ => {}
     }
-
-    fn set_membership(
-        &self,
-        cx: &mut StepContext<'_>,
-        room: &RoomId,
-        (who, whom): (&UserId, &UserId),
-        membership: &str,
-        reason: Option<&str>,
-    ) -> Result<(), HandlerError> {
-        let content = self.member_content(membership, whom, reason)?;
-        self.append_membership(cx, room, (who, whom), &content)
+    if local_user(context, invited)?.is_none() {
+        let error = format!("this server has no user {invited}, and does not federate");
+        return Err(ApiError::new(404, ErrorCode::NotFound, error).into());
     }
-
-    fn append_membership(
-        &self,
-        cx: &mut StepContext<'_>,
-        room: &RoomId,
-        (who, whom): (&UserId, &UserId),
-        content: &Value,
-    ) -> Result<(), HandlerError> {
-        let new = NewEvent {
-            room,
-            kind: MEMBER,
-            state_key: Some(whom.as_str()),
-            content,
-        };
-        self.append_event(cx, who, &new).map(drop)
+    let mut content = member_content(context, "invite", invited, invitation.reason)?;
+    if invitation.is_direct {
+        content["is_direct"] = true.into();
     }
+    append_member(context, cx, room, (invitation.sender, invited), &content)
+}
 
-    /// The content of a membership event, with what the profile says.
-    fn member_content(
-        &self,
-        membership: &str,
-        user: &UserId,
-        reason: Option<&str>,
-    ) -> Result<Value, HandlerError> {
-        let mut content = json!({ "membership": membership });
-        if let Some(reason) = reason {
-            content["reason"] = reason.into();
-        }
-        if let Some(known) = self.local_user(user)?
-            && membership != "leave"
-        {
-            for (name, value) in self.profile(known.id)? {
-                if ["displayname", "avatar_url"].contains(&&*name) {
-                    content[name] = value;
-                }
+fn append_member(
+    context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+    room: &RoomId,
+    (sender, member): (&UserId, &UserId),
+    content: &Value,
+) -> Result<(), HandlerError> {
+    let new = NewEvent {
+        room,
+        kind: MEMBER,
+        state_key: Some(member.as_str()),
+        content,
+    };
+    append_event(context, cx, sender, &new).map(drop)
+}
+
+/// The content of a membership event, with the display name and avatar of the user's profile.
+fn member_content(
+    context: &RequestContext<'_>,
+    membership: &str,
+    user: &UserId,
+    reason: Option<&str>,
+) -> Result<Value, HandlerError> {
+    let mut content = json!({ "membership": membership });
+    if let Some(reason) = reason {
+        content["reason"] = reason.into();
+    }
+    if let Some(user) = local_user(context, user)?
+        && membership != "leave"
+    {
+        for (name, value) in profile(context, user.id)? {
+            if ["displayname", "avatar_url"].contains(&&*name) {
+                content[name] = value;
             }
         }
-        Ok(content)
     }
+    Ok(content)
+}
 
-    fn local_user(&self, user: &UserId) -> Result<Option<UserRow>, HandlerError> {
-        match names::existing_localpart(&self.homeserver.config, user.as_str()) {
-            Some(localpart) => find_user(self.tx, &localpart),
-            None => Ok(None),
-        }
-    }
-
-    /// Everybody's membership of a room, as it is now.
-    fn room_members(&self, bearer: &Requester, room: &RoomId) -> Result<Vec<Event>, HandlerError> {
-        let what = "events.position IN (
-                SELECT max(position) FROM events WHERE room = ?3 AND kind = 'm.room.member'
-                    AND state_key IS NOT NULL GROUP BY state_key
-            ) ORDER BY events.position";
-        self.query_events(bearer, what, &[&room.as_str()])
-    }
-
-    /// Somebody's membership of each room that they have to do with, as it is now.
-    pub(super) fn memberships(
-        &self,
-        bearer: &Requester,
-        user: &UserId,
-    ) -> Result<Vec<Event>, HandlerError> {
-        let what = "events.position IN (
-                SELECT max(position) FROM events WHERE kind = 'm.room.member' AND state_key = ?3
-                    GROUP BY room
-            ) ORDER BY events.position";
-        self.query_events(bearer, what, &[&user.as_str()])
-    }
+fn local_user(
+    context: &RequestContext<'_>,
+    user: &UserId,
+) -> Result<Option<UserRow>, HandlerError> {
+    user_by_name(context, Some(user.as_str()))
 }

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use matricula_api::{ErrorCode, RoomId, UserId};
 use serde_json::{Map, Value, json};
 
-use super::{
-    super::{
-        refusal::{ApiError, HandlerError},
-        routes::RequestContext,
-    },
-    forbidden,
+use super::{events::state_content, forbidden};
+use crate::engine::{
+    context::RequestContext,
+    error::{ApiError, HandlerError},
 };
 
 pub(super) const POWER_LEVELS: &str = "m.room.power_levels";
@@ -28,74 +26,77 @@ pub(super) fn initial_levels(creator: &UserId, equals: &[UserId]) -> Value {
     })
 }
 
-impl RequestContext<'_> {
-    /// Refuses who may not send this kind of event; `is_state` where it is state.
-    pub(super) fn check_send(
-        &self,
-        room: &RoomId,
-        user: &UserId,
-        kind: &str,
-        is_state: bool,
-    ) -> Result<(), HandlerError> {
-        let levels = self.levels(room)?;
-        let default = match is_state {
-            true => number(&levels, "state_default").unwrap_or(50),
-            false => number(&levels, "events_default").unwrap_or(0),
-        };
-        let needed = levels
-            .get("events")
-            .and_then(|it| number(it, kind))
-            .unwrap_or(default);
-        require_level(&levels, user, needed, kind)
-    }
+/// Rejects users who may not send this type of event, or state event.
+pub(super) fn check_send(
+    context: &RequestContext<'_>,
+    room: &RoomId,
+    user: &UserId,
+    kind: &str,
+    is_state: bool,
+) -> Result<(), HandlerError> {
+    let levels = levels(context, room)?;
+    let default = if is_state {
+        number(&levels, "state_default").unwrap_or(50)
+    } else {
+        number(&levels, "events_default").unwrap_or(0)
+    };
+    let needed = levels
+        .get("events")
+        .and_then(|it| number(it, kind))
+        .unwrap_or(default);
+    require_level(&levels, user, needed, kind)
+}
 
-    /// Refuses who may not invite.
-    pub(super) fn check_invite(&self, room: &RoomId, user: &UserId) -> Result<(), HandlerError> {
-        let levels = self.levels(room)?;
-        let needed = number(&levels, "invite").unwrap_or(0);
-        require_level(&levels, user, needed, "an invitation")
-    }
+/// Rejects users who may not invite.
+pub(super) fn check_invite(
+    context: &RequestContext<'_>,
+    room: &RoomId,
+    user: &UserId,
+) -> Result<(), HandlerError> {
+    let levels = levels(context, room)?;
+    let needed = number(&levels, "invite").unwrap_or(0);
+    require_level(&levels, user, needed, "an invitation")
+}
 
-    /// Refuses new power levels that are none, or that give or take what whoever sends them has not:
-    /// [authorization rules](https://spec.matrix.org/v1.19/rooms/v11/#authorization-rules).
-    pub(super) fn check_levels_change(
-        &self,
-        room: &RoomId,
-        user: &UserId,
-        content: &Value,
-    ) -> Result<(), HandlerError> {
-        let before = self.levels(room)?;
-        let own = level_of(&before, user);
-        let (old, new) = (flatten(&before).unwrap_or_default(), flatten(content));
-        let new = new.ok_or_else(|| {
-            let error = "power levels are integers";
-            ApiError::new(400, ErrorCode::BadJson, error)
-        })?;
-        for name in old.keys().chain(new.keys()) {
-            let (was, is) = (old.get(name), new.get(name));
-            let is_equal = name.0 == "users" && name.1 != user.as_str() && was >= Some(&own);
-            if was != is && (was.max(is) > Some(&own) || is_equal) {
-                let error = format!(
-                    "{user} has power level {own}, and may not change {}",
-                    name.1
-                );
-                return Err(forbidden(error).into());
-            }
+/// Rejects invalid power levels, and changes of levels above the sender's own, by the
+/// [authorization rules](https://spec.matrix.org/v1.19/rooms/v11/#authorization-rules).
+pub(super) fn check_levels_change(
+    context: &RequestContext<'_>,
+    room: &RoomId,
+    user: &UserId,
+    content: &Value,
+) -> Result<(), HandlerError> {
+    let before = levels(context, room)?;
+    let own = level_of(&before, user);
+    let (old, new) = (flatten(&before).unwrap_or_default(), flatten(content));
+    let new = new.ok_or_else(|| {
+        let error = "power levels must be integers";
+        ApiError::new(400, ErrorCode::BadJson, error)
+    })?;
+    for name in old.keys().chain(new.keys()) {
+        let (was, is) = (old.get(name), new.get(name));
+        let is_equal = name.0 == "users" && name.1 != user.as_str() && was >= Some(&own);
+        if was != is && (was.max(is) > Some(&own) || is_equal) {
+            let error = format!(
+                "{user} has power level {own}, and must not change {}",
+                name.1
+            );
+            return Err(forbidden(error).into());
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    fn levels(&self, room: &RoomId) -> Result<Value, HandlerError> {
-        let levels = self.state_content(room.as_str(), POWER_LEVELS, "")?;
-        Ok(levels.unwrap_or_else(|| json!({})))
-    }
+fn levels(context: &RequestContext<'_>, room: &RoomId) -> Result<Value, HandlerError> {
+    let levels = state_content(context, room, POWER_LEVELS, "")?;
+    Ok(levels.unwrap_or_else(|| json!({})))
 }
 
 fn number(of: &Value, name: &str) -> Option<i64> {
     of.get(name)?.as_i64()
 }
 
-/// All levels, by where they stand and what they are of; none where one is no integer.
+/// All levels, by the object that contains them and their name; none where one is not an integer.
 fn flatten(levels: &Value) -> Option<BTreeMap<(String, String), i64>> {
     let mut all = BTreeMap::new();
     for (name, value) in levels.as_object()? {

@@ -1,5 +1,4 @@
-//! [Syncing](https://spec.matrix.org/v1.19/client-server-api/#syncing): what is new for somebody, and
-//! whether it is worth an answer yet.
+//! [Sync](https://spec.matrix.org/v1.19/client-server-api/#syncing), with long polling.
 
 use std::time::Duration;
 
@@ -9,21 +8,25 @@ use matricula_api::{
     server::OutgoingResponse,
 };
 use matricula_core::{Method, StepContext};
+use rusqlite::ToSql;
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{
-        Request,
-        refusal::{ApiError, HandlerError},
-        routes::{Handler, RequestContext},
-        tokens::Requester,
-    },
-    DEFAULT_PAGE, Event, MAX_PAGE, position_token,
+    DEFAULT_PAGE, MAX_PAGE, MEMBER,
+    events::{content, membership_of, parse_position, position_token, to_client},
+    require_reader,
+};
+use crate::engine::{
+    Request,
+    context::RequestContext,
+    error::{ApiError, HandlerError},
+    handler::Handler,
+    storage::events::{EventDevice, EventRow, newest_position},
 };
 
-/// The longest time that a sync waits for news.
+/// The longest time that a sync waits for events.
 const MAX_TIMEOUT: Duration = Duration::from_secs(120);
-/// What of a room somebody sees who is only invited.
+/// The state that an invited user sees.
 const STRIPPED: [&str; 8] = [
     "m.room.create",
     "m.room.name",
@@ -34,33 +37,33 @@ const STRIPPED: [&str; 8] = [
     "m.room.encryption",
     "m.room.member",
 ];
+/// The maximum number of heroes in a room summary.
+const MAX_HEROES: usize = 5;
 
-/// How long this request waits for news, if it is a sync that goes on from another. Until then, or until
-/// something happens, an answer [without news](has_no_changes) may be held back.
+/// How long a request may wait for events, if it is an incremental sync.
 pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
     let is_sync = request.method == Method::Get && request.path.ends_with("/client/v3/sync");
-    // The whole state is an answer at any time.
-    let goes_on = is_sync && request.query("since").is_some();
-    let goes_on = goes_on && request.query("full_state") != Some("true");
+    // A full state is never empty.
+    let is_incremental =
+        is_sync && request.query("since").is_some() && request.query("full_state") != Some("true");
     let millis = request.query("timeout")?.parse().ok();
-    let patience = millis.filter(|_| goes_on).map(Duration::from_millis)?;
-    Some(patience.min(MAX_TIMEOUT))
+    let millis = millis.filter(|_| is_incremental)?;
+    Some(Duration::from_millis(millis).min(MAX_TIMEOUT))
 }
 
-/// Whether the answer to a sync says that nothing has happened: its token is the one it went on from.
+/// Whether the response to a sync has no changes: its token is the one of the request.
 pub(crate) fn has_no_changes(request: &Request, reply: &OutgoingResponse) -> bool {
-    let answer: Option<Value> = serde_json::from_slice(&reply.body).ok();
-    let next = answer
-        .as_ref()
-        .and_then(|it| it.get("next_batch")?.as_str());
+    let body: Option<Value> = serde_json::from_slice(&reply.body).ok();
+    let next = body.as_ref().and_then(|it| it.get("next_batch")?.as_str());
     reply.status == 200 && next.is_some() && next == request.query("since")
 }
 
-/// What somebody wants to hear of.
+/// The parameters of a sync.
 struct SyncParams<'a> {
-    bearer: &'a Requester,
+    context: &'a RequestContext<'a>,
+    device: EventDevice<'a>,
     user: &'a UserId,
-    /// The newest event that they have; 0 where they have none.
+    /// The position of the newest event that the client knows; 0 where it knows none.
     since: i64,
     is_first: bool,
     full_state: bool,
@@ -71,23 +74,19 @@ struct SyncParams<'a> {
 impl Handler for Sync {
     fn handle(
         self,
-        call: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<SyncResponse, HandlerError> {
-        let (bearer, user) = call.require_reader(cx.now)?;
-        let since = self
-            .since
-            .as_deref()
-            .map(|it| call.parse_position(it))
-            .transpose()?;
+        let (requester, user) = require_reader(context, cx.now)?;
+        let since = self.since.as_deref();
+        let since = since.map(|it| parse_position(context, it)).transpose()?;
         let filter = parse_filter(self.filter.as_deref())?;
         let room = &filter["room"];
-        let limit = room["timeline"]["limit"]
-            .as_u64()
-            .unwrap_or(DEFAULT_PAGE)
-            .clamp(1, MAX_PAGE);
-        let wish = SyncParams {
-            bearer: &bearer,
+        let limit = room["timeline"]["limit"].as_u64();
+        let limit = limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
+        let params = SyncParams {
+            context,
+            device: requester.event_device(),
             user: &user,
             since: since.unwrap_or(0),
             is_first: since.is_none(),
@@ -95,9 +94,9 @@ impl Handler for Sync {
             limit: i64::try_from(limit).unwrap_or(i64::MAX),
             include_leave: room["include_leave"] == true,
         };
-        let newest = call.newest_position()?;
-        let rooms = call.room_updates(&wish)?;
-        // Where there is nothing new for them, they stay where they are.
+        let newest = newest_position(context.tx)?;
+        let rooms = params.room_updates()?;
+        // Without changes the client keeps its token.
         let next = match (since, rooms.is_empty()) {
             (Some(since), true) => since,
             _ => newest,
@@ -110,50 +109,54 @@ impl Handler for Sync {
     }
 }
 
-/// The filter, given as JSON: kept filters are not served.
+/// Parses the filter. Stored filters are not supported.
 fn parse_filter(text: Option<&str>) -> Result<Value, ApiError> {
     let Some(text) = text else {
         return Ok(Value::Null);
     };
     let filter = serde_json::from_str(text).ok().filter(Value::is_object);
     filter.ok_or_else(|| {
-        let error = "this server keeps no filters; give the filter itself, as a JSON object";
+        let error = "this server stores no filters; send the filter itself, as a JSON object";
         ApiError::new(400, ErrorCode::InvalidParam, error)
     })
 }
 
-impl RequestContext<'_> {
-    /// What is new in rooms, by how somebody has to do with them.
-    fn room_updates(&self, wish: &SyncParams<'_>) -> Result<Map<String, Value>, HandlerError> {
+impl SyncParams<'_> {
+    fn query(&self, condition: &str, values: &[&dyn ToSql]) -> Result<Vec<EventRow>, HandlerError> {
+        Ok(self.device.query(self.context.tx, condition, values)?)
+    }
+
+    /// The changes in rooms, by the user's membership.
+    fn room_updates(&self) -> Result<Map<String, Value>, HandlerError> {
         let mut rooms = Map::new();
-        let mut put = |section: &str, room: &str, news: Value| {
+        let mut put = |section: &str, room: &str, update: Value| {
             let section = rooms.entry(section).or_insert_with(|| json!({}));
-            section[room] = news;
+            section[room] = update;
         };
-        for event in self.memberships(wish.bearer, wish.user)? {
-            let is_new = event.position > wish.since;
-            match event.content()?["membership"].as_str() {
+        let memberships = self
+            .device
+            .memberships(self.context.tx, self.user.as_str())?;
+        for event in memberships {
+            let is_new = event.position > self.since;
+            match membership_of(&event)?.as_deref() {
                 Some("join") => {
-                    if let Some(news) = self.joined_room(wish, &event)? {
-                        put("join", &event.room, news);
+                    if let Some(update) = self.joined_room(&event.room)? {
+                        put("join", &event.room, update);
                     }
                 }
-                Some("invite") if is_new || wish.full_state => {
-                    let state = self.stripped_state(wish.bearer, &event)?;
-                    put(
-                        "invite",
-                        &event.room,
-                        json!({ "invite_state": { "events": state } }),
-                    );
+                Some("invite") if is_new || self.full_state => {
+                    let state = json!({ "events": self.stripped_state(&event)? });
+                    put("invite", &event.room, json!({ "invite_state": state }));
                 }
-                Some("leave" | "ban") if is_new && (!wish.is_first || wish.include_leave) => {
-                    // Who was never in sees no more than that they are not.
-                    let after = match self.was_joined_between(wish, &event)? {
-                        true => wish.since,
-                        false => event.position - 1,
+                Some("leave" | "ban") if is_new && (!self.is_first || self.include_leave) => {
+                    // A user who never was joined sees only the membership event.
+                    let after = if self.was_joined_between(&event)? {
+                        self.since
+                    } else {
+                        event.position - 1
                     };
-                    let left = self.timeline(wish, &event.room, after, event.position)?;
-                    put("leave", &event.room, left);
+                    let update = self.timeline(&event.room, after, event.position)?;
+                    put("leave", &event.room, update);
                 }
                 _ => {}
             }
@@ -161,109 +164,88 @@ impl RequestContext<'_> {
         Ok(rooms)
     }
 
-    /// What is new in a room that somebody is in.
-    fn joined_room(
-        &self,
-        wish: &SyncParams<'_>,
-        own: &Event,
-    ) -> Result<Option<Value>, HandlerError> {
-        let was_in = self.was_joined(wish, &own.room)?;
-        let since = if was_in { wish.since } else { 0 };
-        let mut news = self.timeline(wish, &own.room, since, i64::MAX)?;
-        let is_empty = news["timeline"]["events"] == json!([]);
-        if was_in && is_empty && !wish.full_state {
+    /// The changes in a joined room.
+    fn joined_room(&self, room: &str) -> Result<Option<Value>, HandlerError> {
+        let was_joined = self.was_joined(room)?;
+        let since = if was_joined { self.since } else { 0 };
+        let mut update = self.timeline(room, since, i64::MAX)?;
+        let is_empty = update["timeline"]["events"] == json!([]);
+        if was_joined && is_empty && !self.full_state {
             return Ok(None);
         }
-        news["summary"] = self.summary(wish, &own.room)?;
-        Ok(Some(news))
+        update["summary"] = self.summary(room)?;
+        Ok(Some(update))
     }
 
-    /// Whether somebody was in the room at any time between the event that they have and their leaving.
-    fn was_joined_between(
-        &self,
-        wish: &SyncParams<'_>,
-        left: &Event,
-    ) -> Result<bool, HandlerError> {
-        if self.was_joined(wish, &left.room)? {
+    /// Whether the user was joined at some time between `since` and this event.
+    fn was_joined_between(&self, left: &EventRow) -> Result<bool, HandlerError> {
+        if self.was_joined(&left.room)? {
             return Ok(true);
         }
-        let what = "events.kind = 'm.room.member' AND events.state_key = ?3 AND events.room = ?4
+        let condition =
+            "events.kind = 'm.room.member' AND events.state_key = ?3 AND events.room = ?4
              AND events.position > ?5 AND events.position < ?6";
-        let with: [&dyn rusqlite::ToSql; 4] =
-            [&wish.user.as_str(), &left.room, &wish.since, &left.position];
-        for event in self.query_events(wish.bearer, what, &with)? {
-            if event.content()?["membership"] == "join" {
+        let user = self.user.as_str();
+        for event in self.query(condition, &[&user, &left.room, &self.since, &left.position])? {
+            if membership_of(&event)?.as_deref() == Some("join") {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Whether somebody was in the room at the event that they have.
-    fn was_joined(&self, wish: &SyncParams<'_>, room: &str) -> Result<bool, HandlerError> {
-        let what = "events.kind = 'm.room.member' AND events.state_key = ?3 AND events.room = ?4
+    /// Whether the user was joined at `since`.
+    fn was_joined(&self, room: &str) -> Result<bool, HandlerError> {
+        let condition =
+            "events.kind = 'm.room.member' AND events.state_key = ?3 AND events.room = ?4
              AND events.position <= ?5 ORDER BY events.position DESC LIMIT 1";
-        let with: [&dyn rusqlite::ToSql; 3] = [&wish.user.as_str(), &room, &wish.since];
-        let before = self.query_events(wish.bearer, what, &with)?;
-        match before.first() {
-            Some(event) => Ok(event.content()?["membership"] == "join"),
-            None => Ok(false),
-        }
+        let user = self.user.as_str();
+        let before = self.query(condition, &[&user, &room, &self.since])?;
+        let before = before.first().map(membership_of).transpose()?;
+        Ok(before.flatten().as_deref() == Some("join"))
     }
 
-    /// The last events of a room after one and up to another, and the state that came before them.
-    fn timeline(
-        &self,
-        wish: &SyncParams<'_>,
-        room: &str,
-        after: i64,
-        up_to: i64,
-    ) -> Result<Value, HandlerError> {
-        let what = "events.room = ?3 AND events.position > ?4 AND events.position <= ?5
+    /// The last events of a room between two positions, and the state before them.
+    fn timeline(&self, room: &str, after: i64, up_to: i64) -> Result<Value, HandlerError> {
+        let tx = self.context.tx;
+        let condition = "events.room = ?3 AND events.position > ?4 AND events.position <= ?5
              ORDER BY events.position DESC LIMIT ?6";
-        // One more tells whether there are more.
-        let mut last = self.query_events(
-            wish.bearer,
-            what,
-            &[&room, &after, &up_to, &(wish.limit + 1)],
-        )?;
-        let is_limited = last.len() as i64 > wish.limit;
+        // One more than the limit shows whether there are more.
+        let limit = self.limit + 1;
+        let mut events = self.query(condition, &[&room, &after, &up_to, &limit])?;
+        let is_limited = events.len() as i64 > self.limit;
         if is_limited {
-            last.pop();
+            events.pop();
         }
-        last.reverse();
-        let first = last.first().map_or(up_to, |event| event.position);
-        let before = match last.first() {
+        events.reverse();
+        let first = events.first().map_or(up_to, |event| event.position);
+        let before = match events.first() {
             Some(event) => event.position - 1,
-            None => self.newest_position()?.min(up_to),
+            None => newest_position(tx)?.min(up_to),
         };
-        let known = if wish.full_state { 0 } else { after };
-        let state = self.state_between(wish.bearer, room, known, first)?;
+        let known = if self.full_state { 0 } else { after };
+        let state = self.device.state_between(tx, room, known, first)?;
         Ok(json!({
-            "state": { "events": shown(&state)? },
+            "state": { "events": client_events(&state)? },
             "timeline": {
-                "events": shown(&last)?,
+                "events": client_events(&events)?,
                 "limited": is_limited,
                 "prev_batch": position_token(before),
             },
         }))
     }
 
-    fn summary(&self, wish: &SyncParams<'_>, room: &str) -> Result<Value, HandlerError> {
-        let what = "events.position IN (
-                SELECT max(position) FROM events WHERE room = ?3 AND kind = 'm.room.member'
-                    AND state_key IS NOT NULL GROUP BY state_key
-            ) ORDER BY events.position";
+    fn summary(&self, room: &str) -> Result<Value, HandlerError> {
         let (mut joined, mut invited, mut heroes) = (0, 0, Vec::new());
-        for event in self.query_events(wish.bearer, what, &[&room])? {
-            match event.content()?["membership"].as_str() {
+        for event in self.device.room_members(self.context.tx, room)? {
+            match membership_of(&event)?.as_deref() {
                 Some("join") => joined += 1,
                 Some("invite") => invited += 1,
                 _ => continue,
             }
-            let who = event.state_key.unwrap_or_default();
-            if heroes.len() < 5 && who != wish.user.as_str() {
-                heroes.push(who);
+            let member = event.state_key.unwrap_or_default();
+            if heroes.len() < MAX_HEROES && member != self.user.as_str() {
+                heroes.push(member);
             }
         }
         Ok(json!({
@@ -273,28 +255,31 @@ impl RequestContext<'_> {
         }))
     }
 
-    /// What somebody sees of a room that they are invited to.
-    fn stripped_state(
-        &self,
-        bearer: &Requester,
-        invitation: &Event,
-    ) -> Result<Vec<Value>, HandlerError> {
-        let mut all = Vec::new();
-        for event in self.state_between(bearer, &invitation.room, 0, i64::MAX)? {
-            let is_theirs = [
-                &invitation.sender,
-                invitation.state_key.as_ref().unwrap_or(&event.sender),
-            ]
-            .contains(&event.state_key.as_ref().unwrap_or(&event.sender));
-            if STRIPPED.contains(&&*event.kind) && (event.kind != super::MEMBER || is_theirs) {
-                all.push(json!({ "type": event.kind, "state_key": event.state_key,
-                    "sender": event.sender, "content": event.content()? }));
+    /// The state of a room that an invited user sees.
+    fn stripped_state(&self, invitation: &EventRow) -> Result<Vec<Value>, HandlerError> {
+        let invited = Some(self.user.as_str());
+        let inviter = Some(invitation.sender.as_str());
+        let room = &invitation.room;
+        let mut stripped = Vec::new();
+        let state = self
+            .device
+            .state_between(self.context.tx, room, 0, i64::MAX)?;
+        for event in state {
+            let member = event.state_key.as_deref();
+            let is_shown = event.kind != MEMBER || member == invited || member == inviter;
+            if STRIPPED.contains(&&*event.kind) && is_shown {
+                stripped.push(json!({
+                    "type": event.kind,
+                    "state_key": event.state_key,
+                    "sender": event.sender,
+                    "content": content(&event)?,
+                }));
             }
         }
-        Ok(all)
+        Ok(stripped)
     }
 }
 
-fn shown(events: &[Event]) -> Result<Vec<Value>, HandlerError> {
-    events.iter().map(|event| event.to_client(false)).collect()
+fn client_events(events: &[EventRow]) -> Result<Vec<Value>, HandlerError> {
+    events.iter().map(|event| to_client(event, false)).collect()
 }

@@ -62,7 +62,7 @@ async fn somebody_signs_up_and_lets_a_client_in() {
     browser.open(&authorization_url(&server, &request));
     assert_eq!(browser.title(), "Create an account");
     sign_up(&browser, "anna");
-    browser.named("heading", "Let this client in?");
+    browser.named("heading", "Allow this client?");
     keep_picture(&browser, "consent");
     browser.press("Allow");
     let address = led.recv_timeout(Duration::from_secs(30)).unwrap();
@@ -127,7 +127,7 @@ async fn somebody_types_the_code_of_a_device_and_uses_the_keyboard_alone() {
     browser.fill("Username", "carl");
     browser.fill("Password", "p");
     browser.enter();
-    browser.named("heading", "Let this device in?");
+    browser.named("heading", "Allow this device?");
     keep_picture(&browser, "device-consent");
     while browser.label(&browser.focused()) != "Allow" {
         browser.key('\u{e004}');

@@ -226,7 +226,7 @@ fn who_cancels_is_led_back_with_access_denied() {
         assert_eq!(led.parameter("error"), Some("access_denied"));
         let location = reply.header("Location").unwrap();
         let error = read_callback(location, &asked.state).unwrap_err();
-        assert!(error.to_string().contains("did not allow"), "{error}");
+        assert!(error.to_string().contains("denied"), "{error}");
     }
 }
 
@@ -383,7 +383,7 @@ fn a_form_that_was_not_on_this_persons_page_does_nothing() {
     let elsewhere = press(&mut home, &url(&other), &consent, "allow", &[]);
     page(&elsewhere, 400);
     let visit = visit(consent.text());
-    let allow = [("visit", visit.as_str()), ("step", "allow")];
+    let allow = [("csrf", visit.as_str()), ("step", "allow")];
     Led::of(&home.send(form(&address, &allow)));
     page(&home.send(form(&address, &allow)), 400);
     assert_eq!(home.login("mallory", serde_json::json!({})).0.status, 403);

@@ -54,7 +54,7 @@ impl Given {
                 let found = names.iter().find_map(|name| json[*name].as_str());
                 *place = found.map_or_else(|| std::mem::take(place), str::to_owned);
             }
-        } else if reply.text().contains("name=\"visit\"") {
+        } else if reply.text().contains("name=\"csrf\"") {
             self.visit = person::visit(reply.text());
         }
     }
@@ -74,7 +74,7 @@ fn pairs() -> impl Strategy<Value = Vec<(String, String)>> {
         "code_verifier",
         "prompt",
         "login_hint",
-        "visit",
+        "csrf",
         "step",
         "username",
         "password",

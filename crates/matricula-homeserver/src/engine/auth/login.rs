@@ -1,0 +1,221 @@
+//! [Login](https://spec.matrix.org/v1.19/client-server-api/#login) and logout.
+
+use matricula_api::{
+    ErrorCode,
+    client::{
+        login::{GetLoginFlows, GetLoginFlowsResponse, Login, LoginFlow, LoginResponse},
+        logout::{Logout, LogoutAll, LogoutAllResponse, LogoutResponse},
+    },
+    uia::{Stage, UserIdentifier},
+};
+use matricula_core::{StepContext, Timestamp};
+use serde_json::Value;
+
+use super::{
+    appservice, localpart, passwords,
+    session::{DeviceParams, sign_in},
+    sso,
+    threepid::Threepid,
+    uia::APPLICATION_SERVICE,
+};
+use crate::engine::{
+    context::RequestContext,
+    error::{ApiError, HandlerError},
+    handler::Handler,
+    storage::{
+        devices, one_time_tokens,
+        users::{self, UserRow},
+    },
+};
+
+impl Handler for GetLoginFlows {
+    fn handle(
+        self,
+        context: &RequestContext<'_>,
+        _: &mut StepContext<'_>,
+    ) -> Result<GetLoginFlowsResponse, HandlerError> {
+        let mut flows = vec![LoginFlow::new(Stage::Password.as_str())];
+        flows.extend(sso::login_flows(context.config()));
+        if !context.config().application_services.is_empty() {
+            flows.push(LoginFlow::new(APPLICATION_SERVICE));
+        }
+        Ok(GetLoginFlowsResponse::default().flows(flows))
+    }
+}
+
+impl Handler for Login {
+    fn precheck(context: &RequestContext<'_>, now: Timestamp) -> Result<(), HandlerError> {
+        Ok(context.login_bucket().check_and_take(context.tx, now)?)
+    }
+
+    fn handle(
+        self,
+        context: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<LoginResponse, HandlerError> {
+        let params = DeviceParams::new(
+            self.device_id.as_deref(),
+            self.initial_device_display_name.as_deref(),
+            self.refresh_token,
+        )?;
+        let user = match self.login_type.as_str() {
+            "m.login.password" => by_password(&self, context, cx)?,
+            APPLICATION_SERVICE => appservice::login_user(context, login_name(&self)?)?,
+            "m.login.token" if context.config().sso.is_some() => by_token(&self, context, cx)?,
+            _ => {
+                let error = "this server does not support this type of login; GET /login lists \
+                             the supported types";
+                return Err(ApiError::new(400, ErrorCode::Unknown, error).into());
+            }
+        };
+        let user_id = localpart::user_id(context.config(), &user.localpart)?;
+        let (device_id, tokens) = sign_in(context, cx, user.id, params)?;
+        Ok(LoginResponse {
+            refresh_token: tokens.refresh,
+            expires_in_ms: tokens.lifetime,
+            ..LoginResponse::new(user_id, tokens.access, device_id)
+        })
+    }
+}
+
+fn by_password(
+    login: &Login,
+    context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<UserRow, HandlerError> {
+    let Some(password) = &login.password else {
+        return Err(ApiError::missing_param("password").into());
+    };
+    let user = match &login.identifier {
+        Some(identifier) => user_by_identifier(context, identifier)?,
+        None if login.user.is_some() => user_by_name(context, login.user.as_deref())?,
+        None => match login.medium.as_deref().zip(login.address.as_deref()) {
+            Some((medium, address)) => user_by_threepid(context, medium, address)?,
+            None if login.address.is_some() => None,
+            None => return Err(ApiError::missing_param("identifier").into()),
+        },
+    };
+    if user.as_ref().is_some_and(|it| it.is_deactivated) {
+        return Err(appservice::deactivated().into());
+    }
+    match passwords::verify_user(cx, user, password.expose())? {
+        Some(user) => Ok(user),
+        None => Err(ApiError::new(403, ErrorCode::Forbidden, passwords::WRONG_CREDENTIALS).into()),
+    }
+}
+
+fn by_token(
+    login: &Login,
+    context: &RequestContext<'_>,
+    cx: &StepContext<'_>,
+) -> Result<UserRow, HandlerError> {
+    let Some(token) = &login.token else {
+        return Err(ApiError::missing_param("token").into());
+    };
+    let redeemed = one_time_tokens::LOGIN.redeem(context.tx, cx.now, "", token.expose())?;
+    let Some(user) = redeemed.flatten() else {
+        let error = "this login token is not known, was used, or has expired; sign in again";
+        return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
+    };
+    Ok(users::get(context.tx, user)?)
+}
+
+/// The user with this localpart or user id.
+pub(crate) fn user_by_name(
+    context: &RequestContext<'_>,
+    name: Option<&str>,
+) -> Result<Option<UserRow>, HandlerError> {
+    match name.and_then(|it| localpart::existing_localpart(context.config(), it)) {
+        Some(localpart) => Ok(users::find(context.tx, &localpart)?),
+        None => Ok(None),
+    }
+}
+
+fn user_by_threepid(
+    context: &RequestContext<'_>,
+    medium: &str,
+    address: &str,
+) -> Result<Option<UserRow>, HandlerError> {
+    let owner = match Threepid::parse(medium, address) {
+        Some(threepid) => threepid.owner(context.tx)?,
+        None => None,
+    };
+    Ok(owner.map(|it| users::get(context.tx, it)).transpose()?)
+}
+
+/// The user whom an identifier of a login or an authentication means.
+pub(crate) fn user_by_identifier(
+    context: &RequestContext<'_>,
+    identifier: &UserIdentifier,
+) -> Result<Option<UserRow>, HandlerError> {
+    let field = |name: &str| identifier.extra.get(name).and_then(Value::as_str);
+    let both = |one: &str, other: &str| field(one).zip(field(other));
+    match identifier.kind.as_str() {
+        "m.id.thirdparty" => match both("medium", "address") {
+            Some((medium, address)) => user_by_threepid(context, medium, address),
+            None => Ok(None),
+        },
+        "m.id.phone" => match both("country", "phone").or(both("country", "number")) {
+            Some((country, number)) => match Threepid::msisdn(country, number) {
+                Ok(it) => user_by_threepid(context, it.medium.as_str(), &it.address),
+                Err(_) => Ok(None),
+            },
+            None => Ok(None),
+        },
+        _ => user_by_name(context, identifier_name(identifier)?),
+    }
+}
+
+/// Expired tokens may log out too.
+impl Handler for Logout {
+    fn handle(
+        self,
+        context: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<LogoutResponse, HandlerError> {
+        let requester = context.requester(cx.now)?.deny_guest()?;
+        devices::delete(context.tx, requester.user, requester.device.as_deref())?;
+        Ok(LogoutResponse::default())
+    }
+}
+
+impl Handler for LogoutAll {
+    fn handle(
+        self,
+        context: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<LogoutAllResponse, HandlerError> {
+        let requester = context.requester(cx.now)?.deny_guest()?;
+        devices::delete_all(context.tx, requester.user)?;
+        Ok(LogoutAllResponse::default())
+    }
+}
+
+/// The localpart or user id that the request names, in the current or the deprecated way. None for a
+/// third-party identifier, which application services do not log in with.
+fn login_name(login: &Login) -> Result<Option<&str>, ApiError> {
+    match &login.identifier {
+        Some(identifier) => identifier_name(identifier),
+        None if login.user.is_none() && login.address.is_none() => {
+            Err(ApiError::missing_param("identifier"))
+        }
+        None => Ok(login.user.as_deref()),
+    }
+}
+
+/// The localpart or user id in an identifier; none for a third-party identifier.
+fn identifier_name(identifier: &UserIdentifier) -> Result<Option<&str>, ApiError> {
+    match (identifier.kind.as_str(), identifier.extra.get("user")) {
+        ("m.id.user", Some(Value::String(user))) => Ok(Some(user)),
+        ("m.id.user", None | Some(Value::Null)) => Err(ApiError::missing_param("identifier/user")),
+        ("m.id.user", Some(_)) => {
+            let error = "identifier/user is not a string";
+            Err(ApiError::new(400, ErrorCode::BadJson, error))
+        }
+        ("m.id.thirdparty" | "m.id.phone", _) => Ok(None),
+        _ => {
+            let error = "this server does not support this type of identifier";
+            Err(ApiError::new(400, ErrorCode::Unknown, error))
+        }
+    }
+}

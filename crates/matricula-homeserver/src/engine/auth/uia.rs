@@ -1,0 +1,329 @@
+//! [User-interactive authentication](https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api):
+//! sessions and their flows. The stages are in [`stages`](super::stages).
+
+use std::collections::BTreeMap;
+
+use matricula_api::{
+    ErrorCode, Raw,
+    uia::{AuthData, Flow, Stage, UiaInfo},
+};
+use matricula_core::{StepContext, Timestamp};
+use rusqlite::Transaction;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    stages,
+    threepid::{Medium, Threepid},
+};
+use crate::{
+    Config,
+    config::TERMS,
+    engine::{
+        context::RequestContext,
+        error::{ApiError, HandlerError},
+        html::page::policy_path,
+        storage::{
+            registration_tokens,
+            uia_sessions::{self, UiaSessionRow},
+        },
+        util::ALPHANUMERIC,
+    },
+};
+
+pub(crate) const DUMMY: &str = "m.login.dummy";
+pub(crate) const PASSWORD: &str = "m.login.password";
+pub(crate) const RECAPTCHA: &str = "m.login.recaptcha";
+pub(crate) const APPLICATION_SERVICE: &str = "m.login.application_service";
+
+/// The parameters of a registration, merged from the requests of its session. The first value of a
+/// parameter counts: later requests may leave it out and cannot change it. Of a password only the hash
+/// is stored.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct RegistrationParams {
+    pub(crate) username: Option<String>,
+    pub(crate) password_hash: Option<String>,
+    pub(crate) device_id: Option<String>,
+    pub(crate) display_name: Option<String>,
+    pub(crate) inhibit_login: Option<bool>,
+    pub(crate) refresh_token: Option<bool>,
+    /// The guest account that becomes a user's.
+    pub(crate) guest: Option<i64>,
+}
+
+/// An operation that needs authentication again, because a stolen access token must not suffice.
+#[derive(Clone, PartialEq)]
+pub(crate) struct ProtectedOperation {
+    /// The user; none where a password is reset without access token.
+    pub(crate) owner: Option<i64>,
+    /// The method and path of the request.
+    pub(crate) endpoint: String,
+}
+
+/// A third-party identifier that was validated in a session.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ValidatedThreepid {
+    pub(crate) threepid: Threepid,
+    pub(crate) validated_at: i64,
+}
+
+/// One authentication over several requests: for a registration or for a protected operation.
+pub(crate) struct UiaSession {
+    id: String,
+    is_stored: bool,
+    /// None for a registration.
+    operation: Option<ProtectedOperation>,
+    completed: Vec<String>,
+    /// The versions of the policies that the person was shown, as JSON.
+    presented_policies: Option<String>,
+    pub(crate) registration_token: Option<String>,
+    pub(crate) threepids: Vec<ValidatedThreepid>,
+    pub(crate) params: RegistrationParams,
+    /// The account that was created in the session.
+    pub(crate) user: Option<i64>,
+}
+
+impl UiaSession {
+    /// A new session, not stored yet: for this operation, or for a registration.
+    pub(crate) fn new(cx: &mut StepContext<'_>, operation: Option<ProtectedOperation>) -> Self {
+        Self {
+            id: cx.entropy.text(ALPHANUMERIC, 32),
+            is_stored: false,
+            operation,
+            completed: Vec::new(),
+            presented_policies: None,
+            registration_token: None,
+            threepids: Vec::new(),
+            params: RegistrationParams::default(),
+            user: None,
+        }
+    }
+
+    /// Loads the session of a registration.
+    pub(crate) fn load(
+        tx: &Transaction<'_>,
+        now: Timestamp,
+        id: &str,
+    ) -> Result<Self, HandlerError> {
+        match Self::find(tx, now, id)? {
+            Some(session) if session.operation.is_none() => Ok(session),
+            _ => Err(unknown_session()),
+        }
+    }
+
+    /// Loads the session of a protected operation.
+    pub(crate) fn load_for_operation(
+        tx: &Transaction<'_>,
+        now: Timestamp,
+        id: &str,
+        operation: &ProtectedOperation,
+    ) -> Result<Self, HandlerError> {
+        let session = Self::find(tx, now, id)?.ok_or_else(unknown_session)?;
+        match &session.operation {
+            Some(found) if found == operation => Ok(session),
+            Some(found) if found.owner == operation.owner => {
+                let error = "this session was started for another request; start a new one";
+                Err(ApiError::new(403, ErrorCode::Unknown, error).into())
+            }
+            _ => Err(unknown_session()),
+        }
+    }
+
+    fn find(tx: &Transaction<'_>, now: Timestamp, id: &str) -> Result<Option<Self>, HandlerError> {
+        let Some(row) = uia_sessions::find(tx, now, id)? else {
+            return Ok(None);
+        };
+        let owner = row.owner;
+        let operation = |endpoint| ProtectedOperation { owner, endpoint };
+        Ok(Some(Self {
+            id: id.to_owned(),
+            is_stored: true,
+            operation: row.endpoint.map(operation),
+            completed: serde_json::from_str(&row.completed)?,
+            presented_policies: row.presented_policies,
+            registration_token: row.registration_token,
+            threepids: serde_json::from_str(&row.threepids)?,
+            params: serde_json::from_str(&row.params)?,
+            user: row.user,
+        }))
+    }
+
+    /// Stores the session.
+    pub(crate) fn save(
+        &mut self,
+        tx: &Transaction<'_>,
+        now: Timestamp,
+    ) -> Result<(), HandlerError> {
+        if !self.is_stored {
+            uia_sessions::make_room(tx, now)?;
+            self.is_stored = true;
+        }
+        let row = UiaSessionRow {
+            params: serde_json::to_string(&self.params)?,
+            completed: serde_json::to_string(&self.completed)?,
+            presented_policies: self.presented_policies.clone(),
+            registration_token: self.registration_token.clone(),
+            threepids: serde_json::to_string(&self.threepids)?,
+            user: self.user,
+            owner: self.owner(),
+            endpoint: self.operation.as_ref().map(|it| it.endpoint.clone()),
+        };
+        Ok(uia_sessions::save(tx, now, &self.id, &row)?)
+    }
+
+    /// Whether the session is for a protected operation.
+    pub(crate) fn is_for_operation(&self) -> bool {
+        self.operation.is_some()
+    }
+
+    /// The user of the protected operation.
+    pub(crate) fn owner(&self) -> Option<i64> {
+        self.operation.as_ref()?.owner
+    }
+
+    /// Whether a stage is complete.
+    pub(crate) fn has_completed(&self, stage: &str) -> bool {
+        self.completed.iter().any(|it| it == stage)
+    }
+
+    /// Completes a stage.
+    pub(crate) fn complete(&mut self, stage: &str) {
+        if !self.has_completed(stage) {
+            self.completed.push(stage.to_owned());
+        }
+    }
+
+    /// Stores which versions of the policies the person is shown.
+    pub(crate) fn present_policies(&mut self, config: &Config) -> Result<(), HandlerError> {
+        let policies = config.policies.iter();
+        let versions: BTreeMap<_, _> = policies.map(|(id, it)| (id, &it.version)).collect();
+        self.presented_policies = Some(serde_json::to_string(&versions)?);
+        Ok(())
+    }
+
+    /// The versions of the accepted policies, as JSON.
+    pub(crate) fn accepted_policies(&self) -> Option<&str> {
+        let presented = self.presented_policies.as_deref();
+        presented.filter(|_| self.has_completed(TERMS))
+    }
+
+    /// Counts the registration token as used, once the account exists.
+    pub(crate) fn count_token_use(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        registration_tokens::count_use(tx, self.registration_token.as_deref())
+    }
+
+    /// The flows that the session can take.
+    fn flows<'a>(&self, config: &'a Config) -> Vec<Vec<&'a str>> {
+        match self.operation.as_ref().map(|it| it.owner) {
+            Some(Some(_)) => vec![vec![PASSWORD]],
+            Some(None) => {
+                let media = Medium::ALL.into_iter();
+                let validated = media.filter(|it| it.is_validated_by(config));
+                validated.map(|it| vec![it.stage()]).collect()
+            }
+            None => {
+                let flows = config.flows.iter();
+                flows
+                    .map(|flow| flow.iter().map(String::as_str).collect())
+                    .collect()
+            }
+        }
+    }
+
+    /// Whether some flow has this stage.
+    pub(crate) fn has_stage(&self, config: &Config, stage: &str) -> bool {
+        self.flows(config).iter().flatten().any(|it| *it == stage)
+    }
+
+    /// Whether all stages of some flow are complete.
+    fn is_authenticated(&self, config: &Config) -> bool {
+        let flows = self.flows(config);
+        let is_complete = |flow: &Vec<&str>| flow.iter().all(|stage| self.has_completed(stage));
+        flows.iter().any(is_complete)
+    }
+
+    /// The error of a stage that is tried before the stages that precede it in its flows.
+    pub(crate) fn out_of_order(&self, config: &Config, stage: &str) -> Option<ApiError> {
+        let mut missing = Vec::new();
+        for flow in self.flows(config) {
+            let Some(at) = flow.iter().position(|it| *it == stage) else {
+                continue;
+            };
+            missing.push(*flow[..at].iter().find(|it| !self.has_completed(it))?);
+        }
+        let error = format!("{stage} comes after {}", missing.join(" or "));
+        Some(ApiError::new(401, ErrorCode::Forbidden, error))
+    }
+}
+
+/// Tries the stage in `auth`, if there is one. Fails with the state of the session until a flow is
+/// complete.
+pub(crate) fn authenticate(
+    context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+    session: &mut UiaSession,
+    auth: Option<&AuthData>,
+) -> Result<(), HandlerError> {
+    let stage = auth.and_then(|auth| Some((auth, auth.stage.as_ref()?)));
+    let failure = match stage {
+        Some((auth, stage)) => stages::try_stage(context, cx, session, stage.as_str(), auth)?,
+        None => None,
+    };
+    if session.is_authenticated(context.config()) {
+        return Ok(());
+    }
+    let info = uia_info(context, session, failure)?;
+    session.save(context.tx, cx.now)?;
+    Err(HandlerError::Uia(Box::new(info)))
+}
+
+/// The flows, the completed stages, and the error of the last stage that was tried.
+fn uia_info(
+    context: &RequestContext<'_>,
+    session: &mut UiaSession,
+    failure: Option<ApiError>,
+) -> Result<UiaInfo, HandlerError> {
+    let config = context.config();
+    let flow =
+        |stages: Vec<&str>| Flow::new(stages.into_iter().map(Stage::from).collect::<Vec<_>>());
+    let mut info = UiaInfo::default();
+    info.flows = session.flows(config).into_iter().map(flow).collect();
+    if session.has_stage(config, TERMS) {
+        session.present_policies(config)?;
+        let policies = json!({ "policies": policies_json(context) });
+        info.params.insert(Stage::Terms, Raw::from(&policies));
+    }
+    if session.has_stage(config, RECAPTCHA)
+        && let Some(captcha) = &config.captcha
+    {
+        let params = json!({ "public_key": captcha.public_key });
+        info.params.insert(Stage::Recaptcha, Raw::from(&params));
+    }
+    let completed = session.completed.iter();
+    info.completed = completed.map(|it| Stage::from(it.as_str())).collect();
+    info.session = Some(session.id.clone());
+    if let Some(failure) = failure {
+        info.errcode = Some(failure.code);
+        info.error = Some(failure.error.into_owned());
+    }
+    Ok(info)
+}
+
+fn policies_json(context: &RequestContext<'_>) -> Value {
+    let mut policies = json!({});
+    for (id, policy) in &context.config().policies {
+        policies[id] = json!({ "version": policy.version });
+        for (language, document) in &policy.translations {
+            policies[id][language] = json!({
+                "name": document.name,
+                "url": context.url(&policy_path(id, language)),
+            });
+        }
+    }
+    policies
+}
+
+fn unknown_session() -> HandlerError {
+    let error = "this session is not known or has expired; start a new one";
+    ApiError::new(400, ErrorCode::Unknown, error).into()
+}

@@ -1,0 +1,14 @@
+//! SQL queries and row types. This module knows tables; it knows no requests and no responses.
+
+pub(crate) mod devices;
+pub(crate) mod events;
+pub(crate) mod media;
+pub(crate) mod one_time_tokens;
+pub(crate) mod profiles;
+pub(crate) mod rate_limit;
+pub(crate) mod registration_tokens;
+pub(crate) mod row_limit;
+pub(crate) mod threepids;
+pub(crate) mod tokens;
+pub(crate) mod uia_sessions;
+pub(crate) mod users;

@@ -1,0 +1,294 @@
+//! From HTTP requests to the worker and back: bodies, long polling, files, CORS.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, HttpBody},
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+};
+use matricula_api::{ErrorCode, server::OutgoingResponse};
+use matricula_core::{Method, Secret};
+use tokio::{
+    sync::{Notify, Semaphore, oneshot, watch},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    connections::Peer,
+    delegation::DelegationClient,
+    media::{self, MediaDir, TempFile},
+    worker::{Changes, Command, PendingRequest},
+};
+use crate::{
+    FileAction, HandlerResponse, Request,
+    engine::{self, ApiError},
+};
+
+/// The largest body that is read into memory.
+const MAX_BODY: usize = 1024 * 1024;
+/// The maximum number of requests that are handled at once; more wait.
+const MAX_REQUESTS: usize = 64;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The state that all requests share.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    commands: mpsc::Sender<Command>,
+    permits: Arc<Semaphore>,
+    delegation: Option<Arc<DelegationClient>>,
+    /// Wakes the task that sends mail.
+    wake_mail: Arc<Notify>,
+    changes: watch::Receiver<Changes>,
+    media_dir: Arc<MediaDir>,
+}
+
+impl AppState {
+    pub(crate) fn new(
+        commands: mpsc::Sender<Command>,
+        delegation: Option<DelegationClient>,
+        wake_mail: Arc<Notify>,
+        changes: watch::Receiver<Changes>,
+        media_dir: MediaDir,
+    ) -> Self {
+        Self {
+            commands,
+            permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
+            delegation: delegation.map(Arc::new),
+            wake_mail,
+            changes,
+            media_dir: Arc::new(media_dir),
+        }
+    }
+}
+
+/// A router with one handler: the engine routes requests itself.
+pub(crate) fn router(state: AppState) -> Router {
+    Router::new().fallback(serve).with_state(state)
+}
+
+async fn serve(
+    State(state): State<AppState>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    request: axum::extract::Request,
+) -> axum::response::Response {
+    // A CORS preflight request must not reach the endpoint.
+    if request.method() == axum::http::Method::OPTIONS {
+        return to_http(OutgoingResponse::new(204, Vec::new(), Vec::new()));
+    }
+    let (head, body) = request.into_parts();
+    let response = match read_head(&head, peer.ip()) {
+        Ok(request) if engine::media::is_upload(request.method, &request.path) => {
+            handle_upload(&state, request, &head.headers, body).await
+        }
+        Ok(request) => handle_plain(&state, request, body).await,
+        Err(error) => Err(error),
+    };
+    let HandlerResponse { reply, file_action } =
+        response.unwrap_or_else(|error| error.into_reply().into());
+    match file_action {
+        Some(FileAction::Send(file)) => {
+            let mut response = to_http(reply);
+            allow_cors(response.headers_mut());
+            let sent = media::send(response, &head.headers, &state.media_dir, file).await;
+            sent.unwrap_or_else(to_http)
+        }
+        _ => to_http(reply),
+    }
+}
+
+/// Handles a request whose body fits into memory.
+async fn handle_plain(
+    state: &AppState,
+    mut request: Request,
+    body: Body,
+) -> Result<HandlerResponse, ApiError> {
+    let permit = state.permits.acquire().await.map_err(|_| stopping())?;
+    let body = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY))
+        .await
+        .map_err(|_| ApiError::new(408, ErrorCode::Unknown, "the request's body took too long"))?
+        .map_err(|_| {
+            let error = "the request's body was cut short, or is larger than 1 MiB";
+            ApiError::new(413, ErrorCode::TooLarge, error)
+        })?;
+    request.body = body.into();
+    match engine::long_poll_timeout(&request) {
+        Some(timeout) => {
+            // A waiting request does not count as running.
+            drop(permit);
+            Ok(long_poll(state, request, timeout).await)
+        }
+        None => Ok(dispatch(state, request, None).await),
+    }
+}
+
+/// Handles a request whose body is a file. The body is read only once the upload is authorized.
+async fn handle_upload(
+    state: &AppState,
+    mut request: Request,
+    headers: &HeaderMap,
+    mut body: Body,
+) -> Result<HandlerResponse, ApiError> {
+    let permit = state.permits.acquire().await.map_err(|_| stopping())?;
+    request.content_length = body.size_hint().exact();
+    let response = dispatch(state, request.clone(), None).await;
+    drop(permit);
+    let Some(FileAction::Receive(upload)) = response.file_action else {
+        // Reading would send `100 Continue` to a client that waits for it.
+        if !headers.contains_key(header::EXPECT) {
+            media::drain(body);
+        }
+        return Ok(response);
+    };
+    match media::receive(&state.media_dir, upload, &mut body).await {
+        Ok((received, file)) => {
+            request.received = Some(received);
+            Ok(dispatch(state, request, Some(file)).await)
+        }
+        Err(error) => {
+            media::drain(body);
+            Err(error)
+        }
+    }
+}
+
+/// Repeats a request after each change, until its response has changes or the timeout has passed.
+async fn long_poll(state: &AppState, request: Request, timeout: Duration) -> HandlerResponse {
+    let deadline = Instant::now() + timeout;
+    let mut changes = state.changes.clone();
+    loop {
+        let is_stopping = changes.borrow_and_update().is_stopping;
+        let response = dispatch(state, request.clone(), None).await;
+        if is_stopping || !engine::has_no_changes(&request, &response.reply) {
+            return response;
+        }
+        match timeout_at(deadline, changes.changed()).await {
+            Ok(Ok(())) => {}
+            _ => return response,
+        }
+    }
+}
+
+/// Sends a request to the worker, and then the delegation calls that it has queued.
+async fn dispatch(
+    state: &AppState,
+    request: Request,
+    received: Option<TempFile>,
+) -> HandlerResponse {
+    let (respond, response) = oneshot::channel();
+    let pending = PendingRequest {
+        request,
+        received,
+        respond,
+    };
+    let sent = state.commands.send(Command::Handle(Box::new(pending)));
+    let (Ok(()), Ok((response, has_calls))) = (sent, response.await) else {
+        return stopping().into_reply().into();
+    };
+    state.wake_mail.notify_one();
+    match &state.delegation {
+        Some(delegation) if has_calls => match delegation.flush(&state.commands).await {
+            Ok(()) => response,
+            Err(error) => {
+                tracing::error!(%error, "a call to the delegating homeserver failed");
+                let error = "the delegating homeserver cannot be reached";
+                let error = ApiError::new(503, ErrorCode::Unknown, error);
+                error.into_reply().into()
+            }
+        },
+        _ => response,
+    }
+}
+
+fn stopping() -> ApiError {
+    ApiError::new(503, ErrorCode::Unknown, "the server is stopping")
+}
+
+/// Converts a request without its body.
+fn read_head(head: &Parts, peer: IpAddr) -> Result<Request, ApiError> {
+    let method = match head.method.as_str() {
+        // hyper drops the body of a response to HEAD.
+        "GET" | "HEAD" => Method::Get,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "DELETE" => Method::Delete,
+        _ => {
+            let error = "this server does not support this method";
+            return Err(ApiError::method_not_allowed(error));
+        }
+    };
+    let query = head.uri.query().unwrap_or_default().as_bytes();
+    let content_type = head.headers.get(header::CONTENT_TYPE);
+    let mut request = Request::new(method, head.uri.path());
+    request.query = form_urlencoded::parse(query).into_owned().collect();
+    request.access_token = bearer_token(&head.headers);
+    request.content_type = content_type.and_then(|it| Some(it.to_str().ok()?.to_owned()));
+    request.peer = peer_key(peer);
+    Ok(request)
+}
+
+fn bearer_token(headers: &HeaderMap) -> Option<Secret> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| Secret::from(token.trim()))
+}
+
+/// The rate-limit key of a client. An IPv6 client controls at least a /64 network.
+fn peer_key(peer: IpAddr) -> String {
+    match peer.to_canonical() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+fn to_http(reply: OutgoingResponse) -> axum::response::Response {
+    let mut response = axum::response::Response::new(Body::from(reply.body));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    let is_page = reply
+        .headers
+        .iter()
+        .any(|(name, value)| name == "content-type" && value.starts_with("text/html"));
+    for (name, value) in reply.headers {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::try_from(value),
+        ) {
+            headers.insert(name, value);
+        }
+    }
+    // Scripts of other sites must not read pages.
+    if !is_page {
+        allow_cors(headers);
+    }
+    response
+}
+
+fn allow_cors(headers: &mut HeaderMap) {
+    // https://spec.matrix.org/v1.19/client-server-api/#web-browser-clients
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, PUT, DELETE, OPTIONS",
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "X-Requested-With, Content-Type, Authorization",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}

@@ -1,0 +1,10 @@
+//! Uploaded files: received and sent in chunks, so that memory use does not depend on their size.
+
+mod dir;
+mod ranges;
+mod receive;
+mod send;
+
+pub(crate) use dir::{MediaDir, TempFile};
+pub(crate) use receive::{drain, receive};
+pub(crate) use send::send;

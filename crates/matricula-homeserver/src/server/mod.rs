@@ -1,0 +1,266 @@
+//! HTTP around the homeserver: axum on tokio, and a worker thread that owns the database.
+
+mod connections;
+mod data_dir;
+mod delegation;
+mod http;
+mod mail;
+mod media;
+mod worker;
+
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use matricula_core::{ServerUrl, Timestamp};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, oneshot, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+
+pub use data_dir::ServerDir;
+
+use connections::{Connections, Peer};
+use delegation::DelegationClient;
+use http::AppState;
+use media::MediaDir;
+use worker::{Changes, Clock, Worker};
+
+use crate::{Config, Database, Error, Homeserver};
+
+/// The maximum number of open connections; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 256;
+/// How long a stopping server waits for its requests.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How to start a [`Server`].
+#[derive(Clone)]
+#[must_use]
+pub struct ServerOptions {
+    config: Config,
+    database: Option<PathBuf>,
+    publish_address: bool,
+    listen: SocketAddr,
+    allow_remote: bool,
+    allow_open_registration: bool,
+    clock: Clock,
+}
+
+impl ServerOptions {
+    /// A server in memory, on a free port of 127.0.0.1, with the system's clock.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            database: None,
+            publish_address: true,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            allow_remote: false,
+            allow_open_registration: false,
+            clock: Arc::new(system_time),
+        }
+    }
+
+    /// Stores the database in this file, and uploaded files in a directory beside it, whose name ends in
+    /// `-media`.
+    pub fn database(mut self, path: impl Into<PathBuf>) -> Self {
+        self.database = Some(path.into());
+        self
+    }
+
+    /// Listens on this address; on a free port if the port is 0.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Whether other processes may use this server, which they find by the `address` file of its
+    /// [`ServerDir`]; they may by default. A short-lived process sets `false`: others that open the
+    /// directory then wait until it has stopped.
+    pub fn publish_address(mut self, publish: bool) -> Self {
+        self.publish_address = publish;
+        self
+    }
+
+    /// Allows an address that other machines can reach.
+    pub fn allow_remote(mut self, allow: bool) -> Self {
+        self.allow_remote = allow;
+        self
+    }
+
+    /// Allows open registration on such an address.
+    pub fn allow_open_registration(mut self, allow: bool) -> Self {
+        self.allow_open_registration = allow;
+        self
+    }
+
+    /// Uses this clock instead of the system's.
+    pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.listen.ip().is_loopback() {
+            return Ok(());
+        }
+        if !self.allow_remote {
+            return Err(Error::Remote(self.listen));
+        }
+        if self.config.is_open() && !self.allow_open_registration {
+            return Err(Error::OpenRegistration(self.listen));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ServerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerOptions")
+            .field("config", &self.config)
+            .field("database", &self.database)
+            .field("listen", &self.listen)
+            .field("allow_remote", &self.allow_remote)
+            .field("allow_open_registration", &self.allow_open_registration)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running homeserver. It stops when dropped; [`Server::stop`] lets it handle its requests first.
+#[derive(Debug)]
+pub struct Server {
+    url: ServerUrl,
+    server_name: String,
+    http: JoinHandle<()>,
+    stop: Option<oneshot::Sender<()>>,
+    changes: watch::Sender<Changes>,
+    mail: Option<JoinHandle<()>>,
+    worker: Worker,
+}
+
+impl Server {
+    /// Starts a homeserver. It is ready when this returns.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O and time enabled.
+    pub async fn start(options: ServerOptions) -> Result<Self, Error> {
+        options.check()?;
+        let address = options.listen;
+        let failed = |source| Error::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let url = url_of(listener.local_addr().map_err(failed)?)?;
+        let mut config = options.config;
+        config.base_url.get_or_insert_with(|| url.clone());
+        let homeserver = Homeserver::new(config)?;
+        let server_name = homeserver.config().server_name.clone();
+        let (database, media_dir) = match &options.database {
+            Some(path) => {
+                let database = Database::file(path, &homeserver)?;
+                let media_dir = MediaDir::for_database(path, &database)?;
+                (database, media_dir)
+            }
+            None => (Database::memory(&homeserver)?, MediaDir::temporary()?),
+        };
+        let delegation = homeserver.delegation().cloned().map(DelegationClient::new);
+        let mail_config = homeserver.config().mail.clone();
+        let changes = watch::Sender::new(Changes::default());
+        let worker = Worker::start(homeserver, database, options.clock, changes.clone())?;
+        let wake_mail = Arc::new(Notify::new());
+        let mail = mail_config.map(|config| {
+            let sending = mail::run(config, worker.commands.clone(), wake_mail.clone());
+            tokio::spawn(sending)
+        });
+        let state = AppState::new(
+            worker.commands.clone(),
+            delegation,
+            wake_mail,
+            changes.subscribe(),
+            media_dir,
+        );
+        let service = http::router(state).into_make_service_with_connect_info::<Peer>();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let listener = Connections::new(listener, MAX_CONNECTIONS);
+        let http = tokio::spawn(async move {
+            let serving = axum::serve(listener, service).with_graceful_shutdown(async {
+                // A dropped sender stops the server, too.
+                let _ = stopped.await;
+            });
+            // Serving ends only by a shutdown, and never with an error.
+            let _ = serving.await;
+        });
+        Ok(Self {
+            url,
+            server_name,
+            http,
+            stop: Some(stop),
+            changes,
+            mail,
+            worker,
+        })
+    }
+
+    /// The URL that the server listens on.
+    pub fn url(&self) -> &ServerUrl {
+        &self.url
+    }
+
+    /// The part of user ids after the colon.
+    pub fn server_name(&self) -> &str {
+        &self.server_name
+    }
+
+    /// Accepts no more connections, waits for the current requests, and closes the database.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // An error means that the server has stopped already.
+            let _ = stop.send(());
+        }
+        // Ends long-polling requests.
+        self.changes
+            .send_modify(|changes| changes.is_stopping = true);
+        if timeout(STOP_TIMEOUT, &mut self.http).await.is_err() {
+            tracing::warn!("a request was still running when the homeserver stopped");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Mail that was not sent is sent by the next process that opens the database.
+        if let Some(mail) = &self.mail {
+            mail.abort();
+        }
+        // The HTTP task ends once `stop` is dropped. The database must be closed before this returns.
+        self.worker.stop();
+    }
+}
+
+fn url_of(address: SocketAddr) -> Result<ServerUrl, Error> {
+    // A client cannot connect to the unspecified address; loopback is part of it.
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    };
+    format!("http://{host}:{}", address.port())
+        .parse()
+        .map_err(|error| Error::Listen {
+            address,
+            source: io::Error::other(error),
+        })
+}
+
+fn system_time() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

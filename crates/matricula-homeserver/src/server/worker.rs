@@ -1,0 +1,163 @@
+//! The worker thread that owns the database.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use matricula_core::{Entropy, StepContext, Timestamp};
+use tokio::sync::{oneshot, watch};
+
+use super::media::TempFile;
+use crate::{Database, DelegationCall, Error, HandlerResponse, Homeserver, QueuedMail, Request};
+
+/// Returns the current time.
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What long-polling requests watch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Changes {
+    /// The position of the newest event.
+    newest_event: i64,
+    pub(crate) is_stopping: bool,
+}
+
+/// The thread that owns the database and handles one request at a time.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) commands: mpsc::Sender<Command>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// A command to the worker.
+pub(crate) enum Command {
+    /// Handles a request.
+    Handle(Box<PendingRequest>),
+    NextDelegationCall(oneshot::Sender<Option<DelegationCall>>),
+    RemoveDelegationCall(i64),
+    NextMail(oneshot::Sender<Option<QueuedMail>>),
+    RemoveMail(i64),
+    Stop,
+}
+
+/// A request that the worker is to handle.
+pub(crate) struct PendingRequest {
+    pub(crate) request: Request,
+    /// The received body, which is kept if the request succeeds.
+    pub(crate) received: Option<TempFile>,
+    /// Gets the response, and whether the request has queued delegation calls.
+    pub(crate) respond: oneshot::Sender<(HandlerResponse, bool)>,
+}
+
+impl Worker {
+    /// Starts the thread.
+    pub(crate) fn start(
+        homeserver: Homeserver,
+        database: Database,
+        clock: Clock,
+        changes: watch::Sender<Changes>,
+    ) -> Result<Self, Error> {
+        let (commands, receiver) = mpsc::channel();
+        let mut state = State {
+            homeserver,
+            database,
+            clock,
+            changes,
+        };
+        let run = move || {
+            while let Ok(command) = receiver.recv() {
+                if matches!(command, Command::Stop) {
+                    break;
+                }
+                state.execute(command);
+            }
+        };
+        let builder = thread::Builder::new().name("matricula-homeserver".to_owned());
+        let thread = Some(builder.spawn(run).map_err(Error::Thread)?);
+        Ok(Self { commands, thread })
+    }
+
+    /// Returns once the database is closed.
+    pub(crate) fn stop(&mut self) {
+        // An error means that the thread has ended already.
+        let _ = self.commands.send(Command::Stop);
+        if let Some(Err(_)) = self.thread.take().map(thread::JoinHandle::join) {
+            tracing::error!("the homeserver's thread panicked");
+        }
+    }
+}
+
+/// What the thread owns.
+struct State {
+    homeserver: Homeserver,
+    database: Database,
+    clock: Clock,
+    changes: watch::Sender<Changes>,
+}
+
+impl State {
+    /// Executes a command. Where a client has gone away, its response is dropped.
+    fn execute(&mut self, command: Command) {
+        match command {
+            Command::Handle(pending) => self.handle(*pending),
+            Command::NextDelegationCall(respond) => {
+                if let Some(call) = log_error(self.database.next_delegation_call()) {
+                    let _ = respond.send(call);
+                }
+            }
+            Command::RemoveDelegationCall(id) => {
+                log_error(self.database.remove_delegation_call(id));
+            }
+            Command::NextMail(respond) => {
+                if let Some(mail) = log_error(self.database.next_mail((self.clock)())) {
+                    let _ = respond.send(mail);
+                }
+            }
+            Command::RemoveMail(id) => {
+                log_error(self.database.remove_mail(id));
+            }
+            Command::Stop => {}
+        }
+    }
+
+    fn handle(&mut self, pending: PendingRequest) {
+        let calls_before = self.newest_delegation_call();
+        let mut entropy = SystemEntropy;
+        let mut cx = StepContext::new((self.clock)(), &mut entropy);
+        let request = pending.request;
+        let response = self.database.handle(&self.homeserver, &mut cx, request);
+        if let (Some(file), 200) = (pending.received, response.reply.status) {
+            file.commit();
+            // Downloads may be waiting for the file.
+            self.changes.send_modify(|_| {});
+        }
+        if let Some(newest) = log_error(self.database.newest_event()) {
+            self.changes.send_if_modified(|changes| {
+                std::mem::replace(&mut changes.newest_event, newest) != newest
+            });
+        }
+        let has_calls = self.newest_delegation_call() > calls_before;
+        let _ = pending.respond.send((response, has_calls));
+    }
+
+    fn newest_delegation_call(&self) -> Option<i64> {
+        self.homeserver.delegation()?;
+        log_error(self.database.newest_delegation_call()).flatten()
+    }
+}
+
+fn log_error<T>(result: Result<T, Error>) -> Option<T> {
+    result
+        .inspect_err(|error| tracing::error!(%error, "the homeserver's database failed"))
+        .ok()
+}
+
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    /// Panics if the system provides no randomness: tokens without it would not be safe.
+    #[allow(clippy::expect_used)]
+    fn fill(&mut self, out: &mut [u8]) {
+        getrandom::fill(out).expect("the operating system provides random bytes");
+    }
+}
