@@ -90,7 +90,7 @@ fn for_a_new_password_and_the_old_one_and_whether_an_account_is_to_be_closed() {
             &*format!("Password of @{name}:open.test:"),
             "not-the-1-password\r",
         ),
-        ("this is not the name and password", ""),
+        ("the username or the password", ""),
         ("Password of", "an-Old-1-wordpass\r"),
     ];
     let (code, seen) = on_a_terminal(&home, "account password", &answers, &[]);
