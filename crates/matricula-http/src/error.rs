@@ -30,7 +30,7 @@ pub(crate) fn too_large(url: &Url, max_bytes: u64) -> TransportError {
         kind: TransportErrorKind::TooLarge,
         processed: Processed::Maybe,
         message: format!(
-            "{}: its answer is longer than {max_bytes} bytes",
+            "{}: its response is longer than {max_bytes} bytes",
             host_of(url)
         ),
     }
@@ -69,7 +69,7 @@ pub(crate) fn tls_reason(error: &rustls::Error) -> String {
             format!("it does not speak TLS at this port ({error})")
         }
         rustls::Error::InvalidCertificate(reason) => {
-            format!("its certificate is not to be trusted: {reason}")
+            format!("its certificate is not trusted: {reason}")
         }
         other => other.to_string(),
     }

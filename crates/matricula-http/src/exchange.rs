@@ -119,7 +119,7 @@ impl<'a> Exchange<'a> {
             server = %host_of(&self.url),
             path = %path_of(self.job, &self.url),
             status = status.as_u16(),
-            "answered"
+            "response"
         );
         if let Some(next) = redirect::follow(self.job, self.token, &self.url, (status, headers))? {
             (self.url, self.origin) = (next, OriginHeaders::default());
@@ -175,7 +175,7 @@ pub(crate) fn result_of(job: &Job, result: Result<Response, TransportError>) -> 
     match result {
         Ok(response) => TransportResult::Response(response),
         Err(error) => {
-            tracing::debug!(job = job.operation_id(), %error, "no answer");
+            tracing::debug!(job = job.operation_id(), %error, "no response");
             TransportResult::Failed(error)
         }
     }

@@ -59,7 +59,7 @@ pub(crate) fn too_many(url: &Url, redirects: usize) -> TransportError {
         kind: TransportErrorKind::Redirect,
         processed: Processed::No,
         message: format!(
-            "{} is one of more than {redirects} redirections in a row",
+            "{} is one of more than {redirects} redirects in a row",
             host_of(url)
         ),
     }
@@ -71,7 +71,7 @@ fn target(url: &Url, location: &HeaderValue) -> Result<Url, String> {
         .ok()
         .and_then(|location| url.join(location).ok())
         .and_then(|next| server_of(&next).map(|server| (next, server)))
-        .ok_or("to what is no http or https address of a server")?;
+        .ok_or("to an address that is not an http or https server")?;
     if url.scheme() == "https" && !server.is_https() {
         return Err(format!(
             "from https to {}, without encryption",
@@ -127,7 +127,7 @@ mod tests {
         ] {
             let error = target_from("http://a.example", location).unwrap_err();
             assert_eq!(
-                error, "to what is no http or https address of a server",
+                error, "to an address that is not an http or https server",
                 "{location}"
             );
         }

@@ -33,7 +33,7 @@ pub(crate) fn with_system_roots() -> Result<ClientConfig, TransportError> {
         not_sent(
             TransportErrorKind::Tls,
             format!(
-                "without root certificates no server can prove who it is: {reason}; \
+                "without root certificates no server can be verified: {reason}; \
                  install the system's package of them, mostly named ca-certificates"
             ),
         )

@@ -297,7 +297,7 @@ fn a_decompression_bomb() {
         .run(&format!("register {} --json", server.url))
         .exit(1);
     assert!(
-        message(&ended).contains("its answer is longer than 67108864 bytes"),
+        message(&ended).contains("its response is longer than 67108864 bytes"),
         "{ended}"
     );
     assert!(ended.peak_kib < 500 << 10, "{} KiB", ended.peak_kib);
@@ -312,7 +312,7 @@ fn a_redirection_loop() {
         "--json",
     );
     let ended = ended.exit(1);
-    assert!(message(&ended).contains("redirections in a row"), "{ended}");
+    assert!(message(&ended).contains("redirects in a row"), "{ended}");
     let requests = server.requests();
     let asked = requests
         .iter()
@@ -360,7 +360,7 @@ fn a_slow_drip() {
     );
     let ended = ended.exit(3);
     assert!(
-        message(&ended).contains("no complete answer within 300ms"),
+        message(&ended).contains("no complete response within 300ms"),
         "{ended}"
     );
     assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);

@@ -87,7 +87,7 @@ fn a_truncated_body() {
 #[test]
 fn something_that_is_not_http() {
     let answers = register(|_| bytes("SSH-2.0-OpenSSH_9.2p1\r\n"));
-    not_matrix(answers, "what it answers is not HTTP");
+    not_matrix(answers, "its response is not HTTP");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn an_endless_body() {
     let (url, ended) = register(|_| endless("HTTP/1.1 200 OK\r\n\r\n", "endless ".repeat(1 << 12)));
     assert!(ended.took < Duration::from_secs(20), "{:?}", ended.took);
     assert!(ended.peak_kib < 500 << 10, "{} KiB", ended.peak_kib);
-    not_matrix((url, ended), "its answer is longer than 67108864 bytes");
+    not_matrix((url, ended), "its response is longer than 67108864 bytes");
 }
 
 /// The last answer is lost over and over: nobody can say whether there is an account.

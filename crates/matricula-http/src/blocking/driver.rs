@@ -345,7 +345,7 @@ impl<M: DrivenMachine, H: Host<M>> Drop for InFlight<'_, M, H> {
         let result = TransportResult::Failed(TransportError {
             kind: TransportErrorKind::ConnectionLost,
             processed: Processed::Maybe,
-            message: "the request's thread panicked before the answer came".to_owned(),
+            message: "the request's thread panicked before the response came".to_owned(),
         });
         self.driver.completed(self.id, result);
         self.driver.pump();

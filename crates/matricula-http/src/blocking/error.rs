@@ -67,7 +67,7 @@ fn not_connected(options: &HttpOptions, error: &NotSent) -> (TransportErrorKind,
 fn interrupted(timeout: Duration, error: &Error) -> (TransportErrorKind, String) {
     use TransportErrorKind::{ConnectionLost, Timeout, TooLarge};
     match error {
-        Error::Timeout(_) => (Timeout, format!("no complete answer within {timeout:?}")),
+        Error::Timeout(_) => (Timeout, format!("no complete response within {timeout:?}")),
         Error::LargeResponseHeader(..) => (TooLarge, HEAD_TOO_LARGE.to_owned()),
         // ureq does not export a name for this error.
         Error::Protocol(reason) if reason.to_string().contains("too many headers") => {
@@ -75,7 +75,7 @@ fn interrupted(timeout: Duration, error: &Error) -> (TransportErrorKind, String)
         }
         Error::Protocol(reason) => (
             ConnectionLost,
-            format!("what it answers is not HTTP: {reason}"),
+            format!("its response is not HTTP: {reason}"),
         ),
         Error::Io(io) => (ConnectionLost, reason(io)),
         other => (ConnectionLost, other.to_string()),
@@ -88,7 +88,7 @@ const HEAD_TOO_LARGE: &str = "its headers are too large or too many";
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => {
-            "connection closed before the answer was complete".to_owned()
+            "connection closed before the response was complete".to_owned()
         }
         _ => error.to_string(),
     }

@@ -335,7 +335,7 @@ impl<M: DrivenMachine, H: Host<M>> Drop for InFlight<M, H> {
         let lost = TransportResult::Failed(TransportError {
             kind: TransportErrorKind::ConnectionLost,
             processed: Processed::Maybe,
-            message: "the runtime ended before the answer came".to_owned(),
+            message: "the runtime ended before the response came".to_owned(),
         });
         let mut state = self.driver.lock();
         state.core.completed(self.id, Some(lost));

@@ -58,7 +58,7 @@ fn classify(
         let timeout = options.effective_connect_timeout();
         (Timeout, format!("no connection within {timeout:?}"))
     } else if error.is_timeout() {
-        (Timeout, format!("no complete answer within {timeout:?}"))
+        (Timeout, format!("no complete response within {timeout:?}"))
     } else if let Some(tls) = causes.iter().find_map(|cause| tls_error(*cause)) {
         (Tls, tls_reason(tls))
     } else if error.is_dns() {
@@ -71,7 +71,7 @@ fn classify(
     } else if http.is_some_and(hyper::Error::is_parse) {
         (
             ConnectionLost,
-            format!("what it answers is not HTTP: {reason}"),
+            format!("its response is not HTTP: {reason}"),
         )
     } else {
         (ConnectionLost, reason)

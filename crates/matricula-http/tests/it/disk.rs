@@ -1,4 +1,4 @@
-//! A store whose writes a test holds back.
+//! A store in memory whose writes a test can block.
 
 use std::{
     collections::BTreeMap,
@@ -9,13 +9,13 @@ use matricula_core::{Store, StoreError, WriteBatch};
 
 use crate::PATIENCE;
 
-/// A disk that outlives the runners on it, and does nothing until it is let.
+/// A store that outlives its runners.
 #[derive(Clone, Default)]
 pub(crate) struct Disk(Arc<Gated>);
 
 #[derive(Default)]
 struct Gated {
-    kept: Mutex<BTreeMap<(String, String), Vec<u8>>>,
+    rows: Mutex<BTreeMap<(String, String), Vec<u8>>>,
     gate: Mutex<Gate>,
     moved: Condvar,
 }
@@ -24,9 +24,9 @@ struct Gated {
 pub(crate) struct Gate {
     pub(crate) is_shut: bool,
     pub(crate) is_full: bool,
-    /// How many commits may go though it is shut.
-    let_through: usize,
-    /// Commits that have come to the gate, and those that went through.
+    /// How many commits may pass the shut gate.
+    may_pass: usize,
+    /// Commits that have reached the gate, and those that have passed it.
     came: usize,
     went: usize,
 }
@@ -41,7 +41,7 @@ impl Disk {
         self.0.gate.lock().unwrap().went
     }
 
-    /// Waits until somebody waits at the gate.
+    /// Waits until a commit waits at the gate.
     pub(crate) fn wait_for_a_commit(&self) {
         let mut gate = self.0.gate.lock().unwrap();
         let is_idle = |gate: &mut Gate| gate.came == gate.went;
@@ -54,21 +54,21 @@ impl Disk {
         assert_ne!(gate.came, gate.went, "nothing is written");
     }
 
-    /// Lets the commit that waits at the gate go, and no other.
-    pub(crate) fn let_one_through(&self) {
-        self.set(|gate| gate.let_through += 1);
+    /// Lets one waiting commit pass.
+    pub(crate) fn let_one_pass(&self) {
+        self.set(|gate| gate.may_pass += 1);
     }
 
-    /// Another disk, with the same on it.
+    /// An independent copy.
     pub(crate) fn copy(&self) -> Self {
         let copy = Self::default();
-        *copy.0.kept.lock().unwrap() = self.0.kept.lock().unwrap().clone();
+        *copy.0.rows.lock().unwrap() = self.0.rows.lock().unwrap().clone();
         copy
     }
 
     pub(crate) fn keys(&self, table: &str) -> usize {
-        let kept = self.0.kept.lock().unwrap();
-        kept.keys().filter(|(of, _)| of == table).count()
+        let rows = self.0.rows.lock().unwrap();
+        rows.keys().filter(|(of, _)| of == table).count()
     }
 }
 
@@ -77,36 +77,36 @@ impl Store for Disk {
         let mut gate = self.0.gate.lock().unwrap();
         gate.came += 1;
         self.0.moved.notify_all();
-        // A test that fails must not leave its runtime waiting for ever.
+        // A failed test must not leave its runtime waiting forever.
         let gate = self
             .0
             .moved
-            .wait_timeout_while(gate, PATIENCE, |gate| gate.is_shut && gate.let_through == 0);
+            .wait_timeout_while(gate, PATIENCE, |gate| gate.is_shut && gate.may_pass == 0);
         let mut gate = gate.unwrap().0;
-        gate.let_through = gate.let_through.saturating_sub(1);
+        gate.may_pass = gate.may_pass.saturating_sub(1);
         if gate.is_full {
             return Err(full());
         }
         gate.went += 1;
-        let mut kept = self.0.kept.lock().unwrap();
+        let mut rows = self.0.rows.lock().unwrap();
         for change in patch.writes() {
             let key = (change.table.to_string(), change.key.clone());
             match &change.value {
-                Some(value) => kept.insert(key, value.clone()),
-                None => kept.remove(&key),
+                Some(value) => rows.insert(key, value.clone()),
+                None => rows.remove(&key),
             };
         }
         Ok(())
     }
 
     fn get(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let kept = self.0.kept.lock().unwrap();
-        Ok(kept.get(&(table.to_owned(), key.to_owned())).cloned())
+        let rows = self.0.rows.lock().unwrap();
+        Ok(rows.get(&(table.to_owned(), key.to_owned())).cloned())
     }
 
     fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
-        let kept = self.0.kept.lock().unwrap().clone().into_iter();
-        Ok(kept
+        let rows = self.0.rows.lock().unwrap().clone().into_iter();
+        Ok(rows
             .map(|((table, key), value)| (table, key, value))
             .collect())
     }

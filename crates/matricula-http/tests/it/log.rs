@@ -1,4 +1,4 @@
-//! What is logged in this process.
+//! Collects the logs of this process.
 
 use std::{
     io::Write,
@@ -7,7 +7,7 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// All that is logged, by whatever crate on the way.
+/// All logs, of all crates.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -43,7 +43,7 @@ impl MakeWriter<'_> for Log {
 }
 
 impl log::Log for Log {
-    /// At its lowest level, `ureq` logs addresses whole, as the documents of `blocking` say.
+    /// At the level `trace`, `ureq` logs complete addresses; see the documentation of `blocking`.
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
         !(metadata.target().starts_with("ureq") && metadata.level() == log::Level::Trace)
     }
@@ -58,7 +58,7 @@ impl log::Log for Log {
     fn flush(&self) {}
 }
 
-/// One for the whole process and for ever: what comes and goes misses events of other threads.
+/// The one log of the process: a temporary subscriber would miss events of other threads.
 pub(crate) fn log() -> &'static Log {
     static LOG: OnceLock<Log> = OnceLock::new();
     LOG.get_or_init(|| {

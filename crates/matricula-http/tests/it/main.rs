@@ -1,9 +1,6 @@
-//! What `matricula-http` promises, one module a behaviour, against servers that keep to a script.
+//! Tests of both runners against scripted servers, one module a behaviour.
 #![allow(clippy::unwrap_used)]
-#![allow(
-    clippy::duplicate_mod,
-    reason = "what both runners promise is shown of both"
-)]
+#![allow(clippy::duplicate_mod, reason = "the shared tests run on both runners")]
 
 mod blocking;
 mod disk;
@@ -18,7 +15,7 @@ use matricula_core::{
 };
 use matricula_http::HttpOptions;
 
-/// Far longer than any of these servers takes, and short enough for a test that hangs.
+/// Much longer than any of these servers takes. A test that hangs fails after it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn options() -> HttpOptions {
@@ -39,7 +36,7 @@ fn get(server: &ServerUrl) -> Job {
     .with_retry_safety(RetrySafety::Idempotent)
 }
 
-/// Carries a password; not to be sent twice.
+/// A request with a password. It is not idempotent.
 fn post(server: &ServerUrl) -> Job {
     Job::new(
         server,
@@ -50,7 +47,7 @@ fn post(server: &ServerUrl) -> Job {
     .with_body(Body::Json(r#"{"password":"wordpass"}"#.to_owned()))
 }
 
-/// Sends a message; it has a transaction id.
+/// A request with a transaction id.
 fn send(server: &ServerUrl, txn: &str, queue: &str) -> Job {
     let path = format!("/_matrix/client/v3/rooms/r/send/m.room.message/{txn}");
     Job::new(server, &path, Method::Put, "sendMessage")
@@ -58,7 +55,7 @@ fn send(server: &ServerUrl, txn: &str, queue: &str) -> Job {
         .with_queue(queue, Default::default())
 }
 
-/// Makes something; to ask twice makes two.
+/// A request that is not idempotent: sent twice, it creates two rooms.
 fn make(server: &ServerUrl, queue: &str) -> Job {
     let path = "/_matrix/client/v3/createRoom";
     Job::new(server, path, Method::Post, "createRoom").with_queue(queue, Default::default())
@@ -67,7 +64,7 @@ fn make(server: &ServerUrl, queue: &str) -> Job {
 fn response(outcome: Outcome) -> Response {
     match outcome {
         Outcome::Responded(response) => response,
-        other => panic!("no answer: {other:?}"),
+        other => panic!("no response: {other:?}"),
     }
 }
 

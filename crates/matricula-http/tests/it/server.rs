@@ -1,4 +1,4 @@
-//! Servers on loopback that answer what a script says, byte by byte, and record what they got.
+//! Scripted servers on loopback, which record their requests.
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
@@ -14,7 +14,7 @@ use matricula_core::ServerUrl;
 
 use crate::PATIENCE;
 
-/// A request as it came over the wire; header names in lower case.
+/// A received request, with header names in lower case.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) line: String,
@@ -32,7 +32,7 @@ impl Request {
             .collect()
     }
 
-    /// The path and query that the request asks for.
+    /// The path and query of the request.
     pub(crate) fn target(&self) -> &str {
         self.line.split(' ').nth(1).unwrap()
     }
@@ -71,7 +71,7 @@ impl Request {
     }
 }
 
-/// What is written once a request was read; then the connection is closed.
+/// Writes the response to a request that was read. Then the connection is closed.
 pub(crate) type Reply = Box<dyn FnOnce(&mut dyn Write) -> std::io::Result<()> + Send>;
 
 /// Writes these bytes.
@@ -80,7 +80,7 @@ pub(crate) fn bytes(bytes: impl Into<Vec<u8>>) -> Reply {
     Box::new(move |to| to.write_all(&bytes))
 }
 
-/// Answers with a status and reason, further header lines, and a body of the length it says.
+/// A response with a status and reason, further header lines, and a body with its length.
 pub(crate) fn answer(status: &str, header: &[&str], body: impl AsRef<[u8]>) -> Reply {
     let body = body.as_ref();
     let mut head = format!(
@@ -96,12 +96,12 @@ pub(crate) fn answer(status: &str, header: &[&str], body: impl AsRef<[u8]>) -> R
     bytes(answer)
 }
 
-/// Answers 200 with an empty JSON object.
+/// A response 200 with an empty JSON object.
 pub(crate) fn ok() -> Reply {
     answer("200 OK", &["content-type: application/json"], "{}")
 }
 
-/// Writes the head and then the tail over and over, for as long as anybody reads.
+/// Writes the head once, and the tail until the client stops reading.
 pub(crate) fn endless(head: &str, tail: &str) -> Reply {
     let (head, tail) = (head.to_owned(), tail.to_owned());
     Box::new(move |to| {
@@ -112,7 +112,7 @@ pub(crate) fn endless(head: &str, tail: &str) -> Reply {
     })
 }
 
-/// A server that takes one connection for each reply, one after the other, and stops.
+/// A server that accepts one connection for each reply, one after the other, and stops.
 pub(crate) struct Server {
     pub(crate) url: ServerUrl,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -132,7 +132,7 @@ impl Server {
             };
             if let Ok(request) = Request::read(&stream) {
                 record.lock().unwrap().push(request);
-                // Who hangs up early is what the tests look at from the other side.
+                // It fails if the client closes early, which tests check on their side.
                 let _ = reply(&mut stream);
             }
             replies.size_hint().0 > 0
@@ -191,9 +191,9 @@ impl Server {
             while let Ok((stream, _)) = listener.accept() {
                 stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 stream.set_write_timeout(Some(PATIENCE)).unwrap();
-                let goes_on = serve(stream);
+                let continues = serve(stream);
                 count.fetch_add(1, Ordering::Release);
-                if !goes_on {
+                if !continues {
                     return;
                 }
             }
@@ -205,12 +205,12 @@ impl Server {
         }
     }
 
-    /// What came, in order.
+    /// The requests, in order.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The one request that came.
+    /// The only request.
     pub(crate) fn request(&self) -> Request {
         let mut requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
@@ -223,12 +223,12 @@ impl Server {
     }
 }
 
-/// Waits for the head of a request, and leaves it unread.
+/// Waits for the head of a request without reading it.
 pub(crate) fn look_at_head(stream: &TcpStream) {
     let mut head = [0; 4096];
     loop {
         let came = stream.peek(&mut head).unwrap();
-        assert!(came > 0, "nothing was asked");
+        assert!(came > 0, "no request came");
         if head[..came].windows(4).any(|end| end == b"\r\n\r\n") {
             return;
         }
@@ -236,44 +236,45 @@ pub(crate) fn look_at_head(stream: &TcpStream) {
     }
 }
 
-/// The last parts of the paths that were asked for.
+/// The last segments of the requested paths.
 pub(crate) fn targets(server: &Server) -> Vec<String> {
     let requests = server.requests();
     let last = |target: &str| target.rsplit('/').next().unwrap().to_owned();
     requests.iter().map(|it| last(it.target())).collect()
 }
 
-/// Answers when it is told to; dropping the other half leaves the request without an answer.
-pub(crate) fn when_told(told: std::sync::mpsc::Receiver<()>) -> Reply {
-    Box::new(move |to| match told.recv() {
+/// Responds when the other half of the channel sends; dropping that half leaves the request without a
+/// response.
+pub(crate) fn when_released(released: std::sync::mpsc::Receiver<()>) -> Reply {
+    Box::new(move |to| match released.recv() {
         Ok(()) => ok()(to),
         Err(_) => Ok(()),
     })
 }
 
-/// A server to which nobody may come.
-pub(crate) struct Untouched {
+/// A server that must get no connection.
+pub(crate) struct UnreachedServer {
     pub(crate) url: ServerUrl,
     listener: TcpListener,
 }
 
-impl Untouched {
+impl UnreachedServer {
     pub(crate) fn new() -> Self {
         let (listener, url) = listen("http");
         Self { url, listener }
     }
 
-    /// Fails if anybody has connected.
+    /// Fails if there was a connection.
     pub(crate) fn assert(&self) {
-        // A connection is there for the taking as soon as its other side believes it open.
+        // A connection can be accepted as soon as it is open for the client.
         self.listener.set_nonblocking(true).unwrap();
         let error = self.listener.accept().map(|(_, from)| from).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
     }
 }
 
-/// The address of a port where nobody listens.
-pub(crate) fn nobody() -> ServerUrl {
+/// The address of a port that is not listening.
+pub(crate) fn unused_address() -> ServerUrl {
     listen("http").1
 }
 

@@ -10,7 +10,7 @@ use super::shared::builder;
 use crate::{
     disk::Disk,
     options, send,
-    server::{Server, Untouched, ok, targets},
+    server::{Server, UnreachedServer, ok, targets},
 };
 
 fn durable(disk: &Disk) -> Runner {
@@ -23,7 +23,7 @@ fn durable(disk: &Disk) -> Runner {
 
 #[test]
 fn submitter_writes_only_its_own_batch() {
-    let server = Untouched::new();
+    let server = UnreachedServer::new();
     let disk = Disk::default();
     let runner = durable(&disk);
     disk.set(|gate| gate.is_shut = true);
@@ -37,7 +37,7 @@ fn submitter_writes_only_its_own_batch() {
     while runner.queues().scheduler().len() < 2 {
         thread::yield_now();
     }
-    disk.let_one_through();
+    disk.let_one_pass();
     // It has its handle while the second job is still being written.
     first.join().unwrap();
     assert!(!second.is_finished());

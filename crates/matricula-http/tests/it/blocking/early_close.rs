@@ -1,4 +1,4 @@
-//! What a server said before it hung up on a request is heard.
+//! The response of a server that closes the connection during an upload is read.
 
 use std::{io::Write, net::Shutdown};
 

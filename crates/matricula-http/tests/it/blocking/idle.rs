@@ -1,4 +1,4 @@
-//! Nothing runs while nothing is to do. Looked at in a process of its own, where no other test runs.
+//! An idle runner has no threads. Each test runs in a process of its own, without the threads of others.
 #![cfg(target_os = "linux")]
 
 use std::{collections::BTreeMap, env, fs, process::Command, thread, time::Duration};
@@ -13,7 +13,7 @@ use crate::{
 
 const ALONE: &str = "MATRICULA_TEST_ALONE";
 
-/// Whether this is the process of its own; else it is started, and must end well.
+/// Whether this is the child process. If not, starts it, and expects success.
 fn is_alone(test: &str) -> bool {
     if env::var_os(ALONE).is_some() {
         return true;
@@ -31,7 +31,7 @@ fn is_alone(test: &str) -> bool {
     false
 }
 
-/// This process's threads but those of the tests' harness: how often each has gone to sleep.
+/// The runner's threads in this process, and how often each has gone to sleep.
 fn threads() -> BTreeMap<String, u64> {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
     let status = |task: fs::DirEntry| fs::read_to_string(task.path().join("status")).ok();
@@ -50,7 +50,7 @@ fn threads() -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// Until there are so many threads: one that has done its work ends a moment later.
+/// Waits until there are this many threads: a thread ends a moment after its work.
 fn wait_for_threads(count: usize) -> BTreeMap<String, u64> {
     let end = std::time::Instant::now() + PATIENCE;
     while threads().len() != count {
@@ -77,7 +77,7 @@ fn idle_runner_has_no_threads() {
         response(runner.run(job));
     }
     wait_for_threads(0);
-    // It goes on as if nothing had been.
+    // It works again after that.
     response(runner.run(get(&server.url)));
     wait_for_threads(0);
 }
@@ -92,7 +92,7 @@ fn waiting_runner_is_not_woken_early() {
     let runner = runner();
     let mut job = runner.submit(post(&server.url)).unwrap();
     assert!(job.any(|event| matches!(event, Event::Waiting { .. })));
-    // Once it sleeps. Only time can show that it is not woken.
+    // Only time can show that it is not woken.
     wait_for_threads(1);
     thread::sleep(Duration::from_millis(50));
     let before = wait_for_threads(1);

@@ -1,4 +1,4 @@
-//! A proxy that cannot be used is not passed by: whoever names one may rely on it.
+//! An unusable proxy is an error: requests must not bypass it.
 
 use super::shared::environment::ask;
 

@@ -19,7 +19,7 @@ fn slow_listener_learns_its_lag() {
     }
     runner.stop();
     drop(runner);
-    // Accepted, started and finished, of each the newest.
+    // Three events of each job, of which the newest 256 are left.
     let heard: Vec<_> = (&mut events).collect();
     assert_eq!(heard.len(), 257);
     assert_eq!(heard[0], EventOrLag::Lagged(300 - 256));

@@ -19,7 +19,7 @@ use super::{Runner, enter, outcome, submit, wait, with_renewal};
 use crate::{
     disk::Disk,
     options, send,
-    server::{Server, answer, ok},
+    server::{Reply, Server, answer, ok},
 };
 
 type Setting = Box<dyn Fn(RunnerBuilder<Runner>) -> RunnerBuilder<Runner>>;
@@ -67,6 +67,11 @@ fn alice() -> CredentialRef {
     CredentialRef::new("alice")
 }
 
+fn refused() -> Reply {
+    let body = r#"{"errcode":"M_UNKNOWN_TOKEN"}"#;
+    answer("401 Unauthorized", &[], body)
+}
+
 /// The settings, of which `options` goes first.
 fn settings(used: &Used, disk: &Disk, credentials: &Credentials, server: &Server) -> Vec<Setting> {
     let mut config = SchedulerConfig::default();
@@ -112,10 +117,6 @@ fn permute<T>(items: &mut [T], done: usize, visit: &mut impl FnMut(&[T])) {
 #[test]
 fn settings_survive_every_order_of_calls() {
     let _context = enter();
-    let refused = || answer("401 Unauthorized", &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#);
-    let replies = [true, false].into_iter().cycle();
-    let replies = replies.map(move |is_first| if is_first { refused() } else { ok() });
-    let server = Server::start(replies);
     // Every order of six settings, with the options in each place between them in turn.
     let mut orders = Vec::new();
     permute(&mut [1, 2, 3, 4, 5, 6], 0, &mut |order: &[usize]| {
@@ -125,6 +126,7 @@ fn settings_survive_every_order_of_calls() {
     });
     assert_eq!(orders.len(), 720);
     for order in orders {
+        let server = Server::start([refused(), ok()]);
         let (used, disk, credentials) = (Used::default(), Disk::default(), Credentials::default());
         credentials.insert(alice(), server.url.clone(), Secret::from("old"));
         let settings = settings(&used, &disk, &credentials, &server);
@@ -132,7 +134,6 @@ fn settings_survive_every_order_of_calls() {
             .iter()
             .fold(Runner::builder(), |builder, &at| settings[at](builder));
         let runner = builder.build().unwrap();
-        let before = server.requests().len();
         let job = send(&server.url, "a", "q")
             .with_auth(Auth::Required(alice()))
             .with_body(Body::File(FileRef::new("/named/only")));
@@ -140,7 +141,7 @@ fn settings_survive_every_order_of_calls() {
         let job_id = handle.job_id();
         assert!(wait(handle).success(), "{order:?}");
 
-        let requests = &server.requests()[before..];
+        let requests = server.requests();
         let headers = |name| requests.iter().flat_map(move |it| it.header(name));
         let tokens: Vec<_> = headers("authorization").collect();
         assert_eq!(tokens, ["Bearer old", "Bearer new"], "{order:?}");
@@ -160,10 +161,7 @@ fn settings_survive_every_order_of_calls() {
 fn derived_builder_keeps_all_but_store() {
     let _context = enter();
     let (used, disk, credentials) = (Used::default(), Disk::default(), Credentials::default());
-    let server = Server::start([
-        answer("401 Unauthorized", &[], r#"{"errcode":"M_UNKNOWN_TOKEN"}"#),
-        ok(),
-    ]);
+    let server = Server::start([refused(), ok()]);
     credentials.insert(alice(), server.url.clone(), Secret::from("old"));
     let settings = settings(&used, &disk, &credentials, &server);
     let builder = settings.iter().fold(Runner::builder(), |it, set| set(it));

@@ -1,4 +1,4 @@
-//! A token goes to the origin that it belongs to, and nowhere else.
+//! A token is sent to its own origin only.
 
 use matricula_core::{Auth, CredentialRef, Processed, Secret, ServerUrl, TransportErrorKind};
 use matricula_http::Credentials;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{run, runner};
 use crate::{
     error, get, response,
-    server::{Server, Untouched, ok},
+    server::{Server, UnreachedServer, ok},
 };
 
 const ELSEWHERE: &str = "https://elsewhere.example";
@@ -51,7 +51,7 @@ fn runner_clones_share_tokens() {
 
 #[test]
 fn missing_required_token_sends_nothing() {
-    let server = Untouched::new();
+    let server = UnreachedServer::new();
     let (runner, elsewhere) = (runner(), ELSEWHERE.parse::<ServerUrl>().unwrap());
     let fails = || {
         let job = get(&server.url).with_auth(Auth::Required(alice()));
@@ -105,7 +105,7 @@ fn inline_token_is_sent() {
 }
 
 proptest! {
-    /// Whatever is put behind a server's address: who gets its token is that server.
+    /// Appending anything to a server's address does not send its token to another server.
     #[test]
     fn no_path_changes_token_origin(
         path in "[@:/?#.\\\\%a-c0-9\\[\\] \t\n-]{0,10}|[@:./?#]?elsewhere\\.example[/:@]?",

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     disk::{Disk, full},
     get, make, options, send,
-    server::{Server, Untouched, answer, ok, targets, when_told},
+    server::{Server, UnreachedServer, answer, ok, targets, when_released},
 };
 
 fn durable(disk: &Disk) -> Runner {
@@ -37,7 +37,7 @@ fn wait_until_awaiting_credential(handle: &mut Handle) {
 #[test]
 fn job_is_durable_before_handle_and_request() {
     let _context = enter();
-    let server = Untouched::new();
+    let server = UnreachedServer::new();
     let disk = Disk::default();
     let runner = durable(&disk);
     disk.set(|gate| gate.is_shut = true);
@@ -57,8 +57,8 @@ fn job_is_durable_before_handle_and_request() {
 #[test]
 fn outcome_is_durable_before_event() {
     let _context = enter();
-    let (tell, told) = mpsc::channel();
-    let server = Server::start([when_told(told)]);
+    let (release, released) = mpsc::channel();
+    let server = Server::start([when_released(released)]);
     let disk = Disk::default();
     let runner = durable(&disk);
     let mut events = runner.events();
@@ -66,7 +66,7 @@ fn outcome_is_durable_before_event() {
     wait_until_started(&mut handle);
     let job_id = handle.job_id();
     disk.set(|gate| gate.is_shut = true);
-    tell.send(()).unwrap();
+    release.send(()).unwrap();
     disk.wait_for_a_commit();
     assert!(
         runner.queues().scheduler().is_empty(),
@@ -92,8 +92,8 @@ fn outcome_is_durable_before_event() {
 fn concurrent_submissions_share_writes() {
     let _context = enter();
     // No response comes before it may.
-    let (tell, told) = mpsc::channel();
-    let replies = [when_told(told)].into_iter();
+    let (release, released) = mpsc::channel();
+    let replies = [when_released(released)].into_iter();
     let server = Server::start(replies.chain((1..50).map(|_| ok())).collect::<Vec<_>>());
     let disk = Disk::default();
     let runner = durable(&disk);
@@ -110,9 +110,9 @@ fn concurrent_submissions_share_writes() {
     }
     disk.set(|gate| gate.is_shut = false);
     let handles: Vec<_> = threads.into_iter().map(|it| it.join().unwrap()).collect();
-    // The first was being written when the others came.
+    // The first was being written when the others were submitted.
     assert!(disk.commits() <= 3, "{}", disk.commits());
-    tell.send(()).unwrap();
+    release.send(()).unwrap();
     for handle in handles {
         assert!(wait(handle).success());
     }
@@ -123,7 +123,7 @@ fn concurrent_submissions_share_writes() {
 fn restart_resends_only_safe_jobs() {
     let _context = enter();
     // It accepts connections, and never responds.
-    let server = Untouched::new();
+    let server = UnreachedServer::new();
     let disk = Disk::default();
     let runner = durable(&disk);
     let mut sent = submit(&runner, send(&server.url, "a", "q")).unwrap();
@@ -164,8 +164,8 @@ fn secrets_are_never_stored() {
 #[test]
 fn full_store_stops_the_runner() {
     let _context = enter();
-    let (tell, told) = mpsc::channel();
-    let server = Server::start([when_told(told)]);
+    let (release, released) = mpsc::channel();
+    let server = Server::start([when_released(released)]);
     let disk = Disk::default();
     let runner = durable(&disk);
     let first = submit(&runner, send(&server.url, "a", "q")).unwrap();
@@ -176,7 +176,7 @@ fn full_store_stops_the_runner() {
     let second = submit(&runner, send(&server.url, "b", "r"));
     assert_eq!(second.unwrap_err(), SubmitError::Store(full()));
     // Its response comes, and cannot be stored.
-    tell.send(()).unwrap();
+    release.send(()).unwrap();
     let Outcome::InDoubt(error) = wait(first) else {
         panic!("not in doubt")
     };

@@ -1,4 +1,4 @@
-//! Servers that hang up, or answer, with the request unread.
+//! Servers that respond or close the connection before they have read the request.
 
 use std::{
     fs,
@@ -37,12 +37,15 @@ fn reset_truncates_unframed_body() {
             );
             assert!(error.message.contains("reset"), "{error}");
         }
-        assert!(!dir.path().join("cat.png").exists(), "half a file was kept");
+        assert!(
+            !dir.path().join("cat.png").exists(),
+            "a truncated file was committed"
+        );
     }
 }
 
-/// Answers once the head of a request has come, and hangs up with all of it unread, which resets the
-/// connection.
+/// Responds after the head of a request has arrived, and closes the connection with all of it unread,
+/// which resets the connection.
 pub(crate) fn resetting(answer: &'static str) -> Server {
     Server::raw("http", move |mut stream| {
         look_at_head(&stream);
@@ -54,7 +57,7 @@ pub(crate) fn resetting(answer: &'static str) -> Server {
 pub(crate) const REFUSAL: &str = "HTTP/1.1 413 Payload Too Large\r\n\
     content-type: application/json\r\ncontent-length: 25\r\n\r\n{\"errcode\":\"M_TOO_LARGE\"}";
 
-/// Sends more than any system takes from a program before the other side has read some of it.
+/// Sends more than the buffers of any system hold while the server reads nothing.
 pub(crate) fn upload(runner: &Runner, server: &Server) -> Outcome {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("cat.png");
@@ -70,7 +73,7 @@ fn early_refusal_of_upload_is_read() {
         look_at_head(&stream);
         stream.write_all(REFUSAL.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
-        // It lets the rest pass, as servers do that want to be heard.
+        // It reads the rest, so that its response is not lost.
         while stream.read(&mut [0; 1 << 16]).is_ok_and(|read| read > 0) {}
         false
     });

@@ -1,5 +1,5 @@
-//! What the environment decides: whom to trust, and which proxy to use. Each question is asked by a
-//! process of its own, for nobody changes the environment of the one that runs the tests.
+//! Root certificates and proxies come from the environment. Each request runs in a child process with an
+//! environment of its own.
 
 use std::{env, fs, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
@@ -10,15 +10,16 @@ use tempfile::TempDir;
 use super::{PROTOCOLS, PROXIED, run, runner_with};
 use crate::{
     options,
-    server::{Server, Untouched, answer, bytes, ok},
+    server::{Server, UnreachedServer, answer, bytes, ok},
 };
 
 const URL: &str = "MATRICULA_TEST_URL";
 
-/// Asks with a token in a process with this environment: the status, or the error.
+/// Sends a request with a token in a child process with this environment. Returns the status, or the
+/// error.
 pub(crate) fn ask(url: &ServerUrl, environment: &[(&str, &str)]) -> String {
     let output = Command::new(env::current_exe().unwrap())
-        .args([&*asking(), "--exact", "--nocapture"])
+        .args([&*child_test(), "--exact", "--nocapture"])
         .env_clear()
         .env(URL, url.as_str())
         .envs(environment.iter().copied())
@@ -33,8 +34,8 @@ pub(crate) fn ask(url: &ServerUrl, environment: &[(&str, &str)]) -> String {
         .to_owned()
 }
 
-/// The name of the test that asks.
-fn asking() -> String {
+/// The name of the test that sends the request.
+fn child_test() -> String {
     let (_crate, module) = module_path!().split_once("::").unwrap();
     format!("{module}::child_process_sends_request")
 }
@@ -68,7 +69,7 @@ fn child_process_sends_request() {
     }
 }
 
-/// A certificate that its own holder signed, as a file for `SSL_CERT_FILE` and for a server.
+/// A self-signed certificate, for a server and as a file for `SSL_CERT_FILE`.
 struct Certificate {
     certified: CertifiedKey<KeyPair>,
     _directory: TempDir,
@@ -126,10 +127,7 @@ fn untrusted_certificate_is_refused() {
     let (certificate, other) = (Certificate::of("127.0.0.1"), Certificate::of("127.0.0.1"));
     let (server, _) = Server::start_tls(certificate.server(), [ok()]);
     let said = ask(&server.url, &other.trusted());
-    let start = format!(
-        "Tls No {}: its certificate is not to be trusted: ",
-        server.url
-    );
+    let start = format!("Tls No {}: its certificate is not trusted: ", server.url);
     assert!(said.starts_with(&start), "{said}");
     assert!(server.requests().is_empty());
 }
@@ -149,7 +147,7 @@ fn certificate_of_other_host_is_refused() {
 #[test]
 fn missing_roots_name_the_package() {
     let empty = tempfile::NamedTempFile::new().unwrap();
-    let server = Untouched::new();
+    let server = UnreachedServer::new();
     let https = server
         .url
         .as_str()
@@ -167,7 +165,7 @@ fn missing_roots_name_the_package() {
 #[test]
 fn redirect_from_tls_to_plain_is_refused() {
     let certificate = Certificate::of("127.0.0.1");
-    let there = Untouched::new();
+    let there = UnreachedServer::new();
     let location = format!("location: {}", there.url);
     let (server, _) = Server::start_tls(
         certificate.server(),
@@ -226,7 +224,7 @@ fn reset_inside_tls_truncates_body() {
     let config = certificate.server();
     let server = Server::raw("https", move |mut stream| {
         let mut tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-        // Record by record, for the request must not be read: then hanging up resets the connection.
+        // Record by record: the request must stay unread, so that closing resets the connection.
         while tls.is_handshaking() {
             let mut record = vec![0; 5];
             stream.read_exact(&mut record).unwrap();
@@ -269,8 +267,8 @@ fn closed_tls_handshake_was_not_processed() {
 #[test]
 fn silent_tls_handshake_times_out() {
     let certificate = Certificate::of("127.0.0.1");
-    // Connections are opened by the system here, and nobody ever takes them.
-    let server = Untouched::new();
+    // The system opens the connections, and the server never accepts them.
+    let server = UnreachedServer::new();
     let https: ServerUrl = server
         .url
         .as_str()
@@ -299,7 +297,7 @@ fn proxy_is_used_for_remote_servers_only() {
 #[test]
 fn unreachable_proxy_was_not_processed() {
     let certificate = Certificate::of("127.0.0.1");
-    let proxy = crate::server::nobody();
+    let proxy = crate::server::unused_address();
     let through = [("https_proxy", proxy.as_str()), certificate.trusted()[0]];
     let said = ask(&"https://matrix.example.org".parse().unwrap(), &through);
     assert!(

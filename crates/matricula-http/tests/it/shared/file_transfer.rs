@@ -1,4 +1,4 @@
-//! Files that jobs name are sent, and written, piece by piece.
+//! Uploads and downloads of files.
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,7 @@ use crate::{
     server::{Server, answer, bytes, ok},
 };
 
-/// Longer than what is in memory of a file at once, and not a multiple of it.
+/// Longer than one piece, and not a multiple of it.
 fn content() -> Vec<u8> {
     (0..300_001_u32)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
@@ -33,7 +33,7 @@ fn upload(server: &Server, file: FileRef) -> Job {
     .with_body(Body::File(file))
 }
 
-/// A file that an answer is to be written to, with something in it already.
+/// An existing file that a download replaces.
 fn old_file() -> (TempDir, PathBuf) {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("cat.png");
@@ -71,7 +71,7 @@ fn upload_has_length_and_type() {
     }
 }
 
-/// Opens files behind their beginning: fewer bytes come than they are long.
+/// Opens files after their start, so that fewer bytes come than their length.
 #[derive(Debug)]
 struct Shrinking(Disk);
 
@@ -157,7 +157,7 @@ fn truncated_download_leaves_old_file() {
         ));
         assert_eq!(error.kind, kind, "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(names(&dir), ["cat.png"], "nothing is left beside it");
+        assert_eq!(names(&dir), ["cat.png"], "no partial file is left");
     }
 }
 

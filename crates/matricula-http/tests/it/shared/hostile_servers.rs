@@ -1,4 +1,4 @@
-//! Servers that want to be fed for ever, or to feed for ever.
+//! Endless and oversized responses are bounded.
 
 use std::{
     io::Write,
@@ -31,7 +31,7 @@ fn timed_out(reply: Reply) {
     let server = Server::start([reply]);
     let mut options = options();
     options.timeout = Duration::from_millis(300);
-    // Nothing but time ends it.
+    // Only the timeout ends it.
     options.max_body_size = usize::MAX;
     let start = Instant::now();
     let error: TransportError = error(run(&runner_with(options, 1), post(&server.url)));
@@ -40,7 +40,7 @@ fn timed_out(reply: Reply) {
         (TransportErrorKind::Timeout, Processed::Maybe),
         "{error}"
     );
-    let message = format!("{}: no complete answer within 300ms", server.url);
+    let message = format!("{}: no complete response within 300ms", server.url);
     assert_eq!(error.message, message);
     assert!(
         start.elapsed() < Duration::from_secs(3),
@@ -77,7 +77,7 @@ fn endless_headers() {
     too_large(endless(HEAD, "a: b\r\n"), HEADERS);
 }
 
-const BODY: &str = "its answer is longer than 65536 bytes";
+const BODY: &str = "its response is longer than 65536 bytes";
 
 #[test]
 fn endless_body() {
@@ -118,7 +118,7 @@ fn decompression_bomb_is_bounded() {
     let bomb = bomb.finish().unwrap();
     assert!(
         bomb.len() < 64 << 10,
-        "the bound must meet what is unpacked: {}",
+        "the bound must apply to the decompressed size: {}",
         bomb.len()
     );
     too_large(answer("200 OK", &["content-encoding: gzip"], bomb), BODY);

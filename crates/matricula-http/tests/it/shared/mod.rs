@@ -1,4 +1,4 @@
-//! What both runners promise, one module a behaviour. Both have these tests.
+//! Tests that run on both runners.
 
 mod builder;
 mod connections;
@@ -49,7 +49,7 @@ pub(super) fn runner_with(options: HttpOptions, attempts: u32) -> Runner {
         .unwrap()
 }
 
-/// Of a runner that tries each job once.
+/// A builder of runners that try each job once.
 pub(super) fn builder() -> RunnerBuilder<Runner> {
     runner().to_builder()
 }

@@ -1,5 +1,4 @@
-//! Nothing leaves this machine unencrypted unless that is allowed, as it is where a proxy is asked for
-//! far servers in `processes`.
+//! Unencrypted requests to other machines are refused. The tests in `environment` allow them.
 
 use matricula_core::{Processed, ServerUrl, TransportErrorKind};
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     get, post, response, send,
-    server::{Reply, Server, answer, ok, targets, when_told},
+    server::{Reply, Server, answer, ok, targets, when_released},
 };
 
 fn wait_until_waiting(handle: &mut Handle) {
@@ -115,8 +115,8 @@ fn paused_queue_sends_nothing() {
 #[test]
 fn cancelled_request_ends_before_its_response() {
     let _context = enter();
-    let (tell, told) = mpsc::channel();
-    let server = Server::start([when_told(told), ok()]);
+    let (release, released) = mpsc::channel();
+    let server = Server::start([when_released(released), ok()]);
     let runner = runner();
     let job = submit(&runner, post(&server.url)).unwrap();
     let job_id = job.job_id();
@@ -128,7 +128,7 @@ fn cancelled_request_ends_before_its_response() {
     assert!(matches!(outcome, Outcome::InDoubt(_)), "{outcome:?}");
     // The response comes after all, and is ignored; other jobs continue.
     let mut events = runner.events();
-    tell.send(()).unwrap();
+    release.send(()).unwrap();
     let other = submit(&runner, get(&server.url)).unwrap();
     assert!(wait(other).success());
     while let Some(event) = try_next_event(&mut events) {
@@ -176,15 +176,15 @@ fn full_scheduler_rejects_jobs() {
     let _context = enter();
     let mut config = SchedulerConfig::default();
     config.max_jobs = 1;
-    let (tell, told) = mpsc::channel();
-    let server = Server::start([when_told(told)]);
+    let (release, released) = mpsc::channel();
+    let server = Server::start([when_released(released)]);
     let runner = builder().scheduler(config).build().unwrap();
     let first = submit(&runner, send(&server.url, "a", "q")).unwrap();
     let refusal = submit(&runner, get(&server.url)).unwrap_err();
     assert_eq!(refusal, SubmitError::Refused(Rejection::Full { most: 1 }));
     let outcome = run(&runner, get(&server.url));
     assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
-    tell.send(()).unwrap();
+    release.send(()).unwrap();
     assert!(wait(first).success());
 }
 
@@ -203,8 +203,8 @@ fn offline_runner_sends_nothing() {
 #[test]
 fn stop_waits_for_requests_in_flight() {
     let _context = enter();
-    let (tell, told) = mpsc::channel();
-    let server = Server::start([when_told(told)]);
+    let (release, released) = mpsc::channel();
+    let server = Server::start([when_released(released)]);
     let runner = runner();
     let first = submit(&runner, send(&server.url, "a", "q")).unwrap();
     let second = submit(&runner, send(&server.url, "b", "q")).unwrap();
@@ -224,7 +224,7 @@ fn stop_waits_for_requests_in_flight() {
     // Only time can show that it waits.
     let early = is_stopped.recv_timeout(Duration::from_millis(50));
     assert!(early.is_err(), "the response has not come");
-    tell.send(()).unwrap();
+    release.send(()).unwrap();
     stopping.join().unwrap();
     assert!(wait(first).success());
     assert_eq!(second.status(), Some(JobStatus::Offline));

@@ -1,4 +1,4 @@
-//! The server sets the pace, and whoever watches is told.
+//! Rate limits of the server, and the events of a job.
 
 use std::time::{Duration, Instant};
 
@@ -46,16 +46,16 @@ fn rate_limited_request_is_repeated_later() {
 #[test]
 fn handle_receives_start_and_end() {
     let server = Server::start([ok()]);
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     let outcome = run_watched(&runner(), post(&server.url), |event| {
-        told.push(event.clone())
+        events.push(event.clone())
     });
     let [
         Event::Started { job_id, attempt: 1 },
-        Event::Finished(finished, told),
-    ] = &told[..]
+        Event::Finished(finished, events),
+    ] = &events[..]
     else {
-        panic!("{told:?}")
+        panic!("{events:?}")
     };
-    assert_eq!((job_id, told), (finished, &outcome));
+    assert_eq!((job_id, events), (finished, &outcome));
 }

@@ -1,4 +1,4 @@
-//! Plain questions follow a redirection; passwords and tokens do not.
+//! Requests without secrets follow redirects; passwords and tokens are not forwarded.
 
 use matricula_core::{
     Auth, Body, CredentialRef, Job, Method, Processed, ResponseFormat, TransportError,
@@ -8,7 +8,7 @@ use matricula_core::{
 use super::{run, runner};
 use crate::{
     error, get, post, response,
-    server::{Reply, Server, Untouched, answer, ok},
+    server::{Reply, Server, UnreachedServer, answer, ok},
 };
 
 fn redirect(status: u16, location: &str) -> Reply {
@@ -99,7 +99,7 @@ fn redirect_never_forwards_token() {
         Auth::Required(alice.clone()),
         Auth::Optional(alice.clone()),
     ] {
-        let there = Untouched::new();
+        let there = UnreachedServer::new();
         let here = Server::start([redirect(307, there.url.as_str())]);
         let runner = runner();
         runner
@@ -124,7 +124,7 @@ fn redirect_never_forwards_token() {
 
 #[test]
 fn redirect_never_forwards_body_or_headers() {
-    let there = Untouched::new();
+    let there = UnreachedServer::new();
     let jobs: [fn(&Server) -> Job; 5] = [
         |server| post(&server.url),
         |server| Job::new(&server.url, "/a", Method::Post, "test"),
@@ -165,7 +165,7 @@ fn invalid_redirect_target_is_refused() {
         "\u{f6}",
     ] {
         let error = refusal(|server| get(&server.url), redirect(302, location));
-        let message = "to what is no http or https address of a server";
+        let message = "to an address that is not an http or https server";
         assert!(error.message.ends_with(message), "{error}");
     }
 }
@@ -175,7 +175,7 @@ fn redirect_loop_ends() {
     let server = Server::start(std::iter::repeat_with(|| redirect(302, "/again")));
     let error = error(run(&runner(), get(&server.url)));
     assert_eq!(error.kind, TransportErrorKind::Redirect);
-    let message = format!("{} is one of more than 3 redirections in a row", server.url);
+    let message = format!("{} is one of more than 3 redirects in a row", server.url);
     assert_eq!(error.message, message);
     assert_eq!(server.requests().len(), 4);
 }

@@ -1,4 +1,4 @@
-//! What goes over the wire for a job.
+//! The HTTP request that a job becomes.
 
 use matricula_core::{Body, FileRef, Job, Method, Processed, ServerUrl, TransportErrorKind};
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -6,7 +6,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use super::{Runner, run, runner, runner_with};
 use crate::{
     error, get, options, response,
-    server::{Request, Server, Untouched, ok},
+    server::{Request, Server, UnreachedServer, ok},
 };
 
 fn sent(job: impl FnOnce(&ServerUrl) -> Job) -> Request {
@@ -169,7 +169,7 @@ fn header_values_cannot_inject_headers() {
 
 #[test]
 fn invalid_requests_send_nothing() {
-    let server = Untouched::new();
+    let server = UnreachedServer::new();
     let job = || get(&server.url);
     let at = |path: &str| Job::new(&server.url, path, Method::Get, "test");
     let missing = || FileRef::new("/nowhere/cat.png");
@@ -224,7 +224,7 @@ fn address_must_be_normalised() {
 
 #[test]
 fn invalid_user_agent_is_refused() {
-    let server = Untouched::new();
+    let server = UnreachedServer::new();
     let mut options = options();
     options.user_agent = "a\nb".to_owned();
     let error = error(run(&runner_with(options, 1), get(&server.url)));

@@ -1,4 +1,4 @@
-//! What comes back from the wire.
+//! The response that a job gets.
 
 use std::io::Write;
 

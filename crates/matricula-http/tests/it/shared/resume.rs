@@ -1,4 +1,4 @@
-//! A download that is cut off goes on where it was, if the server still has the same file.
+//! An interrupted download is continued, if the file has not changed on the server.
 
 use std::{
     fs,
@@ -22,11 +22,11 @@ fn content() -> Vec<u8> {
         .collect()
 }
 
-/// How much of it comes before the answer is cut off.
+/// How many bytes come before the response is interrupted.
 const BEFORE: usize = 120_001;
 
-/// The first of a whole answer that says which state of the file it is, and no more.
-fn cut(header: &str) -> Reply {
+/// The start of a complete response, with its headers.
+fn interrupted(header: &str) -> Reply {
     let content = content();
     let head = format!(
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n{header}\r\n",
@@ -85,13 +85,13 @@ impl Place {
     fn assert_whole(&self) {
         assert!(
             fs::read(&self.path).unwrap() == content(),
-            "not what the server has"
+            "not the server's file"
         );
-        assert_eq!(self.names(), ["cat.png"], "nothing is left beside it");
+        assert_eq!(self.names(), ["cat.png"], "no partial file is left");
     }
 }
 
-/// Both replies are asked for by one job, whose file is whole then.
+/// One job gets both replies, and its file is complete then.
 fn fetch(replies: [Reply; 2]) -> (Server, Response) {
     let place = Place::new();
     let server = Server::start(replies);
@@ -116,8 +116,8 @@ fn ranges(server: &Server) -> Vec<(Option<String>, Option<String>)> {
 
 #[test]
 fn next_attempt_requests_missing_range() {
-    let (server, answer) = fetch([cut(TAG), rest(BEFORE)]);
-    assert_eq!(answer.status_code(), 200, "in pieces or not, it is whole");
+    let (server, answer) = fetch([interrupted(TAG), rest(BEFORE)]);
+    assert_eq!(answer.status_code(), 200, "the file is complete");
     let asked = (Some(format!("bytes={BEFORE}-")), Some("\"one\"".to_owned()));
     assert_eq!(ranges(&server), [(None, None), asked]);
     for request in server.requests() {
@@ -127,15 +127,15 @@ fn next_attempt_requests_missing_range() {
 
 #[test]
 fn changed_file_is_downloaded_again() {
-    let (server, _) = fetch([cut(TAG), whole()]);
+    let (server, _) = fetch([interrupted(TAG), whole()]);
     assert!(ranges(&server)[1].0.is_some());
 }
 
 #[test]
 fn download_without_strong_etag_restarts() {
-    // No tag; one that stands for files that are only much alike; one of a text that was compressed.
+    // No ETag, and a weak one.
     for header in ["", "etag: W/\"one\"\r\n"] {
-        let (server, _) = fetch([cut(header), whole()]);
+        let (server, _) = fetch([interrupted(header), whole()]);
         assert_eq!(ranges(&server), [(None, None), (None, None)], "{header}");
     }
 }
@@ -145,7 +145,7 @@ fn unsatisfiable_range_restarts_at_once() {
     let place = Place::new();
     let range = ["content-range: bytes */5"];
     let replies = [
-        cut(TAG),
+        interrupted(TAG),
         answer("416 Range Not Satisfiable", &range, ""),
         whole(),
     ];
@@ -165,7 +165,7 @@ fn wrong_range_is_rejected() {
         of("content-range: bytes 120001-200002/200003"),
         of("content-range: pages 120001-120003/200003"),
         of("content-type: text/plain"),
-        // Longer than it says, of a length that is not told, and of no state that is told.
+        // A range beyond the length, a range of unknown length, and a range without an ETag.
         of("content-range: bytes 120001-120003/120002"),
         of("content-range: bytes 120001-120003/*"),
         answer(
@@ -176,18 +176,18 @@ fn wrong_range_is_rejected() {
         answer("206 Partial Content", &other_tag, &content()[BEFORE..]),
     ] {
         let place = Place::new();
-        let server = Server::start([cut(TAG), wrong, whole()]);
+        let server = Server::start([interrupted(TAG), wrong, whole()]);
         response(run(&runner_with(options(), 3), place.download(&server)));
         place.assert_whole();
         assert_eq!(
             ranges(&server)[2],
             (None, None),
-            "and nothing is gone on with"
+            "the partial file is not continued"
         );
     }
 }
 
-/// As many as a cache between lets through at once.
+/// A cache may send a range in parts.
 #[test]
 fn partial_ranges_are_requested_in_turn() {
     let content = content();
@@ -201,7 +201,7 @@ fn partial_ranges_are_requested_in_turn() {
     };
     let place = Place::new();
     let server = Server::start([
-        cut(TAG),
+        interrupted(TAG),
         part(BEFORE, BEFORE + 10),
         part(BEFORE + 10, content.len()),
     ]);
@@ -217,7 +217,7 @@ fn range_restart_counts_no_redirect() {
     let mut options = options();
     options.max_redirects = 0;
     let replies = [
-        cut(TAG),
+        interrupted(TAG),
         answer("416 Range Not Satisfiable", &[], ""),
         whole(),
     ];
@@ -229,14 +229,14 @@ fn range_restart_counts_no_redirect() {
 #[test]
 fn concurrent_download_is_refused() {
     let place = Place::new();
-    // Somebody else is at it.
+    // Another process is writing.
     let part = place.dir.path().join("cat.png.part");
     let other = fs::File::create(&part).unwrap();
     other.lock().unwrap();
     let server = Server::start([whole(), whole()]);
     let failure = error(run(&runner(), place.download(&server)));
     assert!(failure.message.contains("another download"), "{failure}");
-    assert_eq!(place.names(), ["cat.png.part"], "and it is left alone");
+    assert_eq!(place.names(), ["cat.png.part"], "it is left alone");
     drop(other);
     response(run(&runner(), place.download(&server)));
     place.assert_whole();
@@ -259,7 +259,7 @@ fn download_keeps_file_permissions() {
 #[test]
 fn other_process_resumes_download() {
     let place = Place::new();
-    let server = Server::start([cut(TAG), rest(BEFORE)]);
+    let server = Server::start([interrupted(TAG), rest(BEFORE)]);
     error(run(&runner(), place.download(&server)));
     assert_eq!(place.names(), ["cat.png.part", "cat.png.part.note"]);
     response(run(&runner(), place.download(&server)));
@@ -270,7 +270,7 @@ fn other_process_resumes_download() {
 #[test]
 fn partial_file_belongs_to_one_address() {
     let place = Place::new();
-    let server = Server::start([cut(TAG), whole()]);
+    let server = Server::start([interrupted(TAG), whole()]);
     error(run(&runner(), place.download(&server)));
     let other = Job::new(&server.url, "/other", Method::Get, "getContentAuthed")
         .with_response_format(ResponseFormat::File(FileRef::new(&place.path)));
@@ -284,40 +284,40 @@ fn oversized_download_is_discarded() {
     let place = Place::new();
     let mut options = options();
     options.max_file_size = 100_000;
-    let server = Server::start([cut(TAG)]);
+    let server = Server::start([interrupted(TAG)]);
     error(run(&runner_with(options, 1), place.download(&server)));
     assert!(place.names().is_empty());
 }
 
-/// A runner, and what it tells of how far its files have come.
-fn telling(attempts: u32) -> (Runner, Arc<Mutex<Vec<TransferProgress>>>) {
-    let told: Arc<Mutex<Vec<TransferProgress>>> = Arc::default();
-    let list = Arc::clone(&told);
+/// A runner, and the progress that it reports.
+fn with_progress(attempts: u32) -> (Runner, Arc<Mutex<Vec<TransferProgress>>>) {
+    let reports: Arc<Mutex<Vec<TransferProgress>>> = Arc::default();
+    let list = Arc::clone(&reports);
     let runner = runner_with(options(), attempts)
         .to_builder()
         .progress(move |_, progress| list.lock().unwrap().push(progress))
         .build()
         .unwrap();
-    (runner, told)
+    (runner, reports)
 }
 
 #[test]
 fn download_progress_spans_attempts() {
     let place = Place::new();
-    let server = Server::start([cut(TAG), rest(BEFORE)]);
-    let (runner, told) = telling(2);
+    let server = Server::start([interrupted(TAG), rest(BEFORE)]);
+    let (runner, reports) = with_progress(2);
     response(run(&runner, place.download(&server)));
-    let told = told.lock().unwrap();
+    let reports = reports.lock().unwrap();
     let total = content().len() as u64;
     assert!(
-        told.windows(2).all(|pair| pair[0].done < pair[1].done),
-        "{told:?}"
+        reports.windows(2).all(|pair| pair[0].done < pair[1].done),
+        "{reports:?}"
     );
     assert!(
-        told.iter().all(|progress| progress.total == Some(total)),
-        "{told:?}"
+        reports.iter().all(|progress| progress.total == Some(total)),
+        "{reports:?}"
     );
-    assert_eq!(told.last().map(|progress| progress.done), Some(total));
+    assert_eq!(reports.last().map(|progress| progress.done), Some(total));
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn upload_progress_is_reported() {
     let path: &Path = &dir.path().join("cat.png");
     fs::write(path, content()).unwrap();
     let server = Server::start([crate::server::ok()]);
-    let (runner, told) = telling(1);
+    let (runner, reports) = with_progress(1);
     let job = Job::new(
         &server.url,
         "/_matrix/media/v3/upload",
@@ -334,11 +334,11 @@ fn upload_progress_is_reported() {
         "uploadContent",
     );
     response(run(&runner, job.with_body(Body::File(FileRef::new(path)))));
-    let told = told.lock().unwrap();
+    let reports = reports.lock().unwrap();
     let total = content().len() as u64;
-    assert!(told.len() > 1 && told.windows(2).all(|pair| pair[0].done < pair[1].done));
+    assert!(reports.len() > 1 && reports.windows(2).all(|pair| pair[0].done < pair[1].done));
     assert_eq!(
-        told.last().map(|it| (it.done, it.total)),
+        reports.last().map(|it| (it.done, it.total)),
         Some((total, Some(total)))
     );
 }

@@ -1,4 +1,4 @@
-//! No secret is in what is logged, or in what errors and values show of themselves.
+//! Secrets do not appear in logs, errors or the output of `Debug`.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::{run_watched, runner_with};
 use crate::{
     log::log,
     options,
-    server::{Reply, Server, answer, bytes, nobody},
+    server::{Reply, Server, answer, bytes, unused_address},
 };
 
-// Made of letters and digits alone: in a URL and in JSON they look the same.
+// Letters and digits only, so that they look the same in a URL and in JSON.
 const TOKEN: &str = "canaryaccesstoken7x";
 const PASSWORD: &str = "canarypassword7x";
 const REGISTRATION_TOKEN: &str = "canaryregistrationtoken7x";
@@ -35,7 +35,7 @@ fn job(server: &ServerUrl) -> Job {
     .with_header("x-test", "a")
 }
 
-/// Everything that can be seen of running a job: logs, events, the outcome, the values.
+/// All visible output of a job: logs, events, the outcome, the values.
 fn seen(server: &ServerUrl, job: Job) -> String {
     let log = log();
     let mut options = options();
@@ -52,14 +52,14 @@ fn seen(server: &ServerUrl, job: Job) -> String {
     let log = log.text();
     assert!(
         log.contains("registerAlice"),
-        "nothing was logged, so nothing is shown"
+        "nothing was logged, so the test shows nothing"
     );
     format!("{seen}{outcome:?}\n{log}")
 }
 
 fn assert_no_secret(text: &str) {
     for secret in [TOKEN, PASSWORD, REGISTRATION_TOKEN, COOKIE, NEW_TOKEN] {
-        // The text is not shown whole: it may be the log of somebody's test run.
+        // The text is not shown as a whole: it may end up in the log of a test run.
         let at = text.find(secret);
         assert!(
             at.is_none(),
@@ -108,7 +108,7 @@ fn responses_never_expose_secrets() {
 
 #[test]
 fn unsent_requests_never_expose_secrets() {
-    let server = nobody();
+    let server = unused_address();
     for job in [
         job(&server),
         job(&server).with_header("x-test", format!("{PASSWORD}\n")),

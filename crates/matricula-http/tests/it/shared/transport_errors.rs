@@ -1,4 +1,5 @@
-//! What went wrong, and whether the server may have acted: that decides if a request is sent again.
+//! Kinds of transport errors, and whether the server may have processed the request: that decides about
+//! a retry.
 
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use matricula_core::{
 use super::{run, run_watched, runner, runner_with};
 use crate::{
     error, get, options, post, response,
-    server::{Reply, Server, answer, bytes, nobody, ok},
+    server::{Reply, Server, answer, bytes, ok, unused_address},
 };
 
-/// The error of a job that must not be sent twice, tried as often as it may be.
+/// The error of a job that is not idempotent, with several attempts allowed.
 fn failure(reply: Reply) -> TransportError {
     let server = Server::start([reply, ok()]);
     let outcome = run(&runner_with(options(), 3), post(&server.url));
@@ -35,7 +36,7 @@ fn assert_maybe(error: &TransportError, kind: TransportErrorKind, message: &str)
 
 #[test]
 fn refused_connection_is_retried() {
-    let server = nobody();
+    let server = unused_address();
     let mut waits = Vec::new();
     let runner = runner_with(options(), 3);
     let outcome = run_watched(&runner, post(&server), |event| {
@@ -63,7 +64,7 @@ fn refused_connection_is_retried() {
 
 #[test]
 fn unknown_host_was_not_processed() {
-    // No label of a name is longer than 63 characters, so this one is not even looked up.
+    // A label has at most 63 characters, so this name is not even looked up.
     let server: ServerUrl = format!("http://{}.localhost:1", "a".repeat(64))
         .parse()
         .unwrap();
@@ -115,13 +116,13 @@ fn non_http_response_leaves_doubt() {
     for reply in [
         &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
         b"\0\xff\0\xff\r\n\r\n",
-        // How a server answers on a port that expects TLS.
+        // The response of a port that expects TLS.
         b"\x15\x03\x01\x00\x02\x02\x46",
     ] {
         assert_maybe(
             &failure(bytes(reply)),
             TransportErrorKind::ConnectionLost,
-            "what it answers is not HTTP",
+            "its response is not HTTP",
         );
     }
 }
@@ -141,7 +142,7 @@ fn missing_response_leaves_doubt() {
     assert_maybe(
         &error,
         TransportErrorKind::Timeout,
-        "no complete answer within 300ms",
+        "no complete response within 300ms",
     );
 }
 
@@ -155,11 +156,11 @@ fn long_poll_extends_timeout() {
     assert_maybe(
         &error,
         TransportErrorKind::Timeout,
-        "no complete answer within 250ms",
+        "no complete response within 250ms",
     );
 }
 
-/// A server that reads a request and then waits until the guard is dropped.
+/// A server that reads a request, and does not respond until the guard is dropped.
 fn silent() -> (Server, std::sync::mpsc::Sender<()>) {
     let (guard, end) = std::sync::mpsc::channel::<()>();
     let reply: Reply = Box::new(move |_| {

@@ -1,4 +1,4 @@
-//! Connections that are kept, and those that are not any more.
+//! A connection that the server closed is not used again.
 
 use super::{runtime, shared::runner};
 use crate::{
@@ -8,24 +8,24 @@ use crate::{
 
 #[test]
 fn closed_connection_is_not_reused() {
-    let (hang_up, hung_up) = std::sync::mpsc::channel::<()>();
+    let (close, closed) = std::sync::mpsc::channel::<()>();
     let kept_alive: Reply = Box::new(move |to| {
         to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")?;
-        let _ = hung_up.recv();
+        let _ = closed.recv();
         Ok(())
     });
     let server = Server::start([kept_alive, ok()]);
     let (runtime, runner) = (runtime(), runner());
     response(runtime.block_on(async {
         let outcome = runner.run(post(&server.url)).await;
-        // Until the connection has come to rest.
+        // Until the connection is idle.
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
         outcome
     }));
-    // As while a person types a password: nothing runs here, and the server hangs up.
-    drop(hang_up);
+    // The runtime does not run while a prompt blocks, and the server closes the connection.
+    drop(close);
     while server.closed() < 1 {
         std::thread::yield_now();
     }

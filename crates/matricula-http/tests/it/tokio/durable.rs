@@ -8,7 +8,7 @@ use super::{runtime, shared::builder};
 use crate::{
     disk::Disk,
     options, send,
-    server::{Server, Untouched, ok, targets},
+    server::{Server, UnreachedServer, ok, targets},
 };
 
 fn durable(disk: &Disk) -> Runner {
@@ -34,7 +34,7 @@ fn unawaited_submissions_share_one_write() {
         for handle in submitted {
             handles.push(handle.await.unwrap());
         }
-        // The first was being written when the others came.
+        // The first was being written when the others were submitted.
         assert!(disk.commits() <= 3, "{}", disk.commits());
         for handle in handles {
             assert!(handle.await.success());
@@ -73,10 +73,10 @@ fn second_runner_continues_stored_jobs() {
 
 #[test]
 fn pending_write_survives_runtime_end() {
-    let server = Untouched::new();
+    let server = UnreachedServer::new();
     let disk = Disk::default();
     runtime().block_on(async {
-        // It is not given the time to be written.
+        // The runtime ends before the write starts.
         drop(durable(&disk).submit(send(&server.url, "a", "q")));
     });
     assert_eq!(disk.keys(tables::JOBS), 1);

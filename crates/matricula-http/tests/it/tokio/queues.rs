@@ -69,7 +69,7 @@ fn next_runtime_retries_interrupted_jobs() {
     let runner = Runner::new(options());
     let first = runtime();
     first.block_on(async {
-        // Handed in, and never given the time to be sent.
+        // Submitted, and not sent before the runtime ends.
         drop(
             runner
                 .submit(send(&server.url, "a", "q", CONTINUE))
