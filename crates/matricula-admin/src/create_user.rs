@@ -59,8 +59,8 @@ pub struct CreateUser {
 enum Phase {
     New,
     LookingUp,
-    /// Does another user have the address? Creating this one would take it from them.
-    LookingUpAddress,
+    /// Does another user have this address? Creating this one would take it from them.
+    LookingUpAddress(String),
     Creating,
     /// The user exists: is it the one whose response was lost?
     LoggingIn(Box<User>),
@@ -164,8 +164,8 @@ impl CreateUser {
         let server = self.server.clone();
         match (self.phase.clone(), outcome) {
             (Phase::LookingUp, Outcome::Responded(response)) => self.on_user(cx, &response),
-            (Phase::LookingUpAddress, Outcome::Responded(response)) => {
-                self.on_address(cx, &response);
+            (Phase::LookingUpAddress(address), Outcome::Responded(response)) => {
+                self.on_address(cx, address, &response);
             }
             (Phase::Creating, Outcome::Responded(response)) => self.on_created(&response),
             (Phase::LoggingIn(user), Outcome::Responded(response)) => {
@@ -194,8 +194,8 @@ impl CreateUser {
             },
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::NotFound => {
                 // Earlier requests were not processed.
-                match &self.email {
-                    Some(email) => self.look_up_address(email.to_lowercase()),
+                match self.email.clone() {
+                    Some(email) => self.look_up_address(email),
                     None => self.create(cx),
                 }
             }
@@ -204,21 +204,21 @@ impl CreateUser {
     }
 
     fn look_up_address(&mut self, address: String) {
-        self.phase = Phase::LookingUpAddress;
         let request = FindUserByAddress {
             medium: "email".to_owned(),
-            address,
+            address: address.to_lowercase(),
         };
+        self.phase = Phase::LookingUpAddress(address);
         let job = request.job(&self.server).with_auth(self.auth.clone());
         self.core.send(job);
     }
 
-    fn on_address(&mut self, cx: &mut StepContext<'_>, response: &Response) {
+    fn on_address(&mut self, cx: &mut StepContext<'_>, address: String, response: &Response) {
         match FindUserByAddress::read(response) {
             Ok(found) => {
                 let error = ThreepidError::AddressRefused {
                     server: self.server.clone(),
-                    address: self.email.clone().unwrap_or_default(),
+                    address,
                     code: ErrorCode::ThreepidInUse,
                     message: format!("{} has it", found.user_id),
                 };

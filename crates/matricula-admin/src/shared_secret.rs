@@ -156,7 +156,8 @@ impl SharedSecretRegistration {
 
     fn pending_password(&self) -> Secret {
         let pending = self.pending.as_ref();
-        pending.map_or_else(Secret::default, |pending| pending.password.clone())
+        let pending = pending.expect("the password is stored before the first request");
+        pending.password.clone()
     }
 
     /// Finds out by a login whether a request was processed.

@@ -147,9 +147,14 @@ impl RowRegistration {
     /// The conversation for a row in its present state.
     ///
     /// # Errors
-    /// If username and server make no valid user id, or the stored conversation cannot be read.
+    /// If username and server make no valid user id, the password is missing, or the stored
+    /// conversation cannot be read.
     pub(super) fn new(credentials: &AdminCredentials, entry: &Entry) -> Result<Self, RowOutcome> {
-        let password = entry.password.clone().unwrap_or_default();
+        let password = match &entry.password {
+            Some(password) => password.clone(),
+            None if !credentials.route().has_passwords() => Secret::default(),
+            None => return Err(RowOutcome::Refused("it has no stored password".to_owned())),
+        };
         let is_begun = entry.state.begun().is_some();
         let pending = is_begun.then(|| PendingUser::given(password.clone()));
         let name = entry.row.localpart();

@@ -4,10 +4,13 @@ mod register;
 mod token;
 mod user;
 
+use std::path::Path;
+
 use matricula::{
     Error, Session,
     admin::AdminError,
     api::{ApiError, ErrorCode},
+    core::Secret,
 };
 
 use super::{Context, account_source, read_secret};
@@ -27,8 +30,21 @@ pub(crate) async fn run(context: &Context<'_>, options: Admin) -> Result<(), Com
     }
 }
 
+/// Reads a secret that the command needs.
+fn required_secret(
+    from_stdin: bool,
+    file: Option<&Path>,
+    what: &str,
+) -> Result<Secret, CommandError> {
+    read_secret(from_stdin, file, what)?.ok_or_else(|| {
+        CommandError::Usage(format!(
+            "name the file of the {what}, or give it on standard input"
+        ))
+    })
+}
+
 /// The password of a new user, if one is given.
-fn password(user: &NewUser) -> Result<Option<matricula::core::Secret>, CommandError> {
+fn password(user: &NewUser) -> Result<Option<Secret>, CommandError> {
     read_secret(
         user.password_stdin,
         user.password_file.as_deref(),

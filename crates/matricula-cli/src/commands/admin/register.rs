@@ -7,7 +7,7 @@ use matricula::{
 };
 use serde_json::json;
 
-use super::{Context, password, read_secret};
+use super::{Context, password, required_secret};
 use crate::{
     args::admin::AdminRegister,
     commands::{
@@ -20,13 +20,11 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result<(), CommandError> {
-    let secret = read_secret(
+    let secret = required_secret(
         options.shared_secret_stdin,
         options.shared_secret_file.as_deref(),
         "shared secret",
     )?;
-    // The arguments require one of the two.
-    let secret = secret.unwrap_or_default();
     let address = context.address(&options.server)?;
     let password = password(&options.user)?;
     if options.dry_run {

@@ -13,7 +13,7 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, account_source, admin_error, read_secret};
+use super::{Context, account_source, admin_error, read_secret, required_secret};
 use crate::{
     args::admin::{AdminTokenCreate, AdminTokenList, AdminTokenRevoke},
     error::CommandError,
@@ -79,7 +79,7 @@ pub(super) async fn revoke(
     context: &Context<'_>,
     options: AdminTokenRevoke,
 ) -> Result<(), CommandError> {
-    let token = read_secret(
+    let token = required_secret(
         options.token_stdin,
         options.token_file.as_deref(),
         "registration token",
@@ -87,8 +87,6 @@ pub(super) async fn revoke(
     let account = options.administrator.account.as_deref();
     let (session, _opened) = account_source::open(context, account).await?;
     let server = session.account().server;
-    // The arguments require one of the two.
-    let token = token.unwrap_or_default();
     let answer = session.call(DeleteRegistrationToken { token }).await;
     answer.map_err(|error| match &error {
         Error::Api(ApiError::Matrix(refusal)) if refusal.code == ErrorCode::NotFound => {

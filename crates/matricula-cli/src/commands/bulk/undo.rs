@@ -13,8 +13,10 @@ use super::{
 use crate::{args::Register, error::CommandError, shell::shell_word, terminal::Terminal};
 
 pub(super) async fn run(context: &Context<'_>, options: &Register) -> Result<(), CommandError> {
-    let name = options.bulk.run.clone().unwrap_or_default();
-    let (mut run, info) = Run::open_existing(&context.home.runs(), &name)?;
+    let Some(name) = &options.bulk.run else {
+        return Err(CommandError::Usage("name the run with --run NAME".into()));
+    };
+    let (mut run, info) = Run::open_existing(&context.home.runs(), name)?;
     let server = interruptible(open_as_administrator(context, options, None)).await?;
     let Some(session) = &server.session else {
         return Err(CommandError::Interrupted);
@@ -33,9 +35,9 @@ pub(super) async fn run(context: &Context<'_>, options: &Register) -> Result<(),
     let mut machine = BulkDeactivation::new(&account, log, usize::from(options.bulk.jobs));
     let result = drive(context, &mut run, &mut machine, &server, "rows").await?;
     let counts = machine.run_log().counts();
-    let object = summary(&name, counts, Some(&info.result_path), result.requests);
+    let object = summary(name, counts, Some(&info.result_path), result.requests);
     context.output.result(&result_text(counts), &object);
-    check_result(context, &name, counts.done, result)
+    check_result(context, name, counts.done, result)
 }
 
 /// Fails if accounts are left that were not deactivated.
