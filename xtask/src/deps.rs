@@ -1,4 +1,4 @@
-//! Keeps each library's dependency tree equal to its checked-in allow-list.
+//! Checks the dependency tree of each library against its checked-in list.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::Result;
 use crate::workspace::{cargo, output_of, root};
 
-/// One platform for everybody, so that the lists do not depend on who writes them.
+/// A fixed platform, so that the lists do not depend on the machine.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 
-/// Compares every library's tree with its list; the error shows the differences.
+/// Checks the tree of each library. The error shows the differences.
 pub(crate) fn check() -> Result<()> {
     let mut differences = String::new();
     for library in libraries()? {
@@ -27,13 +27,13 @@ pub(crate) fn check() -> Result<()> {
         Ok(())
     } else {
         Err(format!(
-            "dependencies that the allow-lists do not name (+), or name in vain (-):\n\
+            "dependencies that are missing in the lists (+), or no longer used (-):\n\
              {differences}Undo the change, or accept it with `cargo xtask deps --bless`"
         ))
     }
 }
 
-/// Writes every library's list as its tree is now.
+/// Updates the list of each library.
 pub(crate) fn bless() -> Result<()> {
     for library in libraries()? {
         let mut text = String::new();
@@ -94,7 +94,7 @@ fn tree(library: &Library) -> Result<BTreeSet<String>> {
     Ok(names(&output, &library.name))
 }
 
-/// The packages of `cargo tree --prefix none`, without the one that it is the tree of.
+/// The packages in the output of `cargo tree --prefix none`, without the root.
 fn names(output: &str, own: &str) -> BTreeSet<String> {
     output
         .lines()
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_is_read_as_sorted_names_without_versions_repeats_and_the_crate_itself() {
+    fn cargo_tree_is_parsed_to_names() {
         let output = "mine v0.1.0 (/x/crates/mine)\nurl v2.5.0\nserde v1.0.2\n\
                       serde_derive v1.0.2 (proc-macro)\nserde v1.0.2 (*)\n\n";
         assert_eq!(
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_new_and_what_is_gone_is_shown() {
+    fn difference_shows_new_and_removed() {
         let shown = difference(&set(&["a", "b"]), &set(&["b", "c"]));
         assert_eq!(shown, "+ c\n- a\n");
         assert_eq!(difference(&set(&["a"]), &set(&["a"])), "");

@@ -1,4 +1,4 @@
-//! Generates the API, runs real homeservers, runs every test.
+//! Development tasks: generating the API, running Synapse servers, running all tests.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -17,10 +17,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// What a step of xtask yields; the error is a sentence for the person at the terminal.
+/// A result whose error is a message for the terminal.
 type Result<T> = std::result::Result<T, String>;
 
-/// The project's own chores.
+/// Development tasks of this workspace.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -30,35 +30,35 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run every test: unit, documentation, dependencies, specification, real Synapse servers.
+    /// Run all tests: unit, documentation, dependencies, specification, browser, Synapse.
     Test {
-        /// Fail when anything was skipped.
+        /// Fail if a test was skipped.
         #[arg(long)]
         strict: bool,
-        /// Run only tests whose name contains this.
+        /// Run only tests whose name contains this text.
         filter: Option<String>,
     },
-    /// Start and stop throw-away Synapse servers on loopback.
+    /// Start and stop temporary Synapse servers on loopback.
     #[command(subcommand)]
     Synapse(synapse::Command),
-    /// Fetch the Matrix specification and print the path to use as MATRIX_SPEC.
+    /// Download the Matrix specification and print the path for MATRIX_SPEC.
     Spec {
-        /// Where to put it [default: target/matrix-spec].
+        /// The directory to download to [default: target/matrix-spec].
         #[arg(long)]
         dir: Option<PathBuf>,
     },
-    /// Write the API crate's generated code from the Matrix specification.
+    /// Generate the code of the API crate from the Matrix specification.
     Generate {
-        /// The specification [default: $MATRIX_SPEC].
+        /// The directory of the specification [default: $MATRIX_SPEC].
         #[arg(long)]
         spec: Option<PathBuf>,
-        /// Only say whether what is checked in is what would be written.
+        /// Write nothing; fail if the checked-in files are out of date.
         #[arg(long)]
         check: bool,
     },
-    /// Compare each library's dependency tree with its checked-in allow-list.
+    /// Check the dependency tree of each library against its checked-in list, deps.txt.
     Deps {
-        /// Write the allow-lists instead.
+        /// Update the lists.
         #[arg(long)]
         bless: bool,
     },

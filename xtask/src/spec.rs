@@ -1,4 +1,4 @@
-//! Finds the Matrix specification's data, and fetches it for those who have none.
+//! Finds or downloads the Matrix specification's data.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,19 +10,20 @@ use crate::workspace::{output_of, target};
 /// The release of the specification that the project is generated from.
 pub(crate) const TAG: &str = "v1.19";
 const REPOSITORY: &str = "https://github.com/matrix-org/matrix-spec";
-/// The variable that names the directory which holds `data`.
+/// The variable with the directory that contains `data`.
 pub(crate) const VARIABLE: &str = "MATRIX_SPEC";
 
-/// The directory that holds the specification's `data`: what `MATRIX_SPEC` names (that
-/// directory or `data` itself), else what `cargo xtask spec` fetched, else none.
+/// The directory that contains the specification's `data`: from `MATRIX_SPEC` (that directory or
+/// `data` itself), otherwise the one that `cargo xtask spec` downloaded.
 pub(crate) fn find() -> Result<Option<PathBuf>> {
     match env::var_os(VARIABLE) {
         Some(named) => {
-            let named = path::absolute(&named)
-                .map_err(|error| format!("{VARIABLE}={} is no path: {error}", named.display()))?;
+            let named = path::absolute(&named).map_err(|error| {
+                format!("{VARIABLE}={} is not a path: {error}", named.display())
+            })?;
             root_of(&named).map(Some).ok_or_else(|| {
                 format!(
-                    "{VARIABLE}={} holds no `data/api`: name the directory that contains the \
+                    "{VARIABLE}={} does not contain `data/api`: set it to the directory that contains the \
                      specification's `data`, or unset it and run `cargo xtask spec`",
                     named.display()
                 )
@@ -32,7 +33,7 @@ pub(crate) fn find() -> Result<Option<PathBuf>> {
     }
 }
 
-/// Clones the specification at the pinned tag, unless it is there, and prints its path.
+/// Clones the specification at the pinned tag, if it is missing, and prints its path.
 pub(crate) fn fetch(dir: Option<PathBuf>) -> Result<()> {
     let dir = dir.unwrap_or_else(default_dir);
     let dir = path::absolute(&dir)
@@ -47,12 +48,12 @@ pub(crate) fn fetch(dir: Option<PathBuf>) -> Result<()> {
 fn clone(dir: &Path) -> Result<()> {
     if dir.exists() {
         return Err(format!(
-            "{} exists and holds no specification: move it away or name another --dir",
+            "{} exists, but does not contain the specification: remove it, or choose another --dir",
             dir.display()
         ));
     }
     eprintln!("cloning {REPOSITORY} at {TAG} into {}", dir.display());
-    // Cloned beside and renamed, so that an interrupted clone is not taken for a whole one.
+    // Cloned to a temporary directory and renamed, so that an interrupted clone is not used.
     let partial = dir.with_extension("partial");
     let _ = fs::remove_dir_all(&partial);
     output_of(
@@ -64,15 +65,15 @@ fn clone(dir: &Path) -> Result<()> {
     )
     .map_err(|error| {
         format!(
-            "the specification could not be fetched: {error}\nCheck the network and try again, \
-             or clone {REPOSITORY} at {TAG} elsewhere and set {VARIABLE} to its directory"
+            "the specification could not be downloaded: {error}\nCheck the network and try again, \
+             or clone {REPOSITORY} at {TAG} yourself and set {VARIABLE} to its directory"
         )
     })?;
     if root_of(&partial).is_none() {
-        return Err(format!("{REPOSITORY} at {TAG} holds no `data/api`"));
+        return Err(format!("{REPOSITORY} at {TAG} does not contain `data/api`"));
     }
     fs::rename(&partial, dir)
-        .map_err(|error| format!("{} could not be moved into place: {error}", dir.display()))
+        .map_err(|error| format!("{} could not be renamed: {error}", dir.display()))
 }
 
 fn default_dir() -> PathBuf {
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_specification_is_named_by_its_directory_or_by_its_data() {
+    fn specification_path_may_end_in_data() {
         let dir = env::temp_dir().join(format!("xtask-spec-{}", std::process::id()));
         fs::create_dir_all(dir.join("data/api")).unwrap();
         assert_eq!(root_of(&dir), Some(dir.clone()));

@@ -1,4 +1,4 @@
-//! Where things are in the workspace, and the programs that every chore starts.
+//! Paths of the workspace, and helpers to run programs.
 
 use std::env;
 use std::fs::File;
@@ -15,7 +15,7 @@ pub(crate) fn root() -> &'static Path {
         .expect("xtask is a directory of the workspace")
 }
 
-/// Where chores keep what can be made again.
+/// The directory for build products and caches.
 pub(crate) fn target() -> PathBuf {
     root().join("target")
 }
@@ -45,7 +45,7 @@ pub(crate) fn output_of(command: &mut Command) -> Result<String> {
     }
 }
 
-/// This many random bytes, in hexadecimal.
+/// Random bytes, hexadecimal.
 pub(crate) fn random_hex(bytes: usize) -> Result<String> {
     let mut random = vec![0; bytes];
     File::open("/dev/urandom")

@@ -1,11 +1,10 @@
-"""Runs one throw-away Synapse in this very process and sees to its end.
+"""Runs one temporary Synapse in this process, and stops it.
 
-    launch.py RUN_DIR --ttl SECONDS [--leash]
+    launch.py RUN_DIR --ttl SECONDS [--stop-with-parent]
 
-RUN_DIR holds homeserver.yaml, and fakes.json: what else is to run in this process, see the
-package `fakes`. The server ends by itself after its time to live, and with
---leash as soon as its standard input is closed, so that it outlives nobody who started it,
-however they died. Its database goes with it.
+RUN_DIR contains homeserver.yaml, and fakes.json: the fake services to run in this process (see the
+package `fakes`). The server stops after its time to live, and with --stop-with-parent as soon as its
+standard input is closed, so that it never outlives its parent process. Its database is deleted.
 """
 
 import argparse
@@ -19,15 +18,15 @@ import threading
 import time
 from pathlib import Path
 
-# Synapse closes within a second or two; one that hangs is cut off.
+# Synapse stops within two seconds; after this time it is killed.
 GRACE_SECONDS = 10
-# A database stays below 8 MiB in a test; /dev/shm may be small in a container.
+# The database of a test stays below 8 MiB; /dev/shm may be small in a container.
 ROOM_IN_MEMORY = 48 << 20
 
 
 def place_database(run_dir):
-    """Makes RUN_DIR/database, in memory where there is room: SQLite waits for the disk in
-    every registration. Returns the directory behind it."""
+    """Creates RUN_DIR/database, in memory if there is room: on disk, SQLite syncs at every
+    registration. Returns the directory that it links to."""
     link = run_dir / "database"
     memory = Path("/dev/shm")
     try:
@@ -55,7 +54,7 @@ def end(reason, database):
 
 
 def start_fakes(run_dir):
-    """Before Synapse, which looks for some of them as it starts."""
+    """Starts the fakes, before Synapse, which connects to some of them at its start."""
     # -I leaves out the directory of this script; and nothing is to be written there.
     sys.path.append(str(Path(__file__).resolve().parent))
     sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
@@ -66,7 +65,7 @@ def start_fakes(run_dir):
 
 
 def forget_proxies():
-    """Synapse would look for servers on loopback through them."""
+    """Removes the proxy settings, which would also apply to loopback."""
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             del os.environ[name]
@@ -89,18 +88,18 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--ttl", type=float, required=True)
-    parser.add_argument("--leash", action="store_true")
+    parser.add_argument("--stop-with-parent", action="store_true")
     args = parser.parse_args()
 
-    # A session of its own: an interrupt typed at the terminal is not meant for the server.
+    # A separate session, so that Ctrl-C in the terminal does not reach the server.
     os.setsid()
-    # Until Twisted installs its own handler; an exception lets the database be removed.
+    # Until Twisted installs its own handler. The exception removes the database.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     database = place_database(args.run_dir)
     try:
-        watch(lambda: time.sleep(args.ttl), "its time to live is over", database)
-        if args.leash:
-            watch(until_stdin_closes, "whoever started it is gone", database)
+        watch(lambda: time.sleep(args.ttl), "its time to live has ended", database)
+        if args.stop_with_parent:
+            watch(until_stdin_closes, "its parent process has ended", database)
         write_signing_key(args.run_dir)
         forget_proxies()
         start_fakes(args.run_dir)

@@ -1,4 +1,4 @@
-//! What a fresh server is given: an administrator, and registration tokens of each kind.
+//! Creates the accounts of a new server: an administrator, and registration tokens of each kind.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,16 +13,16 @@ use crate::Result;
 use crate::workspace::random_hex;
 
 const USER: &str = "admin";
-/// Synapse refuses a date that is past when the request arrives.
+/// Synapse rejects an expiry date in the past.
 const EXPIRY: Duration = Duration::from_secs(2);
 const MAC: &str = "import hashlib, hmac, sys
 key, text = sys.stdin.buffer.read().split(b'\\n', 1)
 print(hmac.new(key, text, hashlib.sha1).hexdigest())";
 
-/// Registers an administrator by the shared secret: `{user, password, access_token}`.
-pub(crate) fn make_admin(python: &Path, port: u16, shared_secret: &str) -> Result<Value> {
+/// Registers an administrator with the shared secret. Returns `{user, password, access_token}`.
+pub(crate) fn create_admin(python: &Path, port: u16, shared_secret: &str) -> Result<Value> {
     let path = "/_synapse/admin/v1/register";
-    let nonce = succeed(port, "GET", path, None, None)?["nonce"].take();
+    let nonce = call_ok(port, "GET", path, None, None)?["nonce"].take();
     let nonce = nonce.as_str().unwrap_or_default();
     let password = password()?;
     let signed = format!("{nonce}\0{USER}\0{password}\0admin");
@@ -33,7 +33,7 @@ pub(crate) fn make_admin(python: &Path, port: u16, shared_secret: &str) -> Resul
         "admin": true,
         "mac": mac(python, shared_secret, &signed)?,
     });
-    let made = succeed(port, "POST", path, None, Some(&body))?;
+    let made = call_ok(port, "POST", path, None, Some(&body))?;
     Ok(json!({
         "user": made["user_id"],
         "password": password,
@@ -41,20 +41,20 @@ pub(crate) fn make_admin(python: &Path, port: u16, shared_secret: &str) -> Resul
     }))
 }
 
-/// Makes one token of each kind and returns them by kind.
-pub(crate) fn make_registration_tokens(port: u16, admin: &Value) -> Result<Value> {
+/// Creates one registration token of each kind, and returns them by kind.
+pub(crate) fn create_registration_tokens(port: u16, admin: &Value) -> Result<Value> {
     let expiry = SystemTime::now() + EXPIRY;
     let since_epoch = expiry.duration_since(UNIX_EPOCH).unwrap_or_default();
     for token in [
-        // First, for its date comes closer.
+        // First, because its expiry date is near.
         json!({ "token": "expired", "expiry_time": since_epoch.as_millis() as u64 }),
         json!({ "token": "letmein" }),
         json!({ "token": "once", "uses_allowed": 1 }),
-        // Synapse reads 0 as "no limit", so the one use has to be used.
+        // Synapse reads 0 as "no limit", so its only use is used up below.
         json!({ "token": "spent", "uses_allowed": 1 }),
     ] {
         let path = "/_synapse/admin/v1/registration_tokens/new";
-        succeed(
+        call_ok(
             port,
             "POST",
             path,
@@ -62,7 +62,7 @@ pub(crate) fn make_registration_tokens(port: u16, admin: &Value) -> Result<Value
             Some(&token),
         )?;
     }
-    spend(port, "spent")?;
+    use_up(port, "spent")?;
     sleep(expiry.duration_since(SystemTime::now()).unwrap_or_default());
     Ok(json!({
         "unlimited": "letmein",
@@ -72,17 +72,17 @@ pub(crate) fn make_registration_tokens(port: u16, admin: &Value) -> Result<Value
     }))
 }
 
-/// Registers an account with a token, as far as that goes without a person: where an email address
-/// is asked too, the use has only begun, which counts like one that is complete.
-fn spend(port: u16, token: &str) -> Result<()> {
+/// Uses up a registration token by starting a registration. If the server also requires an email
+/// address, the registration stays pending, which counts as a use.
+fn use_up(port: u16, token: &str) -> Result<()> {
     let path = "/_matrix/client/v3/register";
     let mut body = json!({ "username": "spender", "password": password()? });
-    let (_, asked) = call(port, "POST", path, None, Some(&body)).map_err(unanswered)?;
+    let (_, asked) = call(port, "POST", path, None, Some(&body)).map_err(unreachable)?;
     let stages = asked["flows"][0]["stages"].as_array();
     let mut last = (0, asked.clone());
     for stage in stages.into_iter().flatten() {
         body["auth"] = json!({ "type": stage, "session": asked["session"], "token": token });
-        last = call(port, "POST", path, None, Some(&body)).map_err(unanswered)?;
+        last = call(port, "POST", path, None, Some(&body)).map_err(unreachable)?;
         if last.1["errcode"].is_string() {
             break;
         }
@@ -98,31 +98,33 @@ fn spend(port: u16, token: &str) -> Result<()> {
     ))
 }
 
-/// Random, and good enough for every password policy.
+/// A random password that satisfies every password policy.
 fn password() -> Result<String> {
     random_hex(12).map(|hex| format!("Aa1-{hex}"))
 }
 
-fn succeed(
+fn call_ok(
     port: u16,
     method: &str,
     path: &str,
     token: Option<&str>,
     body: Option<&Value>,
 ) -> Result<Value> {
-    match call(port, method, path, token, body).map_err(unanswered)? {
+    match call(port, method, path, token, body).map_err(unreachable)? {
         (200, answer) => Ok(answer),
-        (status, answer) => Err(format!("{method} {path} answered {status}: {answer}")),
+        (status, answer) => Err(format!(
+            "{method} {path} failed with status {status}: {answer}"
+        )),
     }
 }
 
-fn unanswered(error: std::io::Error) -> String {
-    format!("Synapse does not answer: {error}")
+fn unreachable(error: std::io::Error) -> String {
+    format!("Synapse did not respond: {error}")
 }
 
-/// HMAC-SHA1, which Python has. The secret goes through a pipe: arguments are public.
+/// HMAC-SHA1, computed by Python. The secret is passed by a pipe, because arguments are public.
 fn mac(python: &Path, secret: &str, text: &str) -> Result<String> {
-    let fail = |error| format!("no HMAC from {}: {error}", python.display());
+    let fail = |error| format!("{} could not compute the HMAC: {error}", python.display());
     let mut child = Command::new(python)
         .args(["-I", "-c", MAC])
         .stdin(Stdio::piped())

@@ -1,4 +1,4 @@
-//! What each profile means in Synapse's configuration.
+//! The configuration of Synapse for each profile.
 
 use std::path::Path;
 
@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 use super::fakes::{self, Fakes};
 use super::profile::{Profile, Profiles};
 
-/// What one server's configuration is made of.
-pub(super) struct Setting<'a> {
+/// The input of a server's configuration.
+pub(super) struct ServerSettings<'a> {
     pub(super) profiles: &'a Profiles,
     pub(super) port: u16,
     pub(super) run_dir: &'a Path,
     pub(super) shared_secret: &'a str,
-    /// For what Synapse signs.
+    /// For macaroons and forms.
     pub(super) inner_secret: &'a str,
     pub(super) fakes: &'a Fakes,
 }
 
-/// The text of a terms-of-service page, where Synapse looks for it.
+/// The terms-of-service pages, at the paths that Synapse expects.
 pub(super) const TERMS: [(&str, &str); 2] = [
     (
         "terms/en/1.0.html",
@@ -31,7 +31,7 @@ pub(super) const TERMS: [(&str, &str); 2] = [
 ];
 
 /// The content of `homeserver.yaml`: JSON is YAML.
-pub(super) fn configuration(setting: &Setting<'_>) -> Value {
+pub(super) fn configuration(setting: &ServerSettings<'_>) -> Value {
     let mut config = open(setting);
     for profile in setting.profiles.iter() {
         apply(profile, &mut config, setting);
@@ -39,7 +39,7 @@ pub(super) fn configuration(setting: &Setting<'_>) -> Value {
     config
 }
 
-fn apply(profile: Profile, config: &mut Value, setting: &Setting<'_>) {
+fn apply(profile: Profile, config: &mut Value, setting: &ServerSettings<'_>) {
     match profile {
         Profile::Open => {}
         Profile::Token => config["registration_requires_token"] = json!(true),
@@ -53,7 +53,7 @@ fn apply(profile: Profile, config: &mut Value, setting: &Setting<'_>) {
             config["listeners"][0]["resources"][0]["names"] = json!(["client", "consent"]);
         }
         Profile::Guests => config["allow_guest_access"] = json!(true),
-        // The tokens are the authorization server's.
+        // The authorization server issues the tokens.
         Profile::Refresh if setting.profiles.has(Profile::Oauth) => {}
         Profile::Refresh => config["refreshable_access_token_lifetime"] = json!("5s"),
         Profile::Shortlived => config["nonrefreshable_access_token_lifetime"] = json!("5s"),
@@ -100,7 +100,7 @@ fn apply(profile: Profile, config: &mut Value, setting: &Setting<'_>) {
         }
         Profile::Sso => {
             config["oidc_providers"] = json!([openid_provider(setting)]);
-            // A client on loopback gets its token without a page that asks whether it may.
+            // A client on loopback gets its token without a confirmation page.
             config["sso"] = json!({ "client_whitelist": ["http://127.0.0.1", "http://localhost"] });
         }
         Profile::Oauth => {
@@ -116,7 +116,7 @@ fn apply(profile: Profile, config: &mut Value, setting: &Setting<'_>) {
     }
 }
 
-fn email(setting: &Setting<'_>) -> Value {
+fn email(setting: &ServerSettings<'_>) -> Value {
     json!({
         "smtp_host": "127.0.0.1",
         "smtp_port": setting.fakes.mail_port,
@@ -133,12 +133,12 @@ fn require_3pid(config: &mut Value, medium: &str) {
     }
 }
 
-fn openid_provider(setting: &Setting<'_>) -> Value {
+fn openid_provider(setting: &ServerSettings<'_>) -> Value {
     json!({
         "idp_id": fakes::OPENID_ID,
         "idp_name": "Sign in on loopback",
         "issuer": setting.fakes.web_url(),
-        // It is not on https.
+        // It does not use https.
         "skip_verification": true,
         "client_id": fakes::OPENID_CLIENT,
         "client_secret": setting.fakes.openid_secret,
@@ -150,7 +150,7 @@ fn openid_provider(setting: &Setting<'_>) -> Value {
     })
 }
 
-fn open(setting: &Setting<'_>) -> Value {
+fn open(setting: &ServerSettings<'_>) -> Value {
     let run_dir = setting.run_dir;
     let mut config = json!({
         "server_name": setting.profiles.server_name(),
@@ -159,7 +159,7 @@ fn open(setting: &Setting<'_>) -> Value {
             "type": "http",
             "bind_addresses": ["127.0.0.1"],
             "port": setting.port,
-            // The set-up's own requests claim another address: see `http::call`.
+            // The requests of the set-up send a forged address: see `http::call`.
             "x_forwarded": true,
             "resources": [{ "names": ["client"] }],
         }],
@@ -174,9 +174,9 @@ fn open(setting: &Setting<'_>) -> Value {
         "form_secret": setting.inner_secret,
         "enable_registration": true,
         "enable_registration_without_verification": true,
-        // The cheapest that bcrypt has.
+        // The minimum of bcrypt.
         "bcrypt_rounds": 4,
-        // Nothing leaves this machine.
+        // No requests to other machines.
         "report_stats": false,
         "federation_domain_whitelist": [],
         "trusted_key_servers": [],
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     fn config(profiles: &str) -> Value {
-        configuration(&Setting {
+        configuration(&ServerSettings {
             profiles: &profiles.parse().unwrap(),
             port: 8008,
             run_dir: Path::new("/run/here"),
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_listens_on_loopback_alone_and_talks_to_nobody() {
+    fn server_is_isolated_on_loopback() {
         let config = config("token+terms");
         assert_eq!(
             config["listeners"][0]["bind_addresses"],

@@ -1,5 +1,5 @@
-//! The authorization server to which a Synapse delegates: the embedded homeserver, in a process of
-//! its own.
+//! The authorization server that Synapse delegates to: the embedded homeserver, in a separate
+//! process.
 
 use std::env;
 use std::path::PathBuf;
@@ -11,10 +11,10 @@ use super::profile::{Profile, Profiles};
 use crate::Result;
 use crate::workspace::{cargo, output_of, target};
 
-/// Its configuration, in the directory of the server.
+/// The name of its configuration file in the server's directory.
 pub(super) const FILE: &str = "oauth.json";
 
-/// Builds the program, where a profile needs it.
+/// Builds the program if a profile needs it.
 pub(super) fn build(profiles: &Profiles) -> Result<()> {
     if !profiles.has(Profile::Oauth) {
         return Ok(());
@@ -24,13 +24,13 @@ pub(super) fn build(profiles: &Profiles) -> Result<()> {
     output_of(build.args(["--example", "delegate"])).map(|_| ())
 }
 
-/// Where it is once it is built.
+/// The path of the program.
 pub(super) fn program() -> PathBuf {
     let built = env::var_os("CARGO_TARGET_DIR").map_or_else(target, PathBuf::from);
     built.join("debug/examples/delegate")
 }
 
-/// What it is told.
+/// Its configuration.
 pub(super) fn configuration(profiles: &Profiles, port: u16, fakes: &Fakes) -> Value {
     let mut config = json!({
         "server_name": profiles.server_name(),
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_told_of_the_server_that_delegates_and_how_long_tokens_live() {
+    fn configuration_names_homeserver_and_token_lifetime() {
         let fakes = Fakes::new(2525, 8080).unwrap();
         let profiles = "oauth".parse().unwrap();
         let config = configuration(&profiles, 8008, &fakes);

@@ -1,7 +1,7 @@
-//! What stands around a server, for whatever a profile needs besides Synapse.
+//! Fake services beside Synapse: mail, text messages, captchas, OpenID, application services.
 //!
-//! The fakes themselves are the Python package `synapse/fakes`. They run in the launcher's process,
-//! and so end with the server however that ends. An application service is only a file.
+//! The fakes are the Python package `synapse/fakes`. They run in the process of the launcher, so they
+//! always end with the server. An application service is only a registration file.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::workspace::random_hex;
 pub(super) const CAPTCHA_PUBLIC_KEY: &str = "captcha-of-a-test-server";
 pub(super) const CAPTCHA_SECRET: &str = "captcha-secret-of-a-test-server";
 pub(super) const APPSERVICE_FILE: &str = "appservice.json";
-/// A second one, whose users get no sessions: <https://github.com/matrix-org/matrix-spec-proposals/pull/4190>.
+/// A second application service, whose users get no sessions: <https://github.com/matrix-org/matrix-spec-proposals/pull/4190>.
 pub(super) const SESSIONLESS_FILE: &str = "sessionless-appservice.json";
 pub(super) const OPENID_ID: &str = "loopback";
 pub(super) const OPENID_CLIENT: &str = "synapse";
@@ -26,15 +26,15 @@ const PHONE_CODE: &str = "123456";
 const NAMESPACE: &str = "@bridge_.*";
 const SESSIONLESS_NAMESPACE: &str = "@phantom_.*";
 const SENDER: &str = "bridge_bot";
-const HOW_TO_SIGN_IN: &str = "at the provider's page add user=NAME to the query: it sends NAME back \
-    signed in; refuse=yes: it sends them back refused; neither: it shows a form. Cookies are to be \
-    kept on the way, those marked Secure too";
+const HOW_TO_SIGN_IN: &str = "add user=NAME to the query of the provider's page to sign in as NAME, or \
+    refuse=yes to be refused; without either it shows a form. Keep the cookies of all redirects, also \
+    those marked Secure";
 
-/// Where the fakes of one server listen, and the secrets between it and them.
+/// The ports and secrets of the fakes of one server.
 pub(super) struct Fakes {
     pub(super) mail_port: u16,
-    /// The identity server, the verifier of captchas and the OpenID provider share it; where there
-    /// is an authorization server, it is that one's.
+    /// The port of the identity server, the captcha verifier and the OpenID provider; with the
+    /// profile `oauth`, that of the authorization server.
     pub(super) web_port: u16,
     pub(super) openid_secret: String,
     pub(super) oauth_secret: String,
@@ -60,7 +60,7 @@ impl Fakes {
         format!("http://127.0.0.1:{}", self.web_port)
     }
 
-    /// The content of `fakes.json`, by which the launcher knows what to start.
+    /// The content of `fakes.json`, which says which fakes the launcher starts.
     pub(super) fn settings(&self, profiles: &Profiles, run_dir: &Path, port: u16) -> Value {
         let mut settings = json!({});
         if sends_mail(profiles) {
@@ -96,11 +96,11 @@ impl Fakes {
         settings
     }
 
-    /// What introduces the application service to Synapse.
+    /// The registration of the application service.
     pub(super) fn registration(&self) -> Value {
         json!({
             "id": "bridge",
-            // Nothing is sent to it: what tests are about is what it sends.
+            // Tests are about the requests that it sends; it receives none.
             "url": null,
             "as_token": self.as_token,
             "hs_token": self.hs_token,
@@ -109,7 +109,7 @@ impl Fakes {
         })
     }
 
-    /// What introduces the application service whose users get no sessions.
+    /// The registration of the application service whose users get no sessions.
     pub(super) fn sessionless_registration(&self) -> Value {
         json!({
             "id": "phantom",
@@ -122,7 +122,7 @@ impl Fakes {
         })
     }
 
-    /// Adds to what `up` prints all that a test needs to be the person, or the other program.
+    /// Adds what a test needs to use the fakes to the JSON object that `up` prints.
     pub(super) fn describe(&self, info: &mut Value, profiles: &Profiles, run_dir: &Path) {
         if sends_mail(profiles) {
             info["smtp"] = json!({
@@ -156,7 +156,7 @@ impl Fakes {
         }
         if profiles.has(Profile::Sso) {
             info["sso"] = json!({
-                // As Synapse names it to clients.
+                // The id in the login flows of Synapse.
                 "provider": format!("oidc-{OPENID_ID}"),
                 "issuer": self.web_url(),
                 "login": HOW_TO_SIGN_IN,
@@ -165,11 +165,11 @@ impl Fakes {
     }
 }
 
-/// Free a moment ago, and three different ones: for Synapse, mail, and the web.
+/// Three different free ports: for Synapse, mail and the web. Another process may take them.
 pub(super) fn free_ports() -> Result<[u16; 3]> {
     let open = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let find = || {
-        // All are held until the last is found.
+        // All are bound until the last one is found, so that they differ.
         let held = [open()?, open()?, open()?];
         let mut ports = [0; 3];
         for (port, listener) in ports.iter_mut().zip(&held) {
@@ -177,7 +177,7 @@ pub(super) fn free_ports() -> Result<[u16; 3]> {
         }
         Ok(ports)
     };
-    find().map_err(|error: std::io::Error| format!("there is no free port on 127.0.0.1: {error}"))
+    find().map_err(|error: std::io::Error| format!("no free port was found on 127.0.0.1: {error}"))
 }
 
 fn sends_mail(profiles: &Profiles) -> bool {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_profile_needs_is_started() {
+    fn only_needed_fakes_are_started() {
         assert_eq!(settings("open+terms+appservice+logintoken"), json!({}));
         let mail = json!({ "port": 2525, "messages": "/run/here/mail" });
         assert_eq!(settings("email"), json!({ "mail": mail }));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_profile_offers_is_described() {
+    fn used_fakes_are_described() {
         let fakes = Fakes::new(2525, 8080).unwrap();
         let describe = |profiles: &str| {
             let mut info = json!({});
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn three_ports_are_three() {
+    fn free_ports_differ() {
         let [one, two, three] = free_ports().unwrap();
         assert!(one != two && two != three && one != three);
     }

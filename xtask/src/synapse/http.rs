@@ -1,4 +1,4 @@
-//! The little HTTP that setting up a server on loopback needs.
+//! A minimal HTTP client for the set-up of a server on loopback.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Sends one request to 127.0.0.1 and returns the status and the JSON (null if it is none).
+/// Sends a request to 127.0.0.1. Returns the status and the JSON, or null for another body.
 pub(crate) fn call(
     port: u16,
     method: &str,
@@ -17,8 +17,8 @@ pub(crate) fn call(
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    // HTTP/1.0: the answer is never chunked and ends with the connection. The forged address
-    // keeps the set-up out of the rate limits that tests are to meet.
+    // With HTTP/1.0 the response is never chunked and ends with the connection. The forged address
+    // keeps these requests out of the rate limits that are tested.
     let mut request =
         format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nX-Forwarded-For: 192.0.2.1\r\n");
     if let Some(token) = token {
@@ -29,7 +29,8 @@ pub(crate) fn call(
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    parse(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not HTTP"))
+    parse(&answer)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the response is not HTTP"))
 }
 
 fn parse(answer: &str) -> Option<(u16, Value)> {
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_its_status_and_its_json() {
+    fn response_is_status_and_json() {
         let answer = "HTTP/1.1 401 Unauthorized\r\nServer: x\r\n\r\n{\"session\": \"s\"}";
         assert_eq!(parse(answer), Some((401, json!({"session": "s"}))));
         let page = "HTTP/1.0 200 OK\r\n\r\n<html>";

@@ -12,17 +12,17 @@ use crate::workspace::{output_of, target};
 const REQUIREMENTS: &str = include_str!("../../synapse/requirements.txt");
 const OLDEST_PYTHON: &str = "3.10";
 
-/// Where everything about Synapse is kept.
-pub(crate) fn home() -> PathBuf {
+/// The directory for Synapse.
+pub(crate) fn synapse_dir() -> PathBuf {
     target().join("synapse")
 }
 
-/// Installs Synapse where it is not yet, and returns the python that can run it.
+/// Installs Synapse if it is missing. Returns the Python interpreter for it.
 pub(crate) fn install() -> Result<PathBuf> {
     let version = check_python()?;
-    let home = home();
+    let home = synapse_dir();
     fs::create_dir_all(&home)
-        .map_err(|error| format!("{} cannot be made: {error}", home.display()))?;
+        .map_err(|error| format!("{} cannot be created: {error}", home.display()))?;
     let mut hasher = DefaultHasher::new();
     (REQUIREMENTS, version).hash(&mut hasher);
     let venv = home.join(format!("venv-{:016x}", hasher.finish()));
@@ -41,7 +41,7 @@ pub(crate) fn install() -> Result<PathBuf> {
             "installing {pinned} into {} (once; about half a minute)",
             venv.display()
         );
-        make_venv(&venv)?;
+        create_venv(&venv)?;
         pip_install(&python, &home)?;
         File::create(&complete)
             .map_err(|error| format!("{} cannot be written: {error}", complete.display()))?;
@@ -49,25 +49,25 @@ pub(crate) fn install() -> Result<PathBuf> {
     Ok(python)
 }
 
-/// The system's python, its version and place in one text; an error says what to install.
+/// The version and path of the system's Python. The error says what to install.
 fn check_python() -> Result<String> {
     let probe = "import sys; print(sys.version_info[:2] >= (3, 10), sys.version, sys.prefix)";
     let version = output_of(Command::new("python3").args(["-c", probe])).map_err(|error| {
         format!(
-            "Synapse needs python3, which does not work here: {error}\n\
+            "Synapse needs python3, which cannot be run: {error}\n\
              Install it: `apt-get install python3 python3-venv` (Debian, Ubuntu) or \
              `dnf install python3` (Fedora)"
         )
     })?;
     if !version.starts_with("True") {
         return Err(format!(
-            "Synapse needs Python {OLDEST_PYTHON} or newer; `python3` here is older: {}\n\
+            "Synapse needs Python {OLDEST_PYTHON} or newer; this `python3` is older: {}\n\
              Put a newer python3 first in PATH",
             version.trim_start_matches("False").trim()
         ));
     }
     output_of(Command::new("python3").args(["-c", "import venv, ensurepip"])).map_err(|_| {
-        "Synapse is installed with `python3 -m venv`, which is missing here.\n\
+        "Synapse is installed with `python3 -m venv`, which is missing.\n\
          Install it: `apt-get install python3-venv` (Debian, Ubuntu) or \
          `dnf install python3 python3-pip` (Fedora)"
             .to_owned()
@@ -75,14 +75,14 @@ fn check_python() -> Result<String> {
     Ok(version)
 }
 
-/// One installer at a time; the lock goes with the file, and so with the process.
+/// A lock for one installation at a time. It is released when the file is closed.
 fn lock(path: &Path) -> Result<File> {
     let fail = |error| format!("{} cannot be locked: {error}", path.display());
     let file = File::create(path).map_err(fail)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            eprintln!("another process installs Synapse; waiting for it");
+            eprintln!("waiting for another process that installs Synapse");
             file.lock().map_err(fail)?;
         }
         Err(TryLockError::Error(error)) => return Err(fail(error)),
@@ -90,12 +90,17 @@ fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-fn make_venv(venv: &Path) -> Result<()> {
-    // What an interrupted installation left is of no use.
+fn create_venv(venv: &Path) -> Result<()> {
+    // Remove the files of an interrupted installation.
     let _ = fs::remove_dir_all(venv);
     output_of(Command::new("python3").args(["-m", "venv"]).arg(venv))
         .map(drop)
-        .map_err(|error| format!("no virtual environment at {}: {error}", venv.display()))
+        .map_err(|error| {
+            format!(
+                "the virtual environment {} could not be created: {error}",
+                venv.display()
+            )
+        })
 }
 
 fn pip_install(python: &Path, home: &Path) -> Result<()> {
@@ -113,7 +118,7 @@ fn pip_install(python: &Path, home: &Path) -> Result<()> {
     .map_err(|error| {
         format!(
             "Synapse could not be installed: {error}\n\
-             Check that pip can reach its package index from here, and try again"
+             Check that pip can reach its package index, and try again"
         )
     })
 }

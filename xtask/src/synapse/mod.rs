@@ -1,4 +1,4 @@
-//! Throw-away Synapse servers on loopback, one profile per way in.
+//! Temporary Synapse servers on loopback, with profiles for each kind of registration and login.
 
 mod accounts;
 mod configuration;
@@ -14,36 +14,36 @@ use clap::Subcommand;
 
 pub(crate) use install::install;
 pub(crate) use profile::Profiles;
-pub(crate) use run::sweep;
-pub(crate) use server::{Leash, Server, start};
+pub(crate) use run::remove_stale;
+pub(crate) use server::{Lifetime, Server, start};
 
 use crate::Result;
 
-/// What `cargo xtask synapse` does.
+/// The subcommands of `cargo xtask synapse`.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Start a server and print a JSON object that says how to reach it.
+    /// Start a server and print a JSON object with its address and credentials.
     #[command(after_help = profile::help())]
     Up {
-        /// How the server lets people in: profiles joined by `+`.
+        /// One or several profiles, joined by `+`.
         profile: Profiles,
-        /// Stop by itself after this many seconds.
+        /// Stop automatically after this many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         ttl: u64,
     },
-    /// Stop servers and delete what they leave.
+    /// Stop servers and delete their files.
     #[command(arg_required_else_help = true)]
     Down {
-        /// Process ids or run directories, as `up` printed them.
+        /// Process ids or run directories, as printed by `up`.
         #[arg(value_name = "PID|RUN_DIR")]
         servers: Vec<String>,
-        /// Every server of this workspace.
+        /// Stop all servers of this workspace.
         #[arg(long, conflicts_with = "servers")]
         all: bool,
     },
-    /// Print the JSON object of each running server, one a line.
+    /// Print the JSON object of each running server, one per line.
     List,
-    /// Install Synapse, as `up` does the first time.
+    /// Install Synapse (`up` does this the first time).
     Install,
 }
 
@@ -52,8 +52,8 @@ pub(crate) fn run(command: Command) -> Result<()> {
     match command {
         Command::Up { profile, ttl } => {
             let python = install()?;
-            sweep();
-            let server = start(&python, &profile, ttl, Leash::None)?;
+            remove_stale();
+            let server = start(&python, &profile, ttl, Lifetime::Ttl)?;
             println!("{:#}", server.info());
         }
         Command::Down { all: true, .. } => {

@@ -1,10 +1,10 @@
-//! The ways in which a server lets people in, and which of them go together.
+//! Profiles of servers, and which of them can be combined.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// One way in. Each only adds to `Open`, so that they combine in any order.
+/// A profile. Each adds to `Open`, so their order does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Profile {
     Open,
@@ -27,7 +27,7 @@ pub(crate) enum Profile {
     Oauth,
 }
 
-/// Those of the first list contradict those of the second.
+/// Profiles of the first list cannot be combined with those of the second, for this reason.
 const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 4] = [
     (
         &[Profile::Closed],
@@ -42,7 +42,7 @@ const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 4] = [
             Profile::Msisdn,
             Profile::Recaptcha,
         ],
-        "where nobody may register, it does not matter how",
+        "registration is disabled",
     ),
     (
         &[Profile::Oauth],
@@ -63,17 +63,17 @@ const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 4] = [
             Profile::Logintoken,
             Profile::Sso,
         ],
-        "a server that delegates lets nobody in itself",
+        "a server that delegates authentication has no registration or login of its own",
     ),
     (
         &[Profile::Ratelimited],
         &[Profile::Paced],
-        "a server has one limit on registration",
+        "a server has one rate limit for registration",
     ),
     (
         &[Profile::Email],
         &[Profile::EmailOptional],
-        "an address is either needed or not",
+        "an email address is either required or optional",
     ),
 ];
 
@@ -122,36 +122,34 @@ impl Profile {
         }
     }
 
-    fn sentence(self) -> &'static str {
+    fn description(self) -> &'static str {
         match self {
-            Self::Open => "anyone may register",
-            Self::Token => "a registration token is asked: letmein, once, spent, expired",
-            Self::Terms => "terms are to be accepted",
-            Self::Guests => "guests may register too",
-            Self::Refresh => "access tokens that can be refreshed live 5 seconds",
-            Self::Shortlived => "access tokens that cannot be refreshed live 5 seconds",
-            Self::Paced => "10 accounts at once, then 5 a second",
-            Self::Ratelimited => "3 accounts at once, then one every 4 seconds",
-            Self::Closed => "nobody may register",
+            Self::Open => "open registration",
+            Self::Token => "registration needs a token: letmein, once, spent, expired",
+            Self::Terms => "registration needs acceptance of terms",
+            Self::Guests => "guest registration is enabled",
+            Self::Refresh => "refreshable access tokens expire after 5 seconds",
+            Self::Shortlived => "access tokens without refresh token expire after 5 seconds",
+            Self::Paced => "rate limit: 10 accounts at once, then 5 per second",
+            Self::Ratelimited => "rate limit: 3 accounts at once, then one every 4 seconds",
+            Self::Closed => "registration is disabled",
             Self::Policy => "passwords: 12 characters, digit, symbol, lower and upper case",
-            Self::Email => "an email address is needed; mails are kept as files",
-            Self::EmailOptional => "an email address may be given; mails are kept as files",
-            Self::Msisdn => "a phone number is needed; every one is sent the same code",
-            Self::Recaptcha => "a captcha is to be solved; one response to it is good",
-            Self::Appservice => "an application service has users @bridge_…",
-            Self::Logintoken => "who is signed in gets login tokens for other devices",
-            Self::Sso => "an OpenID provider signs people in too, by the name they give",
-            Self::Oauth => {
-                "people sign in and up by OAuth 2.0 alone, on pages of the embedded server"
-            }
+            Self::Email => "registration needs an email address; mails are stored as files",
+            Self::EmailOptional => "an email address is optional; mails are stored as files",
+            Self::Msisdn => "registration needs a phone number; the code is always the same",
+            Self::Recaptcha => "registration needs a captcha; one response is valid",
+            Self::Appservice => "an application service with the namespace @bridge_…",
+            Self::Logintoken => "signed-in users can create login tokens for other devices",
+            Self::Sso => "single sign-on with an OpenID provider that accepts any name",
+            Self::Oauth => "OAuth 2.0 only, with the embedded homeserver as authorization server",
         }
     }
 }
 
-/// The profiles for the help of `up`.
+/// The list of profiles in the help of `up`.
 pub(crate) fn help() -> String {
     let lines =
-        Profile::ALL.map(|profile| format!("\n  {:<15} {}", profile.name(), profile.sentence()));
+        Profile::ALL.map(|profile| format!("\n  {:<15} {}", profile.name(), profile.description()));
     format!("Profiles:{}", lines.concat())
 }
 
@@ -168,7 +166,7 @@ impl Profiles {
         self.0.iter().copied()
     }
 
-    /// A domain that exists nowhere and that differs from the address, as real ones do.
+    /// A domain that does not exist and differs from the address, as with real servers.
     pub(crate) fn server_name(&self) -> String {
         format!("{}.test", self.to_string().replace('+', "-"))
     }
@@ -178,7 +176,7 @@ impl Profiles {
             let find = |among: &[Profile]| among.iter().copied().find(|profile| self.has(*profile));
             if let (Some(one), Some(other)) = (find(ones), find(others)) {
                 let (one, other) = (one.name(), other.name());
-                return Err(format!("`{one}` and `{other}` do not go together: {why}"));
+                return Err(format!("`{one}` and `{other}` cannot be combined: {why}"));
             }
         }
         Ok(self)
@@ -193,7 +191,7 @@ impl FromStr for Profiles {
             let mut all = Profile::ALL.into_iter();
             all.find(|profile| profile.name() == name).ok_or_else(|| {
                 let all = Profile::ALL.map(Profile::name).join(", ");
-                format!("there is no profile `{name}`; there are {all}")
+                format!("unknown profile `{name}`; the profiles are {all}")
             })
         };
         text.split('+')
@@ -216,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn profiles_are_named_and_unknown_ones_are_refused_with_the_list() {
+    fn unknown_profile_error_lists_profiles() {
         let profiles: Profiles = "terms+token".parse().unwrap();
         assert_eq!(profiles.to_string(), "token+terms");
         assert_eq!(profiles.server_name(), "token-terms.test");
@@ -228,7 +226,7 @@ mod tests {
         assert!("".parse::<Profiles>().is_err());
     }
     #[test]
-    fn what_contradicts_itself_is_refused_by_name() {
+    fn contradicting_profiles_are_rejected() {
         for (profiles, one, other) in [
             ("open+closed", "`closed`", "`open`"),
             ("recaptcha+closed", "`closed`", "`recaptcha`"),

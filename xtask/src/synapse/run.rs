@@ -1,4 +1,4 @@
-//! Run directories: what tells one server from another, and how each is ended.
+//! Run directories: finding, stopping and removing servers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,25 +8,25 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::install::home;
+use super::install::synapse_dir;
 use crate::Result;
 use crate::workspace::output_of;
 
-/// A server that is still starting has no state for a moment; what is older was given up.
-const STARTING: Duration = Duration::from_secs(600);
-/// Longer than the launcher itself waits for Synapse to close.
-const STOPPING: Duration = Duration::from_secs(15);
+/// A directory without state that is younger than this may belong to a server that is starting.
+const START_LIMIT: Duration = Duration::from_secs(600);
+/// How long to wait for a server to stop; longer than the launcher waits for Synapse.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
 
-/// One server's directory: configuration, log, database, and `server.json`, its state.
+/// The directory of a server: configuration, log, database, and its state in `server.json`.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     dir: PathBuf,
     info: Value,
 }
 
-/// Where run directories are made.
+/// The parent of all run directories.
 pub(crate) fn parent() -> PathBuf {
-    home().join("run")
+    synapse_dir().join("run")
 }
 
 /// Every run directory of this workspace.
@@ -38,7 +38,7 @@ pub(crate) fn all() -> Vec<Run> {
     dirs.into_iter().map(Run::open).collect()
 }
 
-/// The run that a person named by its process id or its directory.
+/// Finds a run by process id or directory.
 pub(crate) fn find(named: &str) -> Result<Run> {
     let dir = fs::canonicalize(named).ok();
     all()
@@ -50,13 +50,13 @@ pub(crate) fn find(named: &str) -> Result<Run> {
         .ok_or_else(|| {
             format!(
                 "{named} is neither the process id nor the run directory of a server of this \
-                 workspace: `cargo xtask synapse list` shows those that run"
+                 workspace: `cargo xtask synapse list` shows the running servers"
             )
         })
 }
 
-/// Deletes what servers left that are gone.
-pub(crate) fn sweep() {
+/// Deletes the directories of servers that have ended.
+pub(crate) fn remove_stale() {
     for run in all() {
         if !run.is_running() && !run.may_be_starting() {
             run.remove();
@@ -65,7 +65,7 @@ pub(crate) fn sweep() {
 }
 
 impl Run {
-    /// The run in this directory; one without a readable state has none yet.
+    /// The run in this directory. Its state is null if it cannot be read yet.
     pub(crate) fn open(dir: PathBuf) -> Self {
         let info = fs::read(dir.join("server.json"))
             .ok()
@@ -74,7 +74,7 @@ impl Run {
         Self { dir, info }
     }
 
-    /// What `up` printed about this server.
+    /// The JSON object that `up` printed.
     pub(crate) fn info(&self) -> &Value {
         &self.info
     }
@@ -95,22 +95,22 @@ impl Run {
         command.contains(&*self.dir.to_string_lossy())
     }
 
-    /// Asks the server to end; `wait_until_gone` sees to it.
-    pub(crate) fn ask_to_end(&self) {
+    /// Sends the signal to stop. [`Self::wait_until_ended`] waits for it.
+    pub(crate) fn terminate(&self) {
         self.signal("TERM");
     }
 
-    /// Waits for the server to end, and ends it the hard way where it does not.
-    pub(crate) fn wait_until_gone(&self) -> Result<()> {
+    /// Waits until the server has stopped, and kills it after a time limit.
+    pub(crate) fn wait_until_ended(&self) -> Result<()> {
         let start = Instant::now();
         while self.is_running() {
-            if start.elapsed() > STOPPING + Duration::from_secs(5) {
+            if start.elapsed() > STOP_LIMIT + Duration::from_secs(5) {
                 return Err(format!(
-                    "the server in {} does not end, not even when killed",
+                    "the server in {} does not stop, even after SIGKILL",
                     self.dir.display()
                 ));
             }
-            if start.elapsed() > STOPPING {
+            if start.elapsed() > STOP_LIMIT {
                 self.signal("KILL");
             }
             sleep(Duration::from_millis(20));
@@ -119,11 +119,11 @@ impl Run {
         Ok(())
     }
 
-    /// Ends the server, if it runs, and deletes its directory.
+    /// Stops the server if it runs, and deletes its directory.
     pub(crate) fn stop_and_remove(&self) -> Result<()> {
         if self.is_running() {
-            self.ask_to_end();
-            self.wait_until_gone()?;
+            self.terminate();
+            self.wait_until_ended()?;
             eprintln!("stopped {}", self.dir.display());
         }
         if !self.may_be_starting() {
@@ -132,7 +132,7 @@ impl Run {
         Ok(())
     }
 
-    /// Deletes the directory and the database, wherever that is.
+    /// Deletes the directory and the database.
     pub(crate) fn remove(&self) {
         self.remove_database();
         let _ = fs::remove_dir_all(&self.dir);
@@ -145,18 +145,18 @@ impl Run {
     fn may_be_starting(&self) -> bool {
         let made = fs::metadata(&self.dir).and_then(|metadata| metadata.modified());
         let age = made.ok().and_then(|made| made.elapsed().ok());
-        self.info.is_null() && age.is_some_and(|age| age < STARTING)
+        self.info.is_null() && age.is_some_and(|age| age < START_LIMIT)
     }
 
     fn signal(&self, signal: &str) {
         if let Some(pid) = self.pid().filter(|_| self.is_running()) {
-            // The shell's own `kill`: a small system may lack the program.
+            // The shell's built-in `kill`: a small system may lack the program.
             let script = format!("kill -{signal} {pid}");
             let _ = Command::new("sh").args(["-c", &script]).output();
         }
     }
 
-    /// The launcher deletes the database, but not when it was killed.
+    /// Deletes the database if the launcher was killed before it could.
     fn remove_database(&self) {
         if let Ok(memory) = fs::read_link(self.dir.join("database"))
             && memory.to_string_lossy().contains("matricula-synapse-")

@@ -1,4 +1,4 @@
-//! Starts one server and waits until it answers.
+//! Starts a server and waits until it responds.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::configuration::{Setting, TERMS, configuration};
+use super::configuration::{ServerSettings, TERMS, configuration};
 use super::fakes::{APPSERVICE_FILE, Fakes, SESSIONLESS_FILE, free_ports};
 use super::profile::{Profile, Profiles};
 use super::run::{self, Run};
@@ -16,28 +16,28 @@ use super::{accounts, delegate, http};
 use crate::Result;
 use crate::workspace::{random_hex, root};
 
-/// Two seconds on an idle machine.
+/// The limit for a start. It takes two seconds on an idle machine.
 const START: Duration = Duration::from_secs(120);
 const ATTEMPTS: usize = 5;
 
-/// Whether a server outlives the process that started it.
+/// What ends a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leash {
-    /// It runs on, until it is stopped or its time is over.
-    None,
-    /// It ends at once when that process ends, however that happens.
-    Starter,
+pub(crate) enum Lifetime {
+    /// It runs until it is stopped or its time limit is reached.
+    Ttl,
+    /// It also ends when the process that started it ends.
+    ParentProcess,
 }
 
 /// A running server.
 pub(crate) struct Server {
     run: Run,
-    /// Holds the leash: its standard input.
+    /// Keeps its standard input open: the server ends when it is closed.
     _child: Child,
 }
 
 impl Server {
-    /// How to reach it.
+    /// Its address and credentials.
     pub(crate) fn info(&self) -> &Value {
         self.run.info()
     }
@@ -48,20 +48,25 @@ impl Server {
     }
 }
 
-/// Starts a server that lives at most `ttl` seconds.
-pub(crate) fn start(python: &Path, profiles: &Profiles, ttl: u64, leash: Leash) -> Result<Server> {
+/// Starts a server that runs for at most `ttl` seconds.
+pub(crate) fn start(
+    python: &Path,
+    profiles: &Profiles,
+    ttl: u64,
+    lifetime: Lifetime,
+) -> Result<Server> {
     delegate::build(profiles)?;
     let mut taken = String::new();
     for _ in 0..ATTEMPTS {
-        match Starting::new(python, profiles, ttl, leash)?.finish(python, profiles) {
+        match Starting::new(python, profiles, ttl, lifetime)?.finish(python, profiles) {
             Ok(server) => return Ok(server),
             Err(Failure::PortTaken(log)) => taken = log,
             Err(Failure::Other(message)) => return Err(message),
         }
     }
     Err(format!(
-        "{ATTEMPTS} times another program took the port that was free a moment before; \
-         the last log ends:\n{taken}"
+        "another program took the free port in each of {ATTEMPTS} attempts; \
+         the end of the last log:\n{taken}"
     ))
 }
 
@@ -70,7 +75,7 @@ enum Failure {
     Other(String),
 }
 
-/// A server whose process runs but which does not answer yet. Dropped, it is ended.
+/// A server whose process runs, but does not respond yet. It is stopped on drop.
 struct Starting {
     child: Option<Child>,
     dir: PathBuf,
@@ -80,9 +85,9 @@ struct Starting {
 }
 
 impl Starting {
-    fn new(python: &Path, profiles: &Profiles, ttl: u64, leash: Leash) -> Result<Self> {
+    fn new(python: &Path, profiles: &Profiles, ttl: u64, lifetime: Lifetime) -> Result<Self> {
         let dir = run::parent().join(format!("{profiles}-{}", random_hex(4)?));
-        make_private(&dir)?;
+        create_private_dir(&dir)?;
         let [port, mail_port, web_port] = free_ports()?;
         let mut starting = Self {
             child: None,
@@ -92,12 +97,12 @@ impl Starting {
             fakes: Fakes::new(mail_port, web_port)?,
         };
         starting.write_files(profiles)?;
-        starting.spawn(python, ttl, leash)?;
+        starting.spawn(python, ttl, lifetime)?;
         Ok(starting)
     }
 
     fn write_files(&self, profiles: &Profiles) -> Result<()> {
-        let config = configuration(&Setting {
+        let config = configuration(&ServerSettings {
             profiles,
             port: self.port,
             run_dir: &self.dir,
@@ -128,15 +133,15 @@ impl Starting {
         Ok(())
     }
 
-    fn spawn(&mut self, python: &Path, ttl: u64, leash: Leash) -> Result<()> {
+    fn spawn(&mut self, python: &Path, ttl: u64, lifetime: Lifetime) -> Result<()> {
         let mut command = Command::new(python);
-        // -I: what the person's environment says to Python is not meant for the server.
+        // -I: ignore the Python settings of the user's environment.
         command
             .arg("-I")
             .arg(root().join("xtask/synapse/launch.py"));
         command.arg(&self.dir).args(["--ttl", &ttl.to_string()]);
-        if leash == Leash::Starter {
-            command.arg("--leash").stdin(Stdio::piped());
+        if lifetime == Lifetime::ParentProcess {
+            command.arg("--stop-with-parent").stdin(Stdio::piped());
         } else {
             command.stdin(Stdio::null());
         }
@@ -163,7 +168,7 @@ impl Starting {
         if profiles.has(Profile::Oauth) {
             self.wait_until_ready(self.fakes.web_port)?;
         } else {
-            let made = accounts::make_admin(python, self.port, &self.shared_secret);
+            let made = accounts::create_admin(python, self.port, &self.shared_secret);
             admin = made.map_err(|error| self.explain(&error))?;
         }
         let mut info = json!({
@@ -178,11 +183,11 @@ impl Starting {
         });
         self.fakes.describe(&mut info, profiles, &self.dir);
         if profiles.has(Profile::Token) {
-            let tokens = accounts::make_registration_tokens(self.port, &admin);
+            let tokens = accounts::create_registration_tokens(self.port, &admin);
             info["registration_tokens"] = tokens.map_err(Failure::Other)?;
         }
         if profiles.has(Profile::Shortlived) {
-            // It is dead by the time that anyone could use it; the password is not.
+            // It expires before it can be used; the password stays valid.
             info["admin"]["access_token"].take();
         }
         self.write_state(&info).map_err(Failure::Other)?;
@@ -198,7 +203,7 @@ impl Starting {
         let start = Instant::now();
         while start.elapsed() < START {
             if self.has_ended() {
-                return Err(self.explain("Synapse ended while it started"));
+                return Err(self.explain("Synapse ended during the start"));
             }
             if let Ok((200, body)) = http::call(port, "GET", "/_matrix/client/versions", None, None)
                 && body["versions"].is_array()
@@ -208,11 +213,11 @@ impl Starting {
             sleep(Duration::from_millis(50));
         }
         let waited = START.as_secs();
-        Err(self.explain(&format!("Synapse did not answer within {waited} seconds")))
+        Err(self.explain(&format!("Synapse did not respond within {waited} seconds")))
     }
 
-    /// Why a start failed. Another server may have answered on our port: then ours, which
-    /// does not get the port, ends and says so.
+    /// The reason of a failed start. If another server has taken the port, our server ends, and its
+    /// log says so.
     fn explain(&mut self, error: &str) -> Failure {
         let start = Instant::now();
         while !self.has_ended() && start.elapsed() < Duration::from_secs(10) {
@@ -225,7 +230,7 @@ impl Starting {
             Failure::PortTaken(tail)
         } else {
             let log = self.log();
-            Failure::Other(format!("{error}; {} ends:\n{tail}", log.display()))
+            Failure::Other(format!("{error}; the end of {}:\n{tail}", log.display()))
         }
     }
 
@@ -238,7 +243,7 @@ impl Starting {
         self.dir.join("synapse.log")
     }
 
-    /// Replaced whole, so that nobody reads half of it.
+    /// Writes `server.json` atomically.
     fn write_state(&self, info: &Value) -> Result<()> {
         let state = self.dir.join("server.json");
         let new = self.dir.join("server.json.new");
@@ -252,24 +257,24 @@ impl Drop for Starting {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let run = Run::open(self.dir.clone());
-            run.ask_to_end();
-            let _ = run.wait_until_gone();
-            // For the moment in which its process id is not yet on record.
+            run.terminate();
+            let _ = run.wait_until_ended();
+            // The process id may not be recorded yet.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// The directory holds the secrets of the server.
-fn make_private(dir: &Path) -> Result<()> {
+/// Creates a directory for secrets, accessible only to the user.
+fn create_private_dir(dir: &Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder
         .create(dir)
-        .map_err(|error| format!("{} cannot be made: {error}", dir.display()))
+        .map_err(|error| format!("{} cannot be created: {error}", dir.display()))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

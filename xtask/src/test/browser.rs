@@ -1,4 +1,4 @@
-//! Whether there is a browser to open pages in.
+//! Checks that a browser is installed.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::workspace::output_of;
 
 const PROGRAMS: [&str; 2] = ["chromium", "chromedriver"];
 
-/// Fails with what is missing, and where it comes from.
+/// Fails if a program is missing. The error says what to install.
 pub(super) fn find() -> Result<()> {
     for program in PROGRAMS {
         output_of(Command::new(program).arg("--version"))

@@ -1,4 +1,4 @@
-//! Whether there is a keyring to keep keys in.
+//! Checks that a keyring is installed.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::workspace::output_of;
 
 const PROGRAMS: [&str; 2] = ["dbus-daemon", "gnome-keyring-daemon"];
 
-/// Fails with what is missing, and where it comes from.
+/// Fails if a program is missing. The error says what to install.
 pub(super) fn find() -> Result<()> {
     for program in PROGRAMS {
         output_of(Command::new(program).arg("--version"))

@@ -1,4 +1,4 @@
-//! Runs every test, in stages, and says what was skipped and why.
+//! Runs all tests in stages, and reports which were skipped and why.
 
 mod browser;
 mod keyring;
@@ -10,28 +10,28 @@ use std::io::{BufRead, BufReader, Write, pipe, stdout};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use output::{Ignored, Tally};
+use output::{Ignored, TestCounts};
 
 use crate::workspace::cargo;
 use crate::{Result, deps, spec, synapse};
 
-/// The variable that tells the live tests where the servers' JSON objects are.
+/// The variable with the file that describes the servers for the live tests.
 const SERVERS: &str = "MATRICULA_SYNAPSE";
 
-/// Runs everything, or what the filter names; true when nothing failed, and with `strict`
-/// nothing was skipped.
+/// Runs all tests, or those that match the filter. Returns false if a test failed, or if one was
+/// skipped and `strict` is set.
 pub(crate) fn run(filter: Option<&str>, strict: bool) -> Result<bool> {
     let spec = spec::find()?;
     let mut report = Report::default();
 
     let mut ordinary = vec!["--workspace", "--no-fail-fast"];
     ordinary.extend(filter);
-    let tally = report.stage("tests", || cargo_test(&ordinary, spec.as_deref(), None));
+    let counts = report.stage("tests", || cargo_test(&ordinary, spec.as_deref(), None));
     if filter.is_none() {
         report.stage("dependencies", check_dependencies);
     }
 
-    let mut ignored = tally.ignored;
+    let mut ignored = counts.ignored;
     let spec_tests = take(&mut ignored, "spec");
     match &spec {
         _ if spec_tests.is_empty() => {}
@@ -41,7 +41,7 @@ pub(crate) fn run(filter: Option<&str>, strict: bool) -> Result<bool> {
             });
         }
         None => {
-            let why = "there is no specification: set MATRIX_SPEC, or run `cargo xtask spec`";
+            let why = "the specification was not found: set MATRIX_SPEC, or run `cargo xtask spec`";
             report.skip(spec_tests, why);
         }
     }
@@ -78,7 +78,8 @@ pub(crate) fn run(filter: Option<&str>, strict: bool) -> Result<bool> {
         let why = test.reason.clone();
         report.skip(
             vec![test],
-            why.as_deref().unwrap_or("marked so, without a reason"),
+            why.as_deref()
+                .unwrap_or("marked with #[ignore] without a reason"),
         );
     }
     print!("{report}");
@@ -98,55 +99,55 @@ fn run_live(report: &mut Report, tests: Vec<Ignored>, spec: Option<&Path>) {
             return report.skip(tests, "the servers did not start");
         }
     };
-    let tally = report.stage("live", || run_ignored(&tests, spec, Some(servers.file())));
-    servers.stop(tally.failed > 0);
+    let counts = report.stage("live", || run_ignored(&tests, spec, Some(servers.file())));
+    servers.stop(counts.failed > 0);
 }
 
-/// Takes out the tests whose path begins with this word.
+/// Removes the tests whose path begins with this word, and returns them.
 fn take(ignored: &mut Vec<Ignored>, word: &str) -> Vec<Ignored> {
     ignored
         .extract_if(.., |test| test.name.starts_with(word))
         .collect()
 }
 
-/// A stage that is one check. Its failure is told at once, as those of tests are.
-fn check_dependencies() -> Tally {
+/// Runs the dependency check as a stage.
+fn check_dependencies() -> TestCounts {
     match deps::check() {
-        Ok(()) => Tally {
+        Ok(()) => TestCounts {
             passed: 1,
-            ..Tally::default()
+            ..TestCounts::default()
         },
         Err(differences) => {
             eprintln!("{differences}");
-            Tally {
+            TestCounts {
                 failed: 1,
-                ..Tally::default()
+                ..TestCounts::default()
             }
         }
     }
 }
 
 /// Runs ignored tests by their exact names.
-fn run_ignored(tests: &[Ignored], spec: Option<&Path>, servers: Option<&Path>) -> Tally {
+fn run_ignored(tests: &[Ignored], spec: Option<&Path>, servers: Option<&Path>) -> TestCounts {
     let mut args = vec!["--workspace", "--no-fail-fast", "--test", "it", "--"];
     args.extend(["--ignored", "--exact"]);
     args.extend(tests.iter().map(|test| &*test.name));
-    let mut tally = cargo_test(&args, spec, servers);
-    let ran = tally.passed + tally.failed;
-    if ran < tests.len() && tally.failed == 0 {
+    let mut counts = cargo_test(&args, spec, servers);
+    let ran = counts.passed + counts.failed;
+    if ran < tests.len() && counts.failed == 0 {
         eprintln!(
-            "xtask: {ran} tests ran where {} were to: those of a stage stand in a binary named `it`",
+            "xtask: {ran} of {} tests ran: tests of a stage must be in a test binary named `it`",
             tests.len()
         );
-        tally.failed += 1;
+        counts.failed += 1;
     }
-    tally
+    counts
 }
 
-/// Runs `cargo test`, lets its output through and counts. Anything else that goes wrong,
-/// such as a crate that does not compile, counts as one failure.
-fn cargo_test(args: &[&str], spec: Option<&Path>, servers: Option<&Path>) -> Tally {
-    let mut tally = Tally::default();
+/// Runs `cargo test`, forwards its output and counts results. Any other failure, such as a compile
+/// error, counts as one failed test.
+fn cargo_test(args: &[&str], spec: Option<&Path>, servers: Option<&Path>) -> TestCounts {
+    let mut counts = TestCounts::default();
     let mut command = cargo();
     command
         .arg("test")
@@ -155,35 +156,35 @@ fn cargo_test(args: &[&str], spec: Option<&Path>, servers: Option<&Path>) -> Tal
     command.envs(spec.map(|dir| (spec::VARIABLE, dir)));
     command.envs(servers.map(|file| (SERVERS, file)));
     let ended = pipe().and_then(|(output, input)| {
-        // One pipe for both, so that cargo's lines stay among those of the tests.
+        // One pipe for both, so that the lines stay in order.
         let mut child = command.stdout(input.try_clone()?).stderr(input).spawn()?;
-        // `command` holds the writing end open.
+        // `command` keeps the write end of the pipe open.
         drop(command);
         let mut output = BufReader::new(output);
         let mut line = Vec::new();
         while output.read_until(b'\n', &mut line)? > 0 {
             stdout().write_all(&line)?;
-            tally.read(&String::from_utf8_lossy(&line));
+            counts.read(&String::from_utf8_lossy(&line));
             line.clear();
         }
         child.wait()
     });
     match ended {
         Ok(status) if status.success() => {}
-        Ok(status) if tally.failed == 0 => {
+        Ok(status) if counts.failed == 0 => {
             eprintln!("xtask: `cargo test` failed without a failed test: {status}");
-            tally.failed += 1;
+            counts.failed += 1;
         }
         Ok(_) => {}
         Err(error) => {
             eprintln!("xtask: `cargo test` could not be run: {error}");
-            tally.failed += 1;
+            counts.failed += 1;
         }
     }
-    tally
+    counts
 }
 
-/// What the stages came to.
+/// The results of all stages.
 #[derive(Default)]
 struct Report {
     stages: Vec<(&'static str, Duration, String)>,
@@ -201,14 +202,14 @@ impl Report {
         outcome
     }
 
-    fn stage(&mut self, name: &'static str, work: impl FnOnce() -> Tally) -> Tally {
-        let tally = self.timed(name, work);
-        self.passed += tally.passed;
-        self.failed += tally.failed;
+    fn stage(&mut self, name: &'static str, work: impl FnOnce() -> TestCounts) -> TestCounts {
+        let counts = self.timed(name, work);
+        self.passed += counts.passed;
+        self.failed += counts.failed;
         if let Some(stage) = self.stages.last_mut() {
-            stage.2 = format!("{} passed, {} failed", tally.passed, tally.failed);
+            stage.2 = format!("{} passed, {} failed", counts.passed, counts.failed);
         }
-        tally
+        counts
     }
 
     fn skip(&mut self, tests: Vec<Ignored>, why: &str) {
@@ -229,11 +230,11 @@ impl fmt::Display for Report {
         }
         for (index, (name, why)) in self.skipped.iter().enumerate() {
             writeln!(f, "{name}")?;
-            let reason_goes_on = self
+            let same_reason_follows = self
                 .skipped
                 .get(index + 1)
                 .is_some_and(|next| next.1 == *why);
-            if !reason_goes_on {
+            if !same_reason_follows {
                 writeln!(f, "    {}", why.replace('\n', "\n    "))?;
             }
         }
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_of_a_stage_are_those_whose_path_begins_with_its_word() {
+    fn stage_tests_are_selected_by_prefix() {
         let mut all = vec![
             ignored("live::a"),
             ignored("deliver::b"),
@@ -271,17 +272,17 @@ mod tests {
     }
 
     #[test]
-    fn the_report_ends_with_the_sum_and_names_each_reason_once() {
+    fn report_sums_up_and_groups_reasons() {
         let mut report = Report::default();
-        let tally = Tally {
+        let counts = TestCounts {
             passed: 3,
             failed: 1,
             ignored: vec![],
         };
-        report.stage("tests", || tally);
-        report.stage("dependencies", || Tally {
+        report.stage("tests", || counts);
+        report.stage("dependencies", || TestCounts {
             passed: 1,
-            ..Tally::default()
+            ..TestCounts::default()
         });
         report.skip(
             vec![ignored("live::a"), ignored("live::b")],

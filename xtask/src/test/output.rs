@@ -1,23 +1,23 @@
-//! Reads what `cargo test` prints.
+//! Parses the output of `cargo test`.
 
-/// What some runs of `cargo test` came to.
+/// The results of one or several runs of `cargo test`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct TestCounts {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
-    /// The tests that were not run because they are marked so.
+    /// The tests that are marked `#[ignore]`.
     pub(crate) ignored: Vec<Ignored>,
 }
 
-/// A test marked `#[ignore]`, and what the mark says.
+/// A test that is marked `#[ignore]`, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ignored {
     pub(crate) name: String,
     pub(crate) reason: Option<String>,
 }
 
-impl Tally {
-    /// Takes one more line of output into account.
+impl TestCounts {
+    /// Parses a line of the output.
     pub(crate) fn read(&mut self, line: &str) {
         let line = line.trim_end();
         if let Some(counts) = line.strip_prefix("test result: ") {
@@ -47,15 +47,15 @@ fn count(counts: &str, word: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn tally(output: &str) -> Tally {
-        let mut tally = Tally::default();
-        output.lines().for_each(|line| tally.read(line));
-        tally
+    fn counts(output: &str) -> TestCounts {
+        let mut counts = TestCounts::default();
+        output.lines().for_each(|line| counts.read(line));
+        counts
     }
 
     #[test]
     fn results_of_several_binaries_are_summed() {
-        let tally = tally(
+        let counts = counts(
             "     Running unittests src/lib.rs (target/debug/deps/x-1)\n\
              running 2 tests\n\
              test a::ok ... ok\n\
@@ -64,33 +64,33 @@ mod tests {
              \n\
              test result: ok. 10 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out; finished in 1.50s\n",
         );
-        assert_eq!((tally.passed, tally.failed), (11, 1));
-        assert_eq!(tally.ignored, []);
+        assert_eq!((counts.passed, counts.failed), (11, 1));
+        assert_eq!(counts.ignored, []);
     }
 
     #[test]
-    fn an_ignored_test_is_kept_with_its_reason() {
-        let tally = tally(
+    fn ignored_tests_have_their_reason() {
+        let counts = counts(
             "test live::register::open ... ignored, needs a real Synapse: cargo xtask test\n\
              test crates/x/src/lib.rs - y (line 5) ... ignored\n\
              test result: ok. 0 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s\n",
         );
-        let [live, doc] = &tally.ignored[..] else {
-            panic!("{:?}", tally.ignored)
+        let [live, doc] = &counts.ignored[..] else {
+            panic!("{:?}", counts.ignored)
         };
         assert_eq!(live.name, "live::register::open");
         let reason = "needs a real Synapse: cargo xtask test";
         assert_eq!(live.reason.as_deref(), Some(reason));
         assert_eq!(doc.name, "crates/x/src/lib.rs - y (line 5)");
         assert_eq!(doc.reason, None);
-        assert_eq!((tally.passed, tally.failed), (0, 0));
+        assert_eq!((counts.passed, counts.failed), (0, 0));
     }
 
     #[test]
-    fn what_a_test_prints_is_not_a_result() {
+    fn output_of_tests_is_not_parsed() {
         assert_eq!(
-            tally("a test result: ok. 5 passed\n3 passed\n"),
-            Tally::default()
+            counts("a test result: ok. 5 passed\n3 passed\n"),
+            TestCounts::default()
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The Synapse servers that the live tests run against, one a profile.
+//! The Synapse servers of the live tests, one per profile.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::thread;
 use serde_json::{Map, Value};
 
 use crate::Result;
-use crate::synapse::{Leash, Profiles, Server, start as start_server, sweep};
+use crate::synapse::{Lifetime, Profiles, Server, remove_stale, start as start_server};
 use crate::workspace::target;
 
 const PROFILES: [&str; 18] = [
@@ -28,27 +28,27 @@ const PROFILES: [&str; 18] = [
     "msisdn",
     "recaptcha",
     "token+terms+email+msisdn+recaptcha",
-    // They leave registration as it is, and so share a server.
+    // These do not change registration, so they share a server.
     "appservice+logintoken+sso",
     "oauth",
 ];
-/// Far longer than the tests take; the leash ends the servers before.
+/// Much longer than the tests take. Normally the servers end with this process.
 const TTL_SECONDS: u64 = 3600;
 
-/// Running servers; dropped, they are stopped.
+/// Running servers, which are stopped on drop.
 pub(crate) struct Servers {
     servers: Vec<Server>,
     file: PathBuf,
     keep_logs: bool,
 }
 
-/// Starts a server for each profile and writes their JSON objects, by profile, to a file.
+/// Starts a server for each profile, and writes a file that describes them.
 pub(crate) fn start(python: &Path) -> Result<Servers> {
-    sweep();
+    remove_stale();
     let waiting = Mutex::new(PROFILES.iter());
     let started = Mutex::new(Servers {
         servers: Vec::new(),
-        // Two runs may go on side by side.
+        // Two test runs may be active at once.
         file: target().join(format!("synapse/profiles-{}.json", std::process::id())),
         keep_logs: true,
     });
@@ -56,12 +56,12 @@ pub(crate) fn start(python: &Path) -> Result<Servers> {
         while let Some(profile) = next(&waiting) {
             let profiles: Profiles = profile.parse()?;
             eprintln!("starting {profile}");
-            let server = start_server(python, &profiles, TTL_SECONDS, Leash::Starter)?;
+            let server = start_server(python, &profiles, TTL_SECONDS, Lifetime::ParentProcess)?;
             lock(&started).servers.push(server);
         }
         Ok(())
     };
-    // A starting server keeps one core busy.
+    // A server that starts needs one core.
     let workers = thread::available_parallelism().map_or(2, usize::from);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
@@ -78,12 +78,12 @@ pub(crate) fn start(python: &Path) -> Result<Servers> {
 }
 
 impl Servers {
-    /// The JSON objects by profile.
+    /// The file with a JSON object per profile.
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Stops the servers. Their logs are kept until the next server starts, if so wished.
+    /// Stops the servers. With `keep_logs`, their logs stay until the next server starts.
     pub(crate) fn stop(mut self, keep_logs: bool) {
         self.keep_logs = keep_logs;
     }
@@ -93,10 +93,10 @@ impl Drop for Servers {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.file);
         for server in &self.servers {
-            server.run().ask_to_end();
+            server.run().terminate();
         }
         for server in &self.servers {
-            if let Err(error) = server.run().wait_until_gone() {
+            if let Err(error) = server.run().wait_until_ended() {
                 eprintln!("xtask: {error}");
             }
             if !self.keep_logs {
@@ -104,7 +104,7 @@ impl Drop for Servers {
             }
         }
         if self.keep_logs && !self.servers.is_empty() {
-            eprintln!("what the servers logged: target/synapse/run/*/synapse.log");
+            eprintln!("logs of the servers: target/synapse/run/*/synapse.log");
         }
     }
 }
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_maps_each_profile_to_its_server() {
+    fn file_maps_profiles_to_servers() {
         let open = json!({ "profile": "open", "pid": 1 });
         let both = json!({ "profile": "token+terms", "pid": 2 });
         let map = by_profile([&open, &both].into_iter());
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn every_profile_of_the_live_tests_exists_and_is_written_as_it_is_looked_up() {
+    fn live_profiles_are_valid_and_canonical() {
         for profile in PROFILES {
             let parsed: Profiles = profile.parse().unwrap();
             assert_eq!(parsed.to_string(), profile);

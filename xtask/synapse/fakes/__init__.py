@@ -1,9 +1,8 @@
-"""What stands around a server, in its own process: a mail server that keeps what it is sent, an
-identity server for phone numbers, a verifier of captchas, an OpenID provider. Beside it, in a process
-that ends with this one: an authorization server.
+"""Fake services in the process of the server: a mail server that stores mails, an identity server for
+phone numbers, a captcha verifier, an OpenID provider. In a child process: an authorization server.
 
-Each listens on the port of 127.0.0.1 that RUN_DIR/fakes.json gives it, and ends with the process.
-A settings file without one of them leaves that one out.
+Each listens on a port of 127.0.0.1 from RUN_DIR/fakes.json, and ends with the process. Services that
+are missing in that file are not started.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The verifier of captchas: one response is good, all others are not."""
+"""The captcha verifier: exactly one response is valid."""
 
 from . import web
 

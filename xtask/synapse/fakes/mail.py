@@ -1,4 +1,4 @@
-"""A mail server that keeps each mail as a JSON file and delivers none."""
+"""A mail server that stores each mail as a JSON file and delivers none."""
 
 import itertools
 import json
@@ -51,7 +51,7 @@ def serve(port, messages):
         def data(self):
             lines = []
             while (line := self.rfile.readline()) not in (b".\r\n", b""):
-                # A dot more stands before a line that begins with one.
+                # Undo dot stuffing (RFC 5321, section 4.5.2).
                 lines.append(line[1:] if line.startswith(b".") else line)
             return b"".join(lines)
 
@@ -66,7 +66,7 @@ def serve(port, messages):
             "html": html,
             "links": LINK.findall(text),
         }
-        # There is nothing below `messages` but whole mails.
+        # Renamed, so that `messages` contains only complete mails.
         name = f"{next(numbers):04}.json"
         new = messages.parent / f"new-mail-{name}"
         new.write_text(json.dumps(kept, indent=1))

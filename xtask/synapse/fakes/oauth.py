@@ -1,5 +1,5 @@
-"""An authorization server for Synapse to delegate to. It is a program of its own, which ends when its
-standard input does: with this process, however that ends."""
+"""An authorization server that Synapse delegates to. It is a separate program, which ends when its
+standard input is closed: always together with this process."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""An OpenID provider at which one signs in by saying who one is."""
+"""An OpenID provider that accepts any name without a password."""
 
 import base64
 import hashlib
@@ -30,7 +30,7 @@ input, button {{ font: inherit; padding: .4rem }}</style>
 
 def routes(settings):
     issuer = settings["issuer"]
-    # What was granted, by the code.
+    # The grants, by code.
     grants = {}
 
     def metadata(_):
@@ -52,7 +52,7 @@ def routes(settings):
 
     def authorize(request):
         asked = request.text
-        # Nobody is sent on to where the client is not.
+        # Redirect only to the registered client.
         if asked("client_id") != settings["client_id"] or (
             asked("redirect_uri") != settings["redirect_uri"]
         ):
@@ -88,7 +88,7 @@ def routes(settings):
             return web.as_json({"error": "invalid_client"}, 401)
         if request.text("grant_type") != "authorization_code":
             return web.as_json({"error": "unsupported_grant_type"}, 400)
-        # A code is good for one use.
+        # A code is valid once.
         grant = grants.pop(request.text("code"), None)
         verifier = hashlib.sha256(request.text("code_verifier").encode()).digest()
         challenge = base64.urlsafe_b64encode(verifier).decode().rstrip("=")
@@ -127,7 +127,7 @@ def routes(settings):
     }
 
 
-# Synapse brings this library for OpenID alone; the other profiles need not load it.
+# Synapse has this library only for OpenID; other profiles need not load it.
 
 
 @cache

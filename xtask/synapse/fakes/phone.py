@@ -1,4 +1,4 @@
-"""An identity server that sends no text messages: every number is sent the same code."""
+"""An identity server that sends no text messages: the code is always the same."""
 
 import secrets
 import threading
@@ -13,7 +13,7 @@ V1 = "/_matrix/identity/api/v1"
 
 def routes(settings):
     lock = threading.Lock()
-    # By their ids; Synapse asks for a number in several requests.
+    # Sessions by id: Synapse validates a number in several requests.
     sessions = {}
 
     def ask(request):
@@ -62,7 +62,7 @@ def routes(settings):
 
 
 def msisdn(country, number):
-    """The number as it is dialled from abroad, without a plus; empty where it is none."""
+    """The number in international format without plus, or an empty string if it is invalid."""
     try:
         parsed = phonenumbers.parse(number, country)
     except phonenumbers.NumberParseException:

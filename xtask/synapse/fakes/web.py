@@ -1,4 +1,4 @@
-"""As much of an HTTP server as the fakes need: a table of routes, forms, and JSON."""
+"""A minimal HTTP server for the fakes: routes, forms and JSON."""
 
 import json
 import socketserver
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass
 class Request:
-    """`fields` are those of the query and of the body, be that a form or JSON."""
+    """`fields` are those of the query and of the body (a form or JSON)."""
 
     fields: dict
     headers: dict
@@ -41,11 +41,11 @@ def redirect(location):
 
 
 def serve(port, routes):
-    """Answers from a thread; `routes` maps a method and a path to a function of the request."""
+    """Starts a server in a thread. `routes` maps method and path to a function of the request."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        # A client that keeps its connection must not keep a thread for ever.
+        # An idle connection must not occupy a thread forever.
         timeout = 30
 
         def answer(self):
@@ -83,7 +83,7 @@ def serve(port, routes):
 
 
 def start(port, handler):
-    """A thread that takes connections, and one for each of them."""
+    """A thread that accepts connections, and one thread per connection."""
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True

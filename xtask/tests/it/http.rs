@@ -1,4 +1,4 @@
-//! A client that shows all of an answer, and keeps cookies as a browser on https would.
+//! An HTTP client that shows the whole response, and stores cookies like a browser on https.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// What a server answered.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -16,12 +16,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The JSON of the body; null where it is none.
+    /// The JSON of the body, or null if it is not JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
-    /// Every header of this name.
+    /// All headers with this name.
     pub(crate) fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
         self.head.lines().filter_map(move |line| {
             let (key, value) = line.split_once(':')?;
@@ -29,16 +29,16 @@ impl Answer {
         })
     }
 
-    /// Where a redirection leads.
+    /// The target of a redirect.
     pub(crate) fn location(&self) -> &str {
         let mut locations = self.headers("location");
         locations
             .next()
-            .unwrap_or_else(|| panic!("no redirection: {self:?}"))
+            .unwrap_or_else(|| panic!("not a redirect: {self:?}"))
     }
 }
 
-/// Sends a request that carries no cookies.
+/// Sends a request without cookies.
 pub(crate) fn call(method: &str, url: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
     let mut head = String::new();
     if let Some(token) = token {
@@ -57,14 +57,14 @@ pub(crate) fn submit(url: &str, fields: &[(&str, &str)]) -> Answer {
     send("POST", url, head, &form)
 }
 
-/// One who follows links and keeps cookies, by origin.
+/// A browser: it follows links and stores cookies by origin.
 #[derive(Default)]
 pub(crate) struct Browser {
     cookies: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Browser {
-    /// Fetches a page. Cookies marked Secure are kept, as real servers are on https.
+    /// Fetches a page. Cookies marked Secure are stored, because real servers use https.
     pub(crate) fn get(&mut self, url: &str) -> Answer {
         let (host, _) = split(url);
         let cookies = self.cookies.entry(host.to_owned()).or_default();

@@ -1,4 +1,4 @@
-//! What the servers that `cargo xtask synapse` starts promise, one module a kind of profile.
+//! Tests of the servers that `cargo xtask synapse` starts, one module per kind of profile.
 #![allow(clippy::unwrap_used)]
 
 mod docs;

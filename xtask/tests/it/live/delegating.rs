@@ -1,4 +1,4 @@
-//! The profile `oauth`: a Synapse that lets the embedded homeserver sign its users in and up.
+//! The profile `oauth`: Synapse delegates authentication to the embedded homeserver.
 
 use serde_json::{Value, json};
 
@@ -8,12 +8,12 @@ use crate::http::{Answer, call, submit};
 const METADATA: &str = "/_matrix/client/v1/auth_metadata";
 const DEVICES: &str = "/_matrix/client/v3/devices";
 const REDIRECT: &str = "http://127.0.0.1:9/done";
-/// The pair that RFC 7636 gives as its example.
+/// The example of RFC 7636.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-/// A client as a delegating server's metadata lead it.
+/// An OAuth client that is configured by the server's metadata.
 struct Client {
     site: Site,
     metadata: Value,
@@ -47,7 +47,7 @@ impl Client {
         submit(endpoint, &fields)
     }
 
-    /// Signs up on the page; the code that the browser is led back with.
+    /// Signs up on the page. Returns the authorization code.
     fn sign_up(&self, name: &str, scope: &str) -> String {
         let query = query(&[
             ("response_type", "code"),
@@ -94,7 +94,7 @@ fn query(pairs: &[(&str, &str)]) -> String {
         .finish()
 }
 
-/// Presses a button of a page, as somebody of this name with the password of all tests.
+/// Submits the form of a page, as the user of this name.
 fn press(page: &str, shown: &Answer, step: &str, name: &str) -> Answer {
     let (_, rest) = shown.body.split_once("name=\"visit\" value=\"").unwrap();
     let (visit, _) = rest.split_once('"').unwrap();
@@ -124,7 +124,7 @@ fn refused(answer: &Answer, error: &str) {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn an_account_made_on_the_page_has_its_device_on_the_server() {
+fn registered_account_has_its_device() {
     let client = Client::new();
     let name = unique("page");
     let device = unique("PAGEDEVICE");
@@ -141,7 +141,7 @@ fn an_account_made_on_the_page_has_its_device_on_the_server() {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn tokens_are_renewed_and_given_back_with_the_device() {
+fn tokens_are_refreshed_and_revoked() {
     let client = Client::new();
     let name = unique("renew");
     let device = unique("RENEWDEVICE");
@@ -151,7 +151,7 @@ fn tokens_are_renewed_and_given_back_with_the_device() {
     let second = client.refresh(&first).json();
     let token = text(&second, "access_token");
     assert_eq!(client.site.whoami(&token)["device_id"], *device);
-    // The new token has been used: the old one is spent, and whoever uses it ends the session.
+    // The new token has been used, so using the old one ends the session.
     refused(&client.refresh(&first), "invalid_grant");
     refused(&client.refresh(&second), "invalid_grant");
 
@@ -161,7 +161,7 @@ fn tokens_are_renewed_and_given_back_with_the_device() {
     client.site.whoami(&token);
     let revoked = client.post("revocation_endpoint", &[("token", &*token)]);
     assert_eq!(revoked.status, 200, "{revoked:?}");
-    // The device is gone there too, so that not even a remembered token goes on.
+    // The device is deleted on the homeserver too, so a cached token is invalid.
     let url = client.site.url("/_matrix/client/v3/account/whoami");
     let after = call("GET", &url, Some(&token), None);
     assert_eq!(after.status, 401, "{after:?}");
@@ -170,7 +170,7 @@ fn tokens_are_renewed_and_given_back_with_the_device() {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn a_device_without_a_browser_is_let_in() {
+fn device_code_flow_signs_in() {
     let client = Client::new();
     let name = unique("device");
     let own = unique("FIRSTDEVICE");
@@ -200,10 +200,10 @@ fn a_device_without_a_browser_is_let_in() {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn its_own_ways_are_closed_as_those_of_the_embedded_server_are() {
+fn password_endpoints_are_disabled() {
     let client = Client::new();
-    let issuer = client.site.told("/oauth/issuer");
-    for base in [client.site.told("/base_url"), issuer] {
+    let issuer = client.site.info_at("/oauth/issuer");
+    for base in [client.site.info_at("/base_url"), issuer] {
         let post = |path: &str| call("POST", &format!("{base}{path}"), None, Some(&json!({})));
         let register = post(REGISTER);
         assert_eq!(register.status, 403, "{register:?}");

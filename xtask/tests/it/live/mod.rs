@@ -1,4 +1,4 @@
-//! Real Synapse servers, each shown to be what its profile says.
+//! Real Synapse servers: each behaves as its profile says.
 
 mod delegating;
 mod registering;
@@ -16,7 +16,7 @@ use crate::http::{Answer, call};
 const REGISTER: &str = "/_matrix/client/v3/register";
 const PASSWORD: &str = "Aa1-wordpass-of-a-test";
 
-/// A running server, and what is known of it.
+/// A running server, and its description.
 struct Site {
     info: Value,
 }
@@ -24,32 +24,32 @@ struct Site {
 impl Site {
     fn of(profiles: &str) -> Self {
         let file = env::var("MATRICULA_SYNAPSE")
-            .expect("MATRICULA_SYNAPSE names the file of the servers; cargo xtask test sets it");
+            .expect("MATRICULA_SYNAPSE is not set: run cargo xtask test");
         let sites: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         let info = sites[profiles].clone();
         assert!(info.is_object(), "no server of the profile {profiles}");
         Self { info }
     }
 
-    /// What `up` tells, by a JSON pointer.
-    fn told(&self, pointer: &str) -> &str {
+    /// A value of the JSON object that `up` prints, by JSON pointer.
+    fn info_at(&self, pointer: &str) -> &str {
         let found = self.info.pointer(pointer).and_then(Value::as_str);
         found.unwrap_or_else(|| panic!("no {pointer} in {}", self.info))
     }
 
     fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.told("/base_url"))
+        format!("{}{path}", self.info_at("/base_url"))
     }
 
     fn user_id(&self, localpart: &str) -> String {
-        format!("@{localpart}:{}", self.told("/server_name"))
+        format!("@{localpart}:{}", self.info_at("/server_name"))
     }
 
     fn post(&self, path: &str, body: &Value) -> Answer {
         call("POST", &self.url(path), None, Some(body))
     }
 
-    /// The flows that a registration of nobody in particular is offered.
+    /// The flows of an anonymous registration.
     fn flows(&self) -> Vec<String> {
         let asked = self.post(REGISTER, &json!({}));
         assert_eq!(asked.status, 401, "{asked:?}");
@@ -70,7 +70,7 @@ impl Site {
     }
 }
 
-/// A registration on its way.
+/// A registration in progress.
 struct Registration<'a> {
     site: &'a Site,
     name: String,
@@ -90,7 +90,7 @@ impl<'a> Registration<'a> {
         }
     }
 
-    /// Tries one stage.
+    /// Attempts a stage.
     fn stage(&self, stage: &str, mut auth: Value) -> Answer {
         auth["type"] = json!(format!("m.login.{stage}"));
         auth["session"] = json!(self.session);
@@ -98,7 +98,7 @@ impl<'a> Registration<'a> {
         self.site.post(REGISTER, &body)
     }
 
-    /// Passes one stage that is not the last.
+    /// Passes a stage that is not the last.
     fn pass(&self, stage: &str, auth: Value) {
         let answer = self.stage(stage, auth);
         assert_eq!(answer.status, 401, "{answer:?}");
@@ -111,14 +111,14 @@ impl<'a> Registration<'a> {
         assert!(answer.get("errcode").is_none(), "{answer}");
     }
 
-    /// Fails one stage.
+    /// Fails a stage.
     fn fail(&self, stage: &str, auth: Value) {
         let answer = self.stage(stage, auth);
         assert_eq!(answer.status, 401, "{answer:?}");
         assert_eq!(answer.json()["errcode"], "M_UNAUTHORIZED", "{answer:?}");
     }
 
-    /// Passes the last stage, after which there is an account; returns its access token.
+    /// Passes the last stage, and returns the access token of the new account.
     fn end(&self, stage: &str, auth: Value) -> String {
         let answer = self.stage(stage, auth);
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -129,7 +129,7 @@ impl<'a> Registration<'a> {
     }
 }
 
-/// A name that nobody has, on servers that outlive a run of the tests too.
+/// A unique user name, also on a server that is used by several test runs.
 fn unique(name: &str) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();

@@ -1,4 +1,4 @@
-//! The profiles that ask something of who registers.
+//! Profiles with additional registration stages.
 
 use std::fs;
 
@@ -9,22 +9,22 @@ use crate::http::call;
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn a_needed_email_address() {
+fn email_is_required() {
     let site = Site::of("email");
     assert_eq!(site.flows(), ["email.identity"]);
-    an_address_counts_when_its_link_was_followed(&site);
+    assert_link_validates_address(&site);
 }
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn an_email_address_for_who_likes() {
+fn email_is_optional() {
     let site = Site::of("email-optional");
     assert_eq!(site.flows(), ["dummy", "email.identity"]);
-    an_address_counts_when_its_link_was_followed(&site);
+    assert_link_validates_address(&site);
     Registration::start(&site, "without").end("dummy", json!({}));
 }
 
-fn an_address_counts_when_its_link_was_followed(site: &Site) {
+fn assert_link_validates_address(site: &Site) {
     let registration = Registration::start(site, "mailed");
     let (creds, mail) = ask_for_mail(site, &registration.name);
     registration.fail("email.identity", creds.clone());
@@ -42,7 +42,7 @@ fn an_address_counts_when_its_link_was_followed(site: &Site) {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn a_phone_number() {
+fn phone_number_is_required() {
     let site = Site::of("msisdn");
     assert_eq!(site.flows(), ["msisdn"]);
     let registration = Registration::start(&site, "called");
@@ -50,29 +50,29 @@ fn a_phone_number() {
     registration.fail("msisdn", creds.clone());
     assert_eq!(submit(&creds, &submit_url, "654321"), json!(false));
     registration.fail("msisdn", creds.clone());
-    let code = site.told("/identity_server/code");
+    let code = site.info_at("/identity_server/code");
     assert_eq!(submit(&creds, &submit_url, code), json!(true));
     registration.end("msisdn", creds);
 }
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn a_captcha() {
+fn captcha_is_required() {
     let site = Site::of("recaptcha");
     assert_eq!(site.flows(), ["recaptcha dummy"]);
     let asked = site.post(REGISTER, &json!({})).json();
     let key = &asked["params"]["m.login.recaptcha"]["public_key"];
-    assert_eq!(*key, site.told("/recaptcha/public_key"));
+    assert_eq!(*key, site.info_at("/recaptcha/public_key"));
     let registration = Registration::start(&site, "human");
     registration.fail("recaptcha", json!({ "response": "i-am-a-robot" }));
-    let good = site.told("/recaptcha/good_response");
+    let good = site.info_at("/recaptcha/good_response");
     registration.pass("recaptcha", json!({ "response": good }));
     registration.end("dummy", json!({}));
 }
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn everything_at_once() {
+fn all_stages_are_required() {
     let site = Site::of("token+terms+email+msisdn+recaptcha");
     assert_eq!(
         site.flows(),
@@ -80,54 +80,54 @@ fn everything_at_once() {
     );
     let registration = Registration::start(&site, "patient");
     for kind in ["spent", "expired"] {
-        let token = site.told(&format!("/registration_tokens/{kind}"));
+        let token = site.info_at(&format!("/registration_tokens/{kind}"));
         registration.fail("registration_token", json!({ "token": token }));
     }
-    let token = site.told("/registration_tokens/unlimited");
+    let token = site.info_at("/registration_tokens/unlimited");
     registration.pass("registration_token", json!({ "token": token }));
-    let good = site.told("/recaptcha/good_response");
+    let good = site.info_at("/recaptcha/good_response");
     registration.pass("recaptcha", json!({ "response": good }));
     registration.pass("terms", json!({}));
     let (creds, submit_url) = ask_for_code(&site);
-    submit(&creds, &submit_url, site.told("/identity_server/code"));
+    submit(&creds, &submit_url, site.info_at("/identity_server/code"));
     registration.pass("msisdn", creds);
     let (creds, mail) = ask_for_mail(&site, &registration.name);
     follow_link(&site, &mail);
     registration.end("email.identity", creds);
 }
 
-/// Asks for a mail to an address of this name: the credentials, and the mail.
+/// Requests a mail to an address of this name. Returns the credentials and the mail.
 fn ask_for_mail(site: &Site, name: &str) -> (Value, Value) {
     let address = format!("{name}@example.org");
     let secret = unique("secret");
     let body = json!({ "client_secret": secret, "email": address, "send_attempt": 1 });
     let answer = site.post(&format!("{REGISTER}/email/requestToken"), &body);
     assert_eq!(answer.status, 200, "{answer:?}");
-    // Synapse answers when the mail server has taken the mail.
-    let mails = fs::read_dir(site.told("/smtp/messages")).unwrap();
+    // Synapse responds after the mail server has accepted the mail.
+    let mails = fs::read_dir(site.info_at("/smtp/messages")).unwrap();
     let mut mails = mails
         .map(|mail| fs::read(mail.unwrap().path()).unwrap())
         .map(|mail| serde_json::from_slice::<Value>(&mail).unwrap());
     let mail = mails.find(|mail| mail["to"] == json!([address])).unwrap();
-    let sender = format!("noreply@{}", site.told("/server_name"));
+    let sender = format!("noreply@{}", site.info_at("/server_name"));
     assert_eq!(mail["from"], sender, "{mail}");
     (creds(&answer.json(), &secret), mail)
 }
 
-/// Clicks what the mail asks to click.
+/// Follows the link in the mail.
 fn follow_link(site: &Site, mail: &Value) {
     let links = mail["links"].as_array().unwrap().iter();
     let mut links = links.filter_map(Value::as_str);
     let link = links.find(|link| link.contains("submit_token")).unwrap();
-    assert!(link.starts_with(site.told("/base_url")), "{link}");
+    assert!(link.starts_with(site.info_at("/base_url")), "{link}");
     let page = call("GET", link, None, None);
     assert_eq!(page.status, 200, "{page:?}");
 }
 
-/// Asks for a text message: the credentials, and where its code is to go.
+/// Requests a text message. Returns the credentials and the URL for the code.
 fn ask_for_code(site: &Site) -> (Value, String) {
     let secret = unique("secret");
-    // Ten digits that no other test has.
+    // A unique number of ten digits.
     let digits: String = secret.chars().filter(char::is_ascii_digit).collect();
     let number = &digits[digits.len() - 10..];
     let body = json!({
@@ -143,7 +143,7 @@ fn ask_for_code(site: &Site) -> (Value, String) {
     (creds(&answer, &secret), submit_url)
 }
 
-/// Whether a code is the one that was sent.
+/// Submits a code.
 fn submit(creds: &Value, submit_url: &str, code: &str) -> Value {
     let mut body = creds["threepid_creds"].clone();
     body["token"] = json!(code);

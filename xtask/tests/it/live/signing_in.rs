@@ -1,4 +1,4 @@
-//! The profiles that leave registration as it is and add other ways in.
+//! Profiles that add ways to log in.
 
 use serde_json::{Value, json};
 
@@ -7,12 +7,12 @@ use crate::http::{Browser, call};
 
 const PROFILES: &str = "appservice+logintoken+sso";
 const LOGIN: &str = "/_matrix/client/v3/login";
-/// Where the client of these tests would listen; nobody goes there.
+/// The redirect URL of the client. It is never opened.
 const CLIENT: &str = "http://127.0.0.1:9/done";
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn registration_is_as_open_as_before() {
+fn registration_stays_open() {
     let site = Site::of(PROFILES);
     assert_eq!(site.flows(), ["dummy"]);
     Registration::start(&site, "anyone").end("dummy", json!({}));
@@ -20,10 +20,10 @@ fn registration_is_as_open_as_before() {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn an_application_service() {
+fn appservice_registers_and_logs_in() {
     let site = Site::of(PROFILES);
-    let as_token = site.told("/appservice/as_token");
-    let namespace = site.told("/appservice/namespace");
+    let as_token = site.info_at("/appservice/as_token");
+    let namespace = site.info_at("/appservice/namespace");
     let prefix = namespace.strip_prefix('@').unwrap();
     let prefix = prefix.strip_suffix(".*").unwrap();
 
@@ -41,13 +41,13 @@ fn an_application_service() {
     let stranger = site.post(REGISTER, &body);
     assert_eq!(stranger.json()["errcode"], "M_EXCLUSIVE", "{stranger:?}");
 
-    let sender = site.told("/appservice/sender");
+    let sender = site.info_at("/appservice/sender");
     assert_eq!(site.whoami(as_token)["user_id"], sender);
 }
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn a_login_token() {
+fn login_token_signs_in() {
     let site = Site::of(PROFILES);
     let registration = Registration::start(&site, "two-devices");
     let first = registration.end("dummy", json!({}));
@@ -70,13 +70,13 @@ fn a_login_token() {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn single_sign_on() {
+fn single_sign_on_signs_in() {
     let site = Site::of(PROFILES);
     let flows = call("GET", &site.url(LOGIN), None, None).json();
     let flows = flows["flows"].as_array().unwrap();
     let sso = flows.iter().find(|flow| flow["type"] == "m.login.sso");
     let provider = &sso.unwrap()["identity_providers"][0]["id"];
-    assert_eq!(*provider, site.told("/sso/provider"));
+    assert_eq!(*provider, site.info_at("/sso/provider"));
 
     let name = unique("single");
     let mut browser = Browser::default();
@@ -114,18 +114,18 @@ fn single_sign_on_can_be_refused() {
     assert!(refused.body.contains("access_denied"), "{refused:?}");
 }
 
-/// The way from the client to the provider's page.
+/// Follows the redirects from the client to the provider's page.
 fn provider_page(site: &Site, browser: &mut Browser) -> String {
-    let provider = site.told("/sso/provider");
+    let provider = site.info_at("/sso/provider");
     let start = site.url(&format!(
         "{LOGIN}/sso/redirect/{provider}?redirectUrl={CLIENT}"
     ));
     let page = browser.get(&start).location().to_owned();
-    assert!(page.starts_with(site.told("/sso/issuer")), "{page}");
+    assert!(page.starts_with(site.info_at("/sso/issuer")), "{page}");
     page
 }
 
-/// Follows redirections until they lead back to the client.
+/// Follows redirects until they lead back to the client.
 fn follow(browser: &mut Browser, mut url: String) -> String {
     for _ in 0..10 {
         if url.starts_with(CLIENT) {
@@ -133,10 +133,10 @@ fn follow(browser: &mut Browser, mut url: String) -> String {
         }
         url = browser.get(&url).location().to_owned();
     }
-    panic!("it goes on and on: {url}");
+    panic!("too many redirects: {url}");
 }
 
-/// Signs in with a token: who that makes one.
+/// Signs in with a token. Returns the user id.
 fn sign_in(site: &Site, token: &Value) -> String {
     let body = json!({ "type": "m.login.token", "token": token });
     let answer = site.post(LOGIN, &body);
