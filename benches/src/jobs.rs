@@ -1,23 +1,24 @@
-//! Jobs to schedule, and both ways to do it to the same end: each sent once, each queue in order.
+//! Jobs and responses for the scheduler bench, and both ways to schedule them: each job is sent once, each queue
+//! in order.
 //!
-//! Jobs and answers are made before, and dropped after, what is measured.
+//! Jobs and responses are made before the measurement and dropped after it.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use matricula_core::{
-    Answer, Body, Cx, EffectId, Job, Machine, Method, QueuePolicy, Response, Scheduler,
-    SeededEntropy, ServerUrl, Timestamp,
-    scheduler::{Effect, Event, Input, Limits, Outcome},
+    Body, EffectId, Job, Machine, Method, QueuePolicy, Response, Scheduler, SeededEntropy,
+    ServerUrl, StepContext, Timestamp, TransportResult,
+    scheduler::{Effect, Event, Input, Outcome, SchedulerConfig},
 };
 
 use crate::heap::Heap;
 
-/// Jobs that a scheduler is measured with.
+/// The number of jobs.
 pub const JOBS: usize = 100_000;
-/// Queues that they stand in.
+/// The number of queues.
 pub const QUEUES: usize = 1_000;
-/// How many are on the wire at once.
-pub const ON_THE_WIRE: usize = 16;
+/// The number of requests in flight.
+pub const MAX_IN_FLIGHT: usize = 16;
 
 /// Messages to rooms, each room a queue.
 pub fn messages(server: &ServerUrl, jobs: usize, queues: usize) -> Vec<Job> {
@@ -33,40 +34,40 @@ pub fn messages(server: &ServerUrl, jobs: usize, queues: usize) -> Vec<Job> {
     (0..jobs).map(message).collect()
 }
 
-/// As many answers.
-pub fn answers(count: usize) -> Vec<Response> {
+/// As many responses.
+pub fn responses(count: usize) -> Vec<Response> {
     let body = || Body::Json(r#"{"event_id":"$e"}"#.to_owned());
     (0..count)
         .map(|_| Response::new(200, Vec::new(), body()))
         .collect()
 }
 
-/// What was scheduled, and how it ended.
+/// The outcomes of the scheduled jobs.
 #[derive(Debug, Default)]
 pub struct Ended {
-    /// Outcomes, in the order in which they came.
+    /// In the order in which the jobs ended.
     pub outcomes: Vec<Outcome>,
 }
 
-/// All of them handed in, sent and answered by our scheduler; `went` is told each as it goes.
+/// Submits, sends and completes all jobs with our scheduler. `on_send` is called with each job.
 pub fn by_scheduler(
     jobs: &[Arc<Job>],
-    mut answers: Vec<Response>,
-    mut went: impl FnMut(&Job),
+    mut responses: Vec<Response>,
+    mut on_send: impl FnMut(&Job),
 ) -> Ended {
-    let mut limits = Limits::default();
-    limits.on_the_wire = ON_THE_WIRE;
-    let mut scheduler = Scheduler::new(limits);
+    let mut config = SchedulerConfig::default();
+    config.max_in_flight = MAX_IN_FLIGHT;
+    let mut scheduler = Scheduler::new(config);
     let mut entropy = SeededEntropy::new(1);
-    let mut wire = VecDeque::<EffectId>::new();
+    let mut in_flight = VecDeque::<EffectId>::new();
     let mut outcomes = Vec::with_capacity(jobs.len());
-    let mut step = |input, wire: &mut VecDeque<EffectId>| {
-        let mut cx = Cx::new(Timestamp::from_millis(1_000), &mut entropy);
+    let mut step = |input, in_flight: &mut VecDeque<EffectId>| {
+        let mut cx = StepContext::new(Timestamp::from_millis(1_000), &mut entropy);
         let step = scheduler.step(&mut cx, input);
         for effect in step.effects {
             if let Effect::Send(id, job) = effect {
-                went(&job);
-                wire.push_back(id);
+                on_send(&job);
+                in_flight.push_back(id);
             }
         }
         for event in step.events {
@@ -76,34 +77,41 @@ pub fn by_scheduler(
         }
     };
     for job in jobs {
-        step(Input::Submit(Arc::clone(job)), &mut wire);
+        step(Input::Submit(Arc::clone(job)), &mut in_flight);
     }
-    while let (Some(id), Some(answer)) = (wire.pop_front(), answers.pop()) {
-        step(Input::Answer(id, Answer::Response(answer)), &mut wire);
+    while let (Some(id), Some(response)) = (in_flight.pop_front(), responses.pop()) {
+        step(
+            Input::Completed(id, TransportResult::Response(response)),
+            &mut in_flight,
+        );
     }
     assert!(scheduler.is_empty());
     Ended { outcomes }
 }
 
-/// The same by a plain heap.
-pub fn by_heap(jobs: &[Arc<Job>], mut answers: Vec<Response>, mut went: impl FnMut(&Job)) -> Ended {
+/// The same with a plain heap.
+pub fn by_heap(
+    jobs: &[Arc<Job>],
+    mut responses: Vec<Response>,
+    mut on_send: impl FnMut(&Job),
+) -> Ended {
     let mut heap = Heap::default();
-    let mut wire = VecDeque::new();
+    let mut in_flight = VecDeque::new();
     let mut outcomes = Vec::with_capacity(jobs.len());
     for job in jobs {
         heap.submit(1_000, Arc::clone(job));
     }
     loop {
-        while wire.len() < ON_THE_WIRE
+        while in_flight.len() < MAX_IN_FLIGHT
             && let Some((queue, job)) = heap.next()
         {
-            went(job);
-            wire.push_back(queue);
+            on_send(job);
+            in_flight.push_back(queue);
         }
-        let (Some(queue), Some(answer)) = (wire.pop_front(), answers.pop()) else {
+        let (Some(queue), Some(response)) = (in_flight.pop_front(), responses.pop()) else {
             break;
         };
-        outcomes.extend(heap.answered(1_000, queue, answer));
+        outcomes.extend(heap.completed(1_000, queue, response));
     }
     assert!(heap.is_empty());
     Ended { outcomes }

@@ -1,5 +1,5 @@
-//! Times the scheduler beside a plain heap, the runner beside a bare loop on the same HTTP client, and
-//! durable queues beside bare SQLite with the same commits.
+//! Compares the scheduler with a plain heap, the runner with a bare loop on the same HTTP client, and
+//! durable queues with bare SQLite and the same commits.
 
 use std::{
     collections::HashMap,
@@ -11,12 +11,12 @@ use std::{
 use criterion::measurement::Measurement;
 use matricula_benches::{
     inputs::SERVER,
-    jobs::{Ended, JOBS, ON_THE_WIRE, QUEUES, answers, by_heap, by_scheduler, messages},
+    jobs::{Ended, JOBS, MAX_IN_FLIGHT, QUEUES, by_heap, by_scheduler, messages, responses},
     thread_time::ThreadTime,
 };
-use matricula_http::{Options, Runner};
-use matricula_core::{Job, Method, Patch, Response, ServerUrl, Store, StoreError};
-use matricula_store::{InUse, SqliteStore};
+use matricula_core::{Job, Method, Response, ServerUrl, Store, StoreError, WriteBatch};
+use matricula_http::{HttpOptions, Runner};
+use matricula_store::{IfLocked, SqliteStore};
 use rusqlite::{Connection, params};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -24,17 +24,17 @@ use tokio::{
     task::JoinSet,
 };
 
-/// How often each is measured, in turns; the median counts.
+/// How often each case is measured, alternating; the median counts.
 const ROUNDS: usize = 9;
-/// Requests a round.
+/// Requests per round.
 const REQUESTS: usize = 5_000;
-/// Durable submits a round.
+/// Durable submits per round.
 const SUBMITS: usize = 300;
 
 fn main() {
-    // Those that are named, or all.
+    // The named cases, or all.
     let named: Vec<String> = std::env::args().skip(1).collect();
-    let cases: [(&str, fn()); 3] = [("schedule", schedule), ("run", run), ("keep", keep)];
+    let cases: [(&str, fn()); 3] = [("schedule", schedule), ("run", run), ("persist", persist)];
     for (name, case) in cases {
         if named.is_empty() || named.iter().any(|named| named == name) {
             case();
@@ -55,17 +55,17 @@ type Work = fn(&[Arc<Job>], Vec<Response>, &mut dyn FnMut(&Job)) -> Ended;
 
 fn schedule() {
     let server: ServerUrl = SERVER.parse().expect("an address");
-    let ours: Work = |jobs, answers, went| by_scheduler(jobs, answers, went);
-    let peers: Work = |jobs, answers, went| by_heap(jobs, answers, went);
+    let ours: Work = |jobs, responses, on_send| by_scheduler(jobs, responses, on_send);
+    let peers: Work = |jobs, responses, on_send| by_heap(jobs, responses, on_send);
     assert_eq!(order(&server, ours), order(&server, peers));
     let time = |work: Work| {
         let jobs: Vec<_> = messages(&server, JOBS, QUEUES)
             .into_iter()
             .map(Arc::new)
             .collect();
-        let answers = answers(JOBS);
+        let responses = responses(JOBS);
         let start = ThreadTime.start();
-        let ended = black_box(work(&jobs, answers, &mut |_| ()));
+        let ended = black_box(work(&jobs, responses, &mut |_| ()));
         let took = ThreadTime.end(start);
         assert_eq!(ended.outcomes.len(), JOBS);
         took
@@ -86,14 +86,14 @@ fn schedule() {
     );
 }
 
-/// What went of each queue, in order. Both send everything.
+/// The messages that were sent, by queue. Both schedulers must send all of them.
 fn order(server: &ServerUrl, work: Work) -> HashMap<String, Vec<String>> {
     let mut queues: HashMap<String, Vec<String>> = HashMap::new();
     let jobs: Vec<_> = messages(server, JOBS, QUEUES)
         .into_iter()
         .map(Arc::new)
         .collect();
-    let ended = work(&jobs, answers(JOBS), &mut |job| {
+    let ended = work(&jobs, responses(JOBS), &mut |job| {
         let (room, name) = job.url().split_once("/send/").expect("a message");
         queues
             .entry(room.to_owned())
@@ -112,7 +112,7 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime")
 }
 
-/// A server on a thread of its own that answers everything alike.
+/// A server on its own thread, which gives every request the same response.
 fn server() -> ServerUrl {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("not blocking");
@@ -129,7 +129,7 @@ fn server() -> ServerUrl {
 }
 
 async fn serve(mut stream: TcpStream) -> Option<()> {
-    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+    const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
         content-length: 17\r\n\r\n{\"event_id\":\"$e\"}";
     stream.set_nodelay(true).ok()?;
     let (mut read, mut piece) = (Vec::new(), vec![0; 4096]);
@@ -142,7 +142,7 @@ async fn serve(mut stream: TcpStream) -> Option<()> {
         read.extend_from_slice(&piece[..count]);
         while let Some(end) = end_of_request(&read) {
             read.drain(..end);
-            stream.write_all(ANSWER).await.ok()?;
+            stream.write_all(RESPONSE).await.ok()?;
         }
     }
 }
@@ -154,7 +154,7 @@ fn end_of_request(read: &[u8]) -> Option<usize> {
 fn run() {
     let server = server();
     beside_a_loop("runner beside a bare loop", &server);
-    // A server that does more than to answer: the embedded homeserver, if its address is given.
+    // A real server: the embedded homeserver, if its URL is given.
     if let Ok(server) = std::env::var("MATRICULA_SERVER") {
         let server = server.parse().expect("an address");
         beside_a_loop("the same, towards a homeserver", &server);
@@ -163,7 +163,7 @@ fn run() {
 
 fn beside_a_loop(what: &str, server: &ServerUrl) {
     let runtime = runtime();
-    let runner = Runner::new(Options::default());
+    let runner = Runner::new(HttpOptions::default());
     let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -175,18 +175,18 @@ fn beside_a_loop(what: &str, server: &ServerUrl) {
     for round in 0..=ROUNDS {
         let ours_now = runtime.block_on(by_runner(&runner, server));
         let peers_now = runtime.block_on(by_loop(&client, server));
-        // The first opens the connections.
+        // The first round opens the connections.
         if round > 0 {
             ours.push(ours_now);
             peers.push(peers_now);
         }
     }
-    let a_second = |times| (SHARE * ON_THE_WIRE) as f64 / median(times).as_secs_f64();
+    let a_second = |times| (SHARE * MAX_IN_FLIGHT) as f64 / median(times).as_secs_f64();
     let (ours, peer) = (a_second(ours), a_second(peers));
     row(what, ours, peer, "requests/s", ours / peer);
 }
 
-/// Nothing here is encrypted, and reading the system's certificates is not what is measured.
+/// Nothing here is encrypted, so that the system's certificates need not be loaded.
 fn no_tls() -> rustls::ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     rustls::ClientConfig::builder_with_provider(provider)
@@ -196,20 +196,20 @@ fn no_tls() -> rustls::ClientConfig {
         .with_no_client_auth()
 }
 
-/// One for each task.
-const SHARE: usize = REQUESTS / ON_THE_WIRE;
-/// Every server answers it, and nobody needs to sign in for it.
+/// Requests per task.
+const SHARE: usize = REQUESTS / MAX_IN_FLIGHT;
+/// Needs no token.
 const VERSIONS: &str = "/_matrix/client/versions";
 
 async fn by_runner(runner: &Runner, server: &ServerUrl) -> Duration {
     let mut tasks = JoinSet::new();
     let start = Instant::now();
-    for _ in 0..ON_THE_WIRE {
+    for _ in 0..MAX_IN_FLIGHT {
         let (runner, server) = (runner.clone(), server.clone());
         tasks.spawn(async move {
             for _ in 0..SHARE {
                 let job = Job::new(&server, VERSIONS, Method::Get, "getVersions");
-                let handle = runner.submit(job).await.expect("it is taken");
+                let handle = runner.submit(job).await.expect("it is accepted");
                 assert!(handle.await.success());
             }
         });
@@ -223,14 +223,14 @@ async fn by_runner(runner: &Runner, server: &ServerUrl) -> Duration {
 async fn by_loop(client: &reqwest::Client, server: &ServerUrl) -> Duration {
     let mut tasks = JoinSet::new();
     let start = Instant::now();
-    for _ in 0..ON_THE_WIRE {
+    for _ in 0..MAX_IN_FLIGHT {
         let (client, server) = (client.clone(), server.clone());
         tasks.spawn(async move {
             for _ in 0..SHARE {
                 let url = format!("{}{VERSIONS}", server.as_str());
-                let answer = client.get(url).send().await.expect("an answer");
-                assert!(answer.status().is_success());
-                let header: Vec<(String, String)> = answer
+                let response = client.get(url).send().await.expect("a response");
+                assert!(response.status().is_success());
+                let header: Vec<(String, String)> = response
                     .headers()
                     .iter()
                     .map(|(name, value)| {
@@ -238,7 +238,7 @@ async fn by_loop(client: &reqwest::Client, server: &ServerUrl) -> Duration {
                         (name.to_string(), value.into_owned())
                     })
                     .collect();
-                let body = answer.text().await.expect("a body");
+                let body = response.text().await.expect("a body");
                 black_box((header, body));
             }
         });
@@ -249,16 +249,16 @@ async fn by_loop(client: &reqwest::Client, server: &ServerUrl) -> Duration {
     start.elapsed()
 }
 
-/// Keeps what it commits, so that the same can be committed again.
+/// Records the batches, so that they can be committed again.
 struct Recorded {
     store: SqliteStore,
-    patches: Arc<Mutex<Vec<Patch>>>,
+    batches: Arc<Mutex<Vec<WriteBatch>>>,
 }
 
 impl Store for Recorded {
-    fn commit(&mut self, patch: &Patch) -> Result<(), StoreError> {
-        self.patches.lock().expect("a list").push(patch.clone());
-        self.store.commit(patch)
+    fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
+        self.batches.lock().expect("a list").push(batch.clone());
+        self.store.commit(batch)
     }
 
     fn get(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -270,14 +270,14 @@ impl Store for Recorded {
     }
 }
 
-fn keep() {
+fn persist() {
     let (mut ours, mut peers, mut together) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let (alone, patches) = submits(1);
-        let (many, shared) = submits(ON_THE_WIRE);
-        assert!(shared.len() <= patches.len());
+        let (alone, batches) = submits(1);
+        let (many, shared) = submits(MAX_IN_FLIGHT);
+        assert!(shared.len() <= batches.len());
         ours.push(alone);
-        peers.push(bare(&patches));
+        peers.push(bare(&batches));
         together.push(many);
     }
     let a_second = |times| SUBMITS as f64 / median(times).as_secs_f64();
@@ -298,23 +298,21 @@ fn keep() {
     );
 }
 
-/// How long it takes until all are durable, so many of them waited for at once.
-fn submits(at_once: usize) -> (Duration, Vec<Patch>) {
+/// The time until all submits are durable, with this many at once, and the batches.
+fn submits(at_once: usize) -> (Duration, Vec<WriteBatch>) {
     let dir = tempfile::tempdir().expect("a directory");
-    let store = SqliteStore::open(&dir.path().join("queue.db"), InUse::Refuse).expect("a store");
-    let patches = Arc::default();
+    let store = SqliteStore::open(&dir.path().join("queue.db"), IfLocked::Refuse).expect("a store");
+    let batches = Arc::default();
     let store = Recorded {
         store,
-        patches: Arc::clone(&patches),
+        batches: Arc::clone(&batches),
     };
     let server: ServerUrl = SERVER.parse().expect("an address");
     let jobs = messages(&server, SUBMITS, 10);
     let runtime = runtime();
     let took = runtime.block_on(async {
-        let runner = Runner::new(Options::default())
-            .durable(store)
-            .expect("a runner");
-        runner.set_online(false);
+        let runner = Runner::builder().store(store).build().expect("a runner");
+        runner.queues().set_online(false);
         let start = Instant::now();
         let mut jobs = jobs.into_iter();
         loop {
@@ -325,35 +323,35 @@ fn submits(at_once: usize) -> (Duration, Vec<Patch>) {
             if waiting.is_empty() {
                 break;
             }
-            while let Some(kept) = waiting.join_next().await {
-                kept.expect("a task").expect("it is kept");
+            while let Some(stored) = waiting.join_next().await {
+                stored.expect("a task").expect("it is stored");
             }
         }
         start.elapsed()
     });
     drop(runtime);
-    let patches = std::mem::take(&mut *patches.lock().expect("a list"));
-    (took, patches)
+    let batches = std::mem::take(&mut *batches.lock().expect("a list"));
+    (took, batches)
 }
 
-/// The same commits, to SQLite by hand.
-fn bare(patches: &[Patch]) -> Duration {
+/// The same commits, with SQLite alone.
+fn bare(batches: &[WriteBatch]) -> Duration {
     let dir = tempfile::tempdir().expect("a directory");
     let mut connection = Connection::open(dir.path().join("bare.db")).expect("a file");
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             CREATE TABLE entries (collection TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
-             PRIMARY KEY (collection, key)) STRICT, WITHOUT ROWID",
+             CREATE TABLE entries (table_name TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+             PRIMARY KEY (table_name, key)) STRICT, WITHOUT ROWID",
         )
         .expect("a table");
     let start = Instant::now();
-    for patch in patches {
+    for batch in batches {
         let tx = connection.transaction().expect("a transaction");
-        for change in patch.changes() {
-            let value = change.value.as_deref().unwrap_or_default();
+        for write in batch.writes() {
+            let value = write.value.as_deref().unwrap_or_default();
             tx.prepare_cached("INSERT OR REPLACE INTO entries VALUES (?1, ?2, ?3)")
-                .and_then(|mut put| put.execute(params![change.table, change.key, value]))
+                .and_then(|mut put| put.execute(params![write.table, write.key, value]))
                 .expect("an entry");
         }
         tx.commit().expect("a commit");

@@ -1,4 +1,4 @@
-//! Counts the bytes of a queued job, beside a plain heap.
+//! Measures the memory of a queued job, and of a plain heap for comparison.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use matricula_benches::{
     jobs::{JOBS, QUEUES, messages},
 };
 use matricula_core::{
-    Cx, Machine, Scheduler, SeededEntropy, ServerUrl, Timestamp,
-    scheduler::{Input, Limits},
+    Machine, Scheduler, SeededEntropy, ServerUrl, StepContext, Timestamp,
+    scheduler::{Input, SchedulerConfig},
 };
 
 #[global_allocator]
@@ -24,10 +24,10 @@ fn main() {
     println!("bytes\tjobs alone\t{}", alone / JOBS);
 
     let before = counting::live() - alone;
-    let mut scheduler = Scheduler::new(Limits::default());
+    let mut scheduler = Scheduler::new(SchedulerConfig::default());
     let mut entropy = SeededEntropy::new(1);
     for job in jobs {
-        let mut cx = Cx::new(Timestamp::from_millis(1_000), &mut entropy);
+        let mut cx = StepContext::new(Timestamp::from_millis(1_000), &mut entropy);
         drop(scheduler.step(&mut cx, Input::Submit(Arc::new(job))));
     }
     println!("bytes\tmatricula\t{}", (counting::live() - before) / JOBS);
