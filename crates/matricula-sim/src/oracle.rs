@@ -128,11 +128,11 @@ pub(crate) struct Oracle {
 }
 
 /// The number of a job, which its data carries.
+#[expect(clippy::expect_used, reason = "every job of a run is made here")]
 pub(crate) fn number(job: &Job) -> usize {
     let number = job.data_json("number").and_then(serde_json::Value::as_u64);
-    number
-        .and_then(|it| usize::try_from(it).ok())
-        .unwrap_or_default()
+    let number = number.and_then(|number| usize::try_from(number).ok());
+    number.expect("every job of a run has a number")
 }
 
 pub(crate) fn queue_name(queue: u8) -> String {

@@ -509,7 +509,7 @@ impl<D: Disk> Simulation<'_, D> {
                 self.report_event(event)?;
             }
         }
-        for effect in Effect::left_of(ready.effects) {
+        for effect in Effect::without_aborted(ready.effects) {
             self.crash_point("before an effect")?;
             match effect {
                 Effect::Send(id, job) => {
@@ -539,12 +539,11 @@ impl<D: Disk> Simulation<'_, D> {
             Event::Held { .. } => "held",
             _ => "finished",
         });
-        if let (Event::Held { queue, .. }, true) = (event, self.faults_over) {
-            let number = queue.rsplit(' ').next().and_then(|it| it.parse().ok());
-            self.schedule(
-                100,
-                SimEvent::Action(Action::Skip(number.unwrap_or_default())),
-            );
+        if let Event::Held { queue, .. } = event
+            && self.faults_over
+            && let Some(number) = (0..QUEUES).find(|number| queue_name(*number) == *queue)
+        {
+            self.schedule(100, SimEvent::Action(Action::Skip(number)));
         }
         Ok(())
     }

@@ -414,7 +414,7 @@ pub struct JobId(pub u64);
 impl Effect {
     /// Drops each [`Effect::Send`] that is aborted within the same list, together with its abort.
     #[must_use]
-    pub fn left_of(mut effects: Vec<Self>) -> Vec<Self> {
+    pub fn without_aborted(mut effects: Vec<Self>) -> Vec<Self> {
         let is_sent = |id: &EffectId, effects: &[Self]| {
             let mut effects = effects.iter();
             effects.any(|effect| matches!(effect, Self::Send(sent, _) if sent == id))

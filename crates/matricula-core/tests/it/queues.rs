@@ -332,14 +332,14 @@ fn aborted_send_is_dropped() {
     effects.extend(step.effects);
     let step = harness.step(Input::Cancel(JobId(1)));
     effects.extend(step.effects);
-    let left = Effect::left_of(effects);
+    let left = Effect::without_aborted(effects);
     let [Effect::Send(_, job)] = &left[..] else {
         panic!("{left:?}")
     };
     assert_eq!(job.data_str("name"), Some("b"));
     // An abort of a request that was sent before stays.
     let step = harness.step(Input::Cancel(JobId(2)));
-    assert_eq!(Effect::left_of(step.effects.clone()), step.effects);
+    assert_eq!(Effect::without_aborted(step.effects.clone()), step.effects);
 }
 
 /// A day of rate limit, and thousands of jobs that are submitted and cancelled.
