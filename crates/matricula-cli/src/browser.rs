@@ -89,7 +89,7 @@ impl PageOpener {
         match self {
             Self::Here(browser) => {
                 let expected = browser.expect(url.clone(), state.clone()).ok()?;
-                let patience = minutes(browser.patience());
+                let patience = minutes(browser.answer_timeout());
                 Some(Box::pin(show(output, page, expected, patience)))
             }
             Self::Pasted => {

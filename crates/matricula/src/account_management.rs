@@ -1,4 +1,4 @@
-//! What is done with an account after it was made: password, addresses, devices, profile, end.
+//! Account management: password, email addresses and phone numbers, devices, profile, deactivation.
 
 use matricula_api::{
     ApiError, ErrorCode, MxcUri,
@@ -16,67 +16,67 @@ use serde_json::{Value, json};
 
 use crate::{Error, NoStore, PromptHandler, Session, SessionStore, drive};
 
-// The fields of a profile that every server has.
+// The profile fields that every server supports.
 const DISPLAY_NAME: &str = "displayname";
 const AVATAR: &str = "avatar_url";
 
 impl Session {
-    /// Sends a request to an operation that may ask who is there, and does what it asks for.
+    /// Calls an operation with user-interactive authentication, and completes its stages.
     ///
     /// ```no_run
     /// # async fn example(session: matricula::Session) -> Result<(), matricula::Error> {
     /// use matricula::{api::client::device_management::DeleteDevice, auth::{Prompt, Answer}};
     ///
-    /// let mut person = |_: &Prompt| Answer::Text("the password".into());
-    /// session.authenticated(DeleteDevice::new("OLDPHONE"), &mut person).await?;
+    /// let mut prompts = |_: &Prompt| Answer::Text("the password".into());
+    /// session.authenticated(DeleteDevice::new("OLDPHONE"), &mut prompts).await?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// Where the server refuses, no answer came, or the person has no answer.
+    /// If the server refuses, there is no response, or a prompt has no answer.
     pub async fn authenticated<E: UiaEndpoint + Clone>(
         &self,
         request: E,
-        person: &mut (impl PromptHandler + ?Sized),
+        prompts: &mut (impl PromptHandler + ?Sized),
     ) -> Result<E::Response, Error> {
         let mut conversation = UiaRequest::new(&self.account(), request);
-        self.run(&mut conversation, &mut NoStore, person).await
+        self.run(&mut conversation, &mut NoStore, prompts).await
     }
 
     /// Runs a conversation about this account to its end: [`PasswordChange`](matricula_auth::PasswordChange),
     /// [`Deactivation`](matricula_auth::Deactivation), [`AddThreepid`](matricula_auth::AddThreepid),
     /// [`UiaRequest`].
     ///
-    /// After a change of password an [`AccountStore`](crate::AccountStore) keeps the new password with
-    /// the account, where it was made here. [`Session::account`] still has the old one.
+    /// After a password change, an [`AccountStore`](crate::AccountStore) has the new password if it
+    /// was generated. [`Session::account`] still has the old one.
     ///
     /// ```no_run
     /// # async fn example(session: matricula::Session) -> Result<(), matricula::Error> {
     /// use matricula::{AccountStore, auth::{PasswordChange, Prompt, Answer}};
     ///
     /// let mut change = PasswordChange::generated(&session.account()).keep_devices(true);
-    /// let mut person = |_: &Prompt| Answer::Text("the old password".into());
-    /// session.run(&mut change, &mut AccountStore::new("/var/lib/bot"), &mut person).await?;
+    /// let mut prompts = |_: &Prompt| Answer::Text("the old password".into());
+    /// session.run(&mut change, &mut AccountStore::new("/var/lib/bot"), &mut prompts).await?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// Where the conversation fails, or something could not be stored.
+    /// If the conversation fails, or its writes cannot be stored.
     pub async fn run<C>(
         &self,
         conversation: &mut C,
-        keeper: &mut (impl SessionStore + ?Sized),
-        person: &mut (impl PromptHandler + ?Sized),
+        store: &mut (impl SessionStore + ?Sized),
+        prompts: &mut (impl PromptHandler + ?Sized),
     ) -> Result<C::Output, Error>
     where
         C: Conversation,
         Error: From<C::Error>,
     {
-        // The conversation's requests name the token, and are not sent again where it is refused.
+        // Requests of a conversation are not sent again if the token is rejected.
         self.renew_if_due().await?;
-        drive(conversation, self.runner(), keeper, person).await
+        drive(conversation, self.runner(), store, prompts).await
     }
 
     /// The email addresses and phone numbers of the account.
@@ -88,8 +88,8 @@ impl Session {
         Ok(answer.threepids.unwrap_or_default())
     }
 
-    /// Takes an email address or phone number, as the server [lists](Session::addresses) it, from the
-    /// account. It is no error if the account has not got it.
+    /// Removes an email address or phone number, as the server [lists](Session::addresses) it, from
+    /// the account. A missing address is not an error.
     ///
     /// # Errors
     /// As [`Session::call`].
@@ -105,7 +105,7 @@ impl Session {
         }
     }
 
-    /// The devices that are signed in to the account.
+    /// The devices of the account.
     ///
     /// # Errors
     /// As [`Session::call`].
@@ -114,7 +114,7 @@ impl Session {
         Ok(answer.devices.unwrap_or_default())
     }
 
-    /// Names a device for people.
+    /// Sets the display name of a device.
     ///
     /// # Errors
     /// As [`Session::call`].
@@ -123,27 +123,26 @@ impl Session {
         self.call(request).await.map(drop)
     }
 
-    /// Signs devices out, for which the server may ask who is there. It is no error if one is gone
-    /// already.
+    /// Logs devices out. The server may ask for authentication. A missing device is not an error.
     ///
     /// # Errors
-    /// Where the account is kept by an OAuth 2.0 server: [`AccountError::AccountPageNeeded`] names the
-    /// page on which a person does it. Else as [`Session::authenticated`].
+    /// [`AccountError::AccountPageNeeded`] if an OAuth 2.0 server manages the account: the error has
+    /// the page on which a person does it. Otherwise as [`Session::authenticated`].
     pub async fn delete_devices(
         &self,
         device_ids: Vec<String>,
-        person: &mut (impl PromptHandler + ?Sized),
+        prompts: &mut (impl PromptHandler + ?Sized),
     ) -> Result<(), Error> {
-        self.on_account_page(&device_ids)?;
+        self.check_no_account_page(&device_ids)?;
         let request = DeleteDevices::new(device_ids);
-        self.authenticated(request, person).await.map(drop)
+        self.authenticated(request, prompts).await.map(drop)
     }
 
-    /// Where an OAuth 2.0 server keeps the account, devices are signed out on its page.
+    /// Checks that devices can be logged out here and not on the page of an OAuth 2.0 server.
     ///
     /// # Errors
-    /// There, the page.
-    pub fn on_account_page(&self, device_ids: &[String]) -> Result<(), AccountError> {
+    /// The page, if an OAuth 2.0 server manages the account.
+    pub fn check_no_account_page(&self, device_ids: &[String]) -> Result<(), AccountError> {
         let Some(oauth) = &self.account().oauth else {
             return Ok(());
         };
@@ -159,7 +158,7 @@ impl Session {
         })
     }
 
-    /// What the account shows of itself; nothing where it has never said anything.
+    /// The profile of the account; empty if it was never set.
     ///
     /// # Errors
     /// As [`Session::call`].
@@ -173,7 +172,7 @@ impl Session {
         }
     }
 
-    /// Sets the name that others see; `None` takes it away.
+    /// Sets the display name; `None` removes it.
     ///
     /// # Errors
     /// As [`Session::call`].
@@ -181,7 +180,7 @@ impl Session {
         self.set_profile(DISPLAY_NAME, name).await
     }
 
-    /// Sets the picture that others see, which the server has already; `None` takes it away.
+    /// Sets the avatar to an uploaded image; `None` removes it.
     ///
     /// # Errors
     /// As [`Session::call`].
@@ -195,7 +194,7 @@ impl Session {
         let Some(value) = value else {
             let removal = DeleteProfileField::new(user_id.clone(), field);
             return match self.call(removal).await {
-                // Servers of before version 1.16 know an empty text instead.
+                // Servers before Matrix 1.16 expect an empty string instead.
                 Err(Error::Api(ApiError::Matrix(error)))
                     if error.code == ErrorCode::Unrecognized =>
                 {

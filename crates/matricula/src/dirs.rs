@@ -1,4 +1,4 @@
-//! Where this user's accounts and private homeservers are kept.
+//! The directories of this user's accounts and private homeservers.
 
 use std::{
     env,
@@ -10,7 +10,7 @@ use etcetera::BaseStrategy;
 
 use crate::{AccountStore, Error, Keyring, system_keyring};
 
-/// The variable that names another directory than the usual ones.
+/// The environment variable that names another directory.
 const VARIABLE: &str = "MATRICULA_HOME";
 
 /// The directories of this user's data, as the `matricula` command uses them.
@@ -21,12 +21,12 @@ pub struct DataDirs {
 }
 
 impl DataDirs {
-    /// What `MATRICULA_HOME` names, else where the [XDG base directory specification] says.
+    /// The directory in `MATRICULA_HOME`, else those of the [XDG base directory specification].
     ///
     /// [XDG base directory specification]: https://specifications.freedesktop.org/basedir-spec/latest/
     ///
     /// # Errors
-    /// Where no home directory is known.
+    /// If no home directory is known.
     pub fn of_user() -> Result<Self, Error> {
         if let Some(dir) = env::var_os(VARIABLE).filter(|dir| !dir.is_empty()) {
             return Self::at(Path::new(&dir));
@@ -39,10 +39,10 @@ impl DataDirs {
         })
     }
 
-    /// Everything below this directory.
+    /// All data below this directory.
     ///
     /// # Errors
-    /// Where a relative path leads nowhere, for there is no current directory.
+    /// If the path is relative and there is no current directory.
     pub fn at(dir: &Path) -> Result<Self, Error> {
         let dir = std::path::absolute(dir).map_err(|_| Error::NoHome)?;
         Ok(Self {
@@ -51,19 +51,19 @@ impl DataDirs {
         })
     }
 
-    /// The accounts. Where they are sealed, the [system's keyring](system_keyring) has the key.
+    /// The account store. If it is encrypted, the [system's keyring](system_keyring) has the key.
     pub fn accounts(&self) -> AccountStore {
         self.accounts.clone()
     }
 
-    /// The same directories, with the key of the accounts in this keyring.
+    /// The same directories, with the key of the account store in this keyring.
     #[must_use]
     pub fn with_keyring(mut self, keyring: Arc<dyn Keyring>) -> Self {
         self.accounts = self.accounts.with_keyring(keyring);
         self
     }
 
-    /// Where runs of bulk registration are kept.
+    /// The directory of bulk registration runs.
     pub fn runs(&self) -> PathBuf {
         self.state.join("runs")
     }

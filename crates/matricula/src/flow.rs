@@ -127,7 +127,7 @@ impl<'a> AuthFlow<'a> {
     }
 }
 
-/// Resumes a registration or login that [a store](crate::AccountStore::half_done) has.
+/// Resumes a registration or login that [a store](crate::AccountStore::pending) has.
 pub fn resume<'a>(pending: PendingAuth) -> ResumeBuilder<'a> {
     let server = ServerInfo::of(pending.server().clone());
     ResumeBuilder {

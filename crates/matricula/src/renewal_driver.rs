@@ -1,4 +1,5 @@
-//! Drives a renewal: the turn in this process, the lock across processes, the store, the server.
+//! Drives a token renewal: the lock in this process, the lock across processes, the store, the
+//! server.
 
 use std::time::Duration;
 
@@ -12,17 +13,17 @@ use matricula_http::{SystemClock, SystemEntropy};
 
 use crate::{AccountLock, Session};
 
-/// The longest time that a renewal asks to wait: a clock that was set back must not make it longer.
+/// The maximum wait of a renewal, even if the clock is set back.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// How long another process may hold the lock: as long as a renewal may take.
+/// The maximum wait for the lock of another process: the maximum duration of a renewal.
 const LONGEST_LOCK: Duration = Duration::from_secs(120);
-/// How soon the lock is looked at again; doubled with each look.
+/// The first pause before the lock is tried again. It doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
-/// The longest time between two looks.
+/// The maximum pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Replaces this token. It goes on when whoever waits for it gives up: a pair that the server has made
-/// is not thrown away.
+/// Renews this token. The renewal continues if the caller is dropped, because the server may have
+/// issued a new pair already.
 pub(crate) async fn renew(
     session: &Session,
     reason: RenewalReason,

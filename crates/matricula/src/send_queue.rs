@@ -1,4 +1,4 @@
-//! Sends for a session what must not be lost.
+//! A runner for a session whose queues are durable.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use matricula_http::{BuildError, Runner};
 
 use crate::{Session, renewal_driver};
 
-/// The wait after a renewal that found no server; doubled with each one.
+/// The first pause after a failed renewal. It doubles with each failure.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest of those waits.
+/// The maximum pause.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Session {
-    /// A runner for [jobs](Session::job) of this account that must not be lost: those of queues are
-    /// kept in the store before they are taken, tried for about two days, and go on after a crash.
-    /// See [`RunnerBuilder::store`](matricula_http::RunnerBuilder::store). Where the server does not take the token any more, it is renewed as
-    /// for calls, and jobs wait for that.
+    /// A runner for [jobs](Session::job) of this account that must not be lost. Jobs of queues are
+    /// stored before they are accepted, retried for about two days, and resumed after a crash: see
+    /// [`RunnerBuilder::store`](matricula_http::RunnerBuilder::store). If the server rejects the
+    /// token, jobs wait until it is renewed.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub fn durable(&self, store: impl Store + 'static) -> Result<Runner, BuildError> {
         let session = self.clone();
         self.runner()
@@ -35,7 +35,7 @@ impl Session {
     }
 }
 
-/// Renews the token, trying again until it is clear whether the session is over.
+/// Renews the token; retries until the token is renewed or the session has ended.
 async fn renewed(session: &Session) -> bool {
     let reason = RenewalReason::Refused { soft_logout: false };
     let mut wait = FIRST_WAIT;
@@ -50,7 +50,7 @@ async fn renewed(session: &Session) -> bool {
                 | SessionError::NoRefreshToken { .. }
                 | SessionError::NoOAuthSession { .. },
             ) => return false,
-            // No server, no room on the disk, an account that is locked for now.
+            // Temporary: the server is unreachable, the disk is full, the account is locked.
             Err(_) => {
                 tokio::time::sleep(wait).await;
                 wait = wait.saturating_mul(2).min(LONGEST_WAIT);

@@ -17,10 +17,10 @@ use crate::{
     AccountStore, DataDirs, Error, NoStore, SessionStore, drive, drive::run_watched, renewal_driver,
 };
 
-/// Sends a job and waits for the answer, whatever it says; `watch` is told what happens meanwhile.
+/// Sends a job and waits for the response, of any status. `watch` receives the job's events.
 ///
 /// # Errors
-/// Where no answer came.
+/// If there is no response.
 pub async fn send(runner: &Runner, job: Job, watch: impl FnMut(&Event)) -> Result<Response, Error> {
     answer(run_watched(runner, job, watch).await)
 }
@@ -36,14 +36,13 @@ fn answer(outcome: Outcome) -> Result<Response, Error> {
 
 /// A signed-in account, ready to call any operation. Clones are the same session.
 ///
-/// It stays signed in: a token that expires soon is renewed before a call, one that the server refuses
-/// is renewed after it, and the call is sent again. The new tokens are [kept](Session::store) before
-/// they are used. Of many calls that need it, in this process or in others that keep their accounts in
-/// the same [`AccountStore`], one renews and the others go on with what it got. How that is done:
-/// [`matricula_auth::session`].
+/// It stays signed in. A token that expires soon is renewed before a call. If the server rejects
+/// the token, it is renewed and the call is sent again. New tokens are [stored](Session::store)
+/// before they are used. Concurrent calls renew only once, also across processes that share an
+/// [`AccountStore`]. Details: [`matricula_auth::session`].
 ///
-/// What can end it, or stand in its way, are [`SessionError`]s: [`SignedOut`](SessionError::SignedOut),
-/// [`SoftLogout`](SessionError::SoftLogout) (sign in again, on the same device),
+/// Errors that end or block the session: [`SignedOut`](SessionError::SignedOut),
+/// [`SoftLogout`](SessionError::SoftLogout) (log in again with the same device ID),
 /// [`UserLocked`](SessionError::UserLocked) and [`UserSuspended`](SessionError::UserSuspended).
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -51,11 +50,11 @@ pub struct Session {
     shared: Arc<Shared>,
 }
 
-/// What clones share.
+/// The state that clones share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     standing: Mutex<SessionState>,
-    /// Held by whoever renews the tokens, or ends the session.
+    /// Held while tokens are renewed or the session is ended.
     pub(crate) turn: tokio::sync::Mutex<()>,
     store: Mutex<BoxedStore>,
 }
@@ -69,24 +68,25 @@ impl std::fmt::Debug for BoxedStore {
 }
 
 impl Session {
-    /// A session in this account over this runner. Renewed tokens are lost with the process, unless you
-    /// say where to [keep](Session::store) them.
+    /// A session of this account over this runner. Renewed tokens are lost when the process ends,
+    /// unless the session has a [store](Session::store).
     pub fn new(account: Account, runner: Runner) -> Self {
         Self::kept_in(account, runner, Box::new(NoStore))
     }
 
-    /// The session of this account, like `@bot:example.org`, that the `matricula` command keeps.
+    /// The session of this account, like `@bot:example.org`, in the store of the `matricula`
+    /// command.
     ///
     /// # Errors
-    /// Where no such account is kept, or what is kept cannot be read.
+    /// If there is no such account, or the store cannot be read.
     pub fn from_account(user_id: &str) -> Result<Self, Error> {
         Self::from_store(DataDirs::of_user()?.accounts(), Some(user_id))
     }
 
-    /// The session of an account in this store; without a user id, of the default account.
+    /// The session of an account in this store; without a user ID, of the default account.
     ///
     /// # Errors
-    /// Where no such account is kept, or what is kept cannot be read.
+    /// If there is no such account, or the store cannot be read.
     pub fn from_store(store: AccountStore, user_id: Option<&str>) -> Result<Self, Error> {
         let account = store.account(user_id)?.ok_or_else(|| Error::NoAccount {
             user_id: user_id.map(str::to_owned),
@@ -109,19 +109,19 @@ impl Session {
         session
     }
 
-    /// The same account, its new tokens kept there before they are used. Clones made before are not
-    /// the same session any more.
+    /// The same session, which stores new tokens there before it uses them. Earlier clones become
+    /// separate sessions.
     #[must_use]
     pub fn store(self, store: impl SessionStore + 'static) -> Self {
         Self::kept_in(self.account(), self.runner, Box::new(store))
     }
 
-    /// The account, as it is now.
+    /// The account with its current tokens.
     pub fn account(&self) -> Account {
         self.state(|standing| standing.account().clone())
     }
 
-    /// What carries its requests.
+    /// The runner that sends its requests.
     pub fn runner(&self) -> &Runner {
         &self.runner
     }
@@ -140,7 +140,7 @@ impl Session {
         work(&mut *store.unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// Makes the token known to those who run jobs of this account themselves.
+    /// Gives the token to the runner, for jobs that the program runs itself.
     pub(crate) fn hand_over_token(&self) {
         let account = self.account();
         let (credentials, credential) = (self.runner.credentials(), account.credential());
@@ -150,7 +150,7 @@ impl Session {
         }
     }
 
-    /// The request as a job of this account.
+    /// The request as a job with this account's token.
     pub fn job<E: Endpoint>(&self, request: &E) -> Job {
         let account = self.account();
         let job = request.job(&account.server);
@@ -161,20 +161,20 @@ impl Session {
         }
     }
 
-    /// Sends a request and reads the answer.
+    /// Sends a request and reads the response.
     ///
     /// # Errors
-    /// Where the session has ended, there is no answer, or another than hoped for.
+    /// If the session has ended, there is no response, or the response is an error.
     pub async fn call<E: Endpoint>(&self, request: E) -> Result<E::Response, Error> {
         let response = self.send(self.job(&request), |_| {}).await?;
         Ok(E::read(&response)?)
     }
 
-    /// Sends a [job](Session::job) of this account and waits for the answer, whatever it says; `watch`
-    /// is told what happens meanwhile.
+    /// Sends a [job](Session::job) of this account and waits for the response, of any status.
+    /// `watch` receives the job's events.
     ///
     /// # Errors
-    /// Where the session has ended, or there is no answer.
+    /// If the session has ended, or there is no response.
     pub async fn send(&self, job: Job, mut watch: impl FnMut(&Event)) -> Result<Response, Error> {
         let mut call = Call::new(job);
         let mut input = CallInput::Start(Box::new(self.state(|one| one.clone())));
@@ -205,10 +205,10 @@ impl Session {
         }
     }
 
-    /// Renews the token now. Calls do it by themselves when it is time.
+    /// Renews the token now. Calls renew it when it is due.
     ///
     /// # Errors
-    /// Where there is nothing to renew it with, the server refuses, or it could not be stored.
+    /// If there is no refresh token, the server refuses, or the new tokens cannot be stored.
     pub async fn refresh(&self) -> Result<(), Error> {
         let account = self.account();
         let user_id = account.user_id;
@@ -219,10 +219,10 @@ impl Session {
         }
     }
 
-    /// Renews a token that expires soon. Where that fails, it is still good for a while.
+    /// Renews a token that expires soon. A failure is ignored while the token is still valid.
     ///
     /// # Errors
-    /// Where another process has ended the session.
+    /// If another process has ended the session.
     pub(crate) async fn renew_if_due(&self) -> Result<(), Error> {
         let account = self.account();
         if !account.is_due(SystemClock::now()) {
@@ -235,11 +235,11 @@ impl Session {
         }
     }
 
-    /// Ends the session on the server that issued its tokens, and then forgets them.
+    /// Logs out on the server that issued the tokens, then removes them.
     ///
     /// # Errors
-    /// Where the server could not be told. A server that does not know the token any more is no
-    /// error, nor one that lets no guest sign out: a guest's token is forgotten all the same.
+    /// If the server cannot be reached or refuses. It is not an error if the server does not know
+    /// the token, or does not let guests log out: the token is removed.
     pub async fn log_out(&self) -> Result<Account, Error> {
         let _turn = self.shared.turn.lock().await;
         let user_id = self.account().user_id;
@@ -267,7 +267,7 @@ impl Session {
         }
         if account.oauth.is_some() {
             let mut logout = OAuthLogout::new(account);
-            // What it commits is committed with the rest.
+            // Its writes are part of the batch of the caller.
             return drive(&mut logout, &self.runner, &mut NoStore, &mut nobody).await;
         }
         let response = send(&self.runner, self.job(&Logout::default()), |_| {}).await?;
@@ -283,7 +283,7 @@ impl Session {
     }
 }
 
-/// Nothing that is driven here asks anybody.
+/// For conversations without prompts.
 fn nobody(_: &Prompt) -> Answer {
     Answer::Unavailable
 }

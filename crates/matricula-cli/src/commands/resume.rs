@@ -12,7 +12,7 @@ use crate::{browser, error::CommandError, output::link, private_server, terminal
 
 /// Prints the registrations and logins that were interrupted, each with the command that resumes it.
 pub(crate) fn announce(context: &Context<'_>) -> Result<(), CommandError> {
-    for pending in context.home.accounts().all_half_done()? {
+    for pending in context.home.accounts().all_pending()? {
         let command = command_of(&pending);
         let what = if pending.signs_up() {
             "registration"
@@ -91,11 +91,11 @@ pub(crate) async fn finish(
 
 fn find(context: &Context<'_>, id: &str) -> Result<PendingAuth, CommandError> {
     let accounts = context.home.accounts();
-    if let Some(pending) = accounts.half_done(id)? {
+    if let Some(pending) = accounts.pending(id)? {
         return Ok(pending);
     }
     let waiting: Vec<String> = accounts
-        .all_half_done()?
+        .all_pending()?
         .iter()
         .map(|one| one.id().to_owned())
         .collect();
@@ -111,7 +111,7 @@ fn find(context: &Context<'_>, id: &str) -> Result<PendingAuth, CommandError> {
 
 fn resumable(context: &Context<'_>, pending: &PendingAuth, error: Error) -> CommandError {
     let id = pending.id();
-    if !matches!(context.home.accounts().half_done(id), Ok(Some(_))) {
+    if !matches!(context.home.accounts().pending(id), Ok(Some(_))) {
         return error.into();
     }
     let command = command_of(pending);

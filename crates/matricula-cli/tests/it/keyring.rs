@@ -47,7 +47,7 @@ fn where_there_is_none_that_is_said_once() {
     let (home, site) = (Home::new(), Site::embedded("open"));
     let register = format!("register {}", site.url);
     let first = home.run(&register).exit(0);
-    let said = "a file that only you can read: no keyring is there";
+    let said = "a file that only you can read: no keyring is available";
     assert!(first.stderr.contains(said), "{first}");
     let second = home.run(&register).exit(0);
     assert!(!second.stderr.contains("only you can read"), "{second}");

@@ -256,7 +256,10 @@ fn a_store_moves_in_and_out_and_keeps_everything() {
     assert_eq!(file(&home), plain);
     home.run("whoami").exit(0);
     let refused = home.run("keyring on").exit(1);
-    assert!(refused.stderr.contains("no keyring is there"), "{refused}");
+    assert!(
+        refused.stderr.contains("no keyring is available"),
+        "{refused}"
+    );
     assert_eq!(file(&home), plain);
 }
 

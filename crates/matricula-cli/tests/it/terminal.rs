@@ -19,7 +19,7 @@ fn words_go_to_stderr_and_data_to_stdout_without_colours_or_questions() {
         assert_eq!(ended.stdout, "registered @a:b.test on device LAPTOP\n");
         let store = home.matricula().join("accounts.json");
         let expected = format!(
-            "secrets are kept in {0}, a file that only you can read: no keyring is there (this is no \
+            "secrets are kept in {0}, a file that only you can read: no keyring is available (this is no \
              desktop session: DBUS_SESSION_BUS_ADDRESS is not set)\n\
              route: m.login.dummy (the only way that the server offers: nothing more)\n\
              a password was made; it is kept with the account in {0}\n\

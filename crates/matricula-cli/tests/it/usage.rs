@@ -146,7 +146,9 @@ fn a_store_that_cannot_be_used_is_named_and_left_alone() {
     for line in ["whoami", "login", "register", "register --resume abc"] {
         let ended = home.run(line).exit(1);
         assert!(
-            ended.stderr.contains("cannot be read (it has version 7)"),
+            ended
+                .stderr
+                .contains("has format 7, and this program reads formats 1 and 2"),
             "{ended}"
         );
     }

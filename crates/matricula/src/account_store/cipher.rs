@@ -1,4 +1,4 @@
-//! Sealing: nobody without the key reads what is sealed, or changes it unseen.
+//! Authenticated encryption of the account store.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use matricula_core::{Entropy, Secret};
@@ -6,31 +6,31 @@ use matricula_http::SystemEntropy;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde::{Deserialize, Serialize};
 
-/// The only cipher so far, by its name in
-/// [RFC 8439](https://www.rfc-editor.org/rfc/rfc8439#section-2.8).
+/// The only supported cipher, by its name in [RFC
+/// 8439](https://www.rfc-editor.org/rfc/rfc8439#section-2.8).
 const CIPHER: &str = "AEAD_CHACHA20_POLY1305";
 
-/// What is sealed, with all that is needed to open it but the key. Bytes are in base64.
+/// A ciphertext and everything but the key that decryption needs. Bytes are in base64.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Sealed {
     cipher: String,
-    /// The id of the key.
+    /// The ID of the key.
     pub(super) key: String,
     nonce: String,
     text: String,
 }
 
-/// A key and its id, which is no secret.
+/// A key and its ID. The ID is not secret.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) id: String,
-    /// 32 bytes in base64, as keyrings like texts.
+    /// 32 bytes in base64, because keyrings store text.
     pub(super) secret: Secret,
     cipher: LessSafeKey,
 }
 
 impl Key {
-    /// A new one, which nobody can guess.
+    /// A new random key.
     pub(super) fn random() -> Self {
         let id: [u8; 16] = random();
         let id = id.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -39,7 +39,7 @@ impl Key {
         Self::new(id, secret).expect("32 bytes are a key")
     }
 
-    /// A key as a keyring kept it; none where that is no key.
+    /// A key as a keyring stores it; `None` if it is malformed.
     pub(super) fn new(id: String, secret: Secret) -> Option<Self> {
         let bytes = STANDARD.decode(secret.expose()).ok()?;
         let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).ok()?;
@@ -50,8 +50,8 @@ impl Key {
         })
     }
 
-    /// Seals a text. Each sealing has a random nonce of its own: of a file that is written some
-    /// thousand times, no two will be the same.
+    /// Encrypts a text with a random nonce. A file is written some thousand times in its life: a
+    /// nonce of 96 bits does not repeat.
     pub(super) fn seal(&self, mut text: Vec<u8>) -> Sealed {
         let nonce: [u8; NONCE_LEN] = random();
         let with = Nonce::assume_unique_for_key(nonce);
@@ -66,12 +66,12 @@ impl Key {
         }
     }
 
-    /// Opens what was sealed with this key.
+    /// Decrypts what [`Key::seal`] encrypted.
     pub(super) fn open(&self, sealed: &Sealed) -> Result<Vec<u8>, String> {
         if sealed.cipher != CIPHER {
-            return Err("it is sealed in a way that is not known".to_owned());
+            return Err("it is encrypted with an unknown cipher".to_owned());
         }
-        let broken = || "its seal is broken".to_owned();
+        let broken = || "it is damaged: decryption failed".to_owned();
         let nonce = STANDARD.decode(&sealed.nonce).map_err(|_| broken())?;
         let nonce = Nonce::try_assume_unique_for_key(&nonce).map_err(|_| broken())?;
         let mut text = STANDARD.decode(&sealed.text).map_err(|_| broken())?;

@@ -1,8 +1,8 @@
-//! Moving a store into the keyring's keeping, and out of it.
+//! Encrypts a store with a key in the keyring, and decrypts it.
 //!
-//! At any moment the key of the file that is there is in the keyring: it is kept before a file is
-//! sealed with it, and forgotten after the last such file is gone. A crash in between leaves a key
-//! that opens nothing.
+//! The keyring has the key of the current file at any moment: the key is stored before a file is
+//! encrypted with it, and removed after that file is replaced. A crash in between leaves a key
+//! without a file.
 
 use std::sync::PoisonError;
 
@@ -15,27 +15,28 @@ use super::{
 use crate::{Keyring, KeyringError, NoKeyring};
 
 const NO_KEYRING: NoKeyring = NoKeyring {
-    why: "this program gave the store none; see AccountStore::with_keyring and the feature `keyring` of the crate matricula",
+    why: "this program gave the store no keyring; see AccountStore::with_keyring and the feature `keyring` of the crate matricula",
 };
 
 impl AccountStore {
-    /// Whether the file is sealed with a key in the keyring. No key is needed to tell.
+    /// Whether the file is encrypted with a key in the keyring. It does not read the key.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
+    /// If the file cannot be read, or has another format.
     pub fn is_sealed(&self) -> Result<bool, AccountStoreError> {
         let Some(text) = files::read(&self.path())? else {
             return Ok(false);
         };
-        let read = Content::read(&text).map_err(|what| self.unreadable(&what))?;
+        let read = Content::read(&text).map_err(|error| self.read_error(error))?;
         Ok(matches!(read, Read::Sealed(_)))
     }
 
-    /// Seals the file with a new key, which the keyring keeps. Returns whether it was not sealed yet.
+    /// Encrypts the file with a new key, which the keyring stores. Returns `false` if it was
+    /// encrypted already.
     ///
     /// # Errors
-    /// Where the keyring does not take the key, or the file cannot be read or written; it then stays
-    /// as it is.
+    /// If the keyring does not store the key, or the file cannot be read or written. The file is
+    /// then unchanged.
     pub fn seal(&self) -> Result<bool, AccountStoreError> {
         files::make_dir(&self.dir)?;
         let _lock = self.lock()?;
@@ -53,11 +54,11 @@ impl AccountStore {
         Ok(true)
     }
 
-    /// Writes the file unsealed, so that it can be read without the keyring by whoever may read the
-    /// file. Returns whether it was sealed.
+    /// Decrypts the file, so that it can be read without the keyring. Returns `false` if it was not
+    /// encrypted.
     ///
     /// # Errors
-    /// Where the file cannot be opened or written; it then stays as it is.
+    /// If the file cannot be decrypted or written. The file is then unchanged.
     pub fn unseal(&self) -> Result<bool, AccountStoreError> {
         files::make_dir(&self.dir)?;
         let _lock = self.lock()?;
@@ -66,12 +67,12 @@ impl AccountStore {
             return Ok(false);
         };
         self.replace(&Form::Plain, &content)?;
-        // A key that stays behind opens nothing any more.
+        // If removing fails, the key is useless but harmless.
         let _ = self.keyring().forget(&key.id);
         Ok(true)
     }
 
-    /// How a new file is written: sealed, where there is a keyring that takes the key.
+    /// The encoding of a new file: encrypted if a keyring stores the key.
     pub(super) fn first_form(&self) -> Form {
         if self.keyring.is_none() {
             return Form::Plain;
@@ -80,7 +81,7 @@ impl AccountStore {
             .map_or(Form::Plain, |key| Form::Sealed(Box::new(key)))
     }
 
-    /// The key of this id, from the keyring unless it was used before.
+    /// The key of this ID, from the keyring unless it is cached.
     pub(super) fn key(&self, id: &str) -> Result<Key, AccountStoreError> {
         let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = known.as_ref().filter(|key| key.id == id) {
@@ -98,8 +99,8 @@ impl AccountStore {
         Ok(key)
     }
 
-    /// A new key that the keyring is known to have: one that it only says to keep would lock
-    /// everybody out.
+    /// A new key, read back from the keyring: without this check, a keyring that loses the key
+    /// would make the file unreadable.
     fn make_key(&self) -> Result<Key, KeyringError> {
         let key = Key::random();
         let label = format!("matricula: the key of {}", self.path().display());

@@ -1,4 +1,4 @@
-//! Why something could not be kept or read back.
+//! The error of the account store.
 
 use std::{io, path::PathBuf};
 
@@ -6,52 +6,62 @@ use matricula_core::StoreError;
 
 use crate::KeyringError;
 
-/// Why something could not be kept or read back.
+/// Why an [`AccountStore`](crate::AccountStore) could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccountStoreError {
-    /// The file system refused.
-    #[error("could not {what} {}: {error}; check the rights and the free space, or name another directory", path.display())]
+    /// A file operation failed.
+    #[error("could not {what} {}: {error}; check the permissions and the free space, or name another directory", path.display())]
     Io {
-        /// What the file system refused.
+        /// The file or directory.
         path: PathBuf,
-        /// What was to be done with it.
+        /// The operation, as a verb.
         what: &'static str,
-        /// Its words.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// A server gave the name of an account that is kept for another server.
-    #[error("an account {user_id} of another server, {server}, is kept in {}; sign out of it first, or name another directory", path.display())]
+    /// A server returned the user ID of a stored account of another server.
+    #[error("an account {user_id} of another server, {server}, is stored in {}; sign out of it first, or name another directory", path.display())]
     OtherServer {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Which name.
+        /// The user ID.
         user_id: String,
-        /// Whose account is kept.
+        /// The server of the stored account.
         server: String,
     },
-    /// The file was not written by this program, or by a newer version.
-    #[error("{} cannot be read ({what}); it is left as it is: move it aside to begin anew", path.display())]
+    /// The file was not written by this program.
+    #[error("{} cannot be read ({what}); it was not changed: move it away to start with a new store", path.display())]
     Unreadable {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with it.
         what: String,
     },
-    /// What is kept is sealed, and the key could not be had.
+    /// Another version wrote the file, in a format that this version does not read.
+    #[error("{} has format {format}, and this program reads formats {}; it was not changed: use the version of the program that wrote it, or move it away to start with a new store", path.display(), supported.iter().map(u32::to_string).collect::<Vec<_>>().join(" and "))]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+        /// The formats that this version reads.
+        supported: &'static [u32],
+    },
+    /// The file is encrypted, and the key is not available.
     #[error("the accounts in {} are sealed with a key in the system's keyring: {error}", path.display())]
     Sealed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why there is no key.
+        /// The error of the keyring.
         error: KeyringError,
     },
-    /// They were to be sealed, and the keyring did not take the key. Nothing was changed.
+    /// The keyring did not store the key, so the file was not encrypted. Nothing was changed.
     #[error("the accounts in {} stay in a file that only you can read: {error}", path.display())]
     NotSealed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why the key was not kept.
+        /// The error of the keyring.
         error: KeyringError,
     },
 }

@@ -1,4 +1,4 @@
-//! What the file of an account store holds: tables as they are, or sealed.
+//! The format of the account store's file: tables as plain JSON, or encrypted.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,39 @@ use serde_json::Value;
 
 use super::cipher::{Key, Sealed};
 
-/// The version of a file that holds everything as it is.
+/// The version of a plain file.
 const PLAIN: u32 = 1;
-/// The version of a file that holds all of that sealed.
+/// The version of an encrypted file.
 const SEALED: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Content {
     schema_version: u32,
-    /// The account that commands use unless told otherwise.
+    /// The user ID of the default account.
     #[serde(default)]
     pub(super) default: Option<String>,
     #[serde(default)]
     pub(super) tables: BTreeMap<String, BTreeMap<String, Value>>,
 }
 
-/// A file, read as far as that is possible without a key.
+/// The formats that this version reads.
+pub(super) const SUPPORTED: &[u32] = &[PLAIN, SEALED];
+
+/// Why a file cannot be read.
+pub(super) enum ReadError {
+    /// What is wrong, and where.
+    Malformed(String),
+    /// It has this format.
+    OtherFormat(u32),
+}
+
+/// A file as it is read without a key.
 pub(super) enum Read {
     Plain(Content),
     Sealed(Sealed),
 }
 
-/// How a file is written.
+/// The encoding of a file.
 pub(super) enum Form {
     Plain,
     Sealed(Box<Key>),
@@ -56,9 +67,10 @@ impl Default for Content {
 }
 
 impl Content {
-    /// Reads what [`Form::write`] wrote; the error says where or what it is not, and repeats nothing.
-    pub(super) fn read(text: &[u8]) -> Result<Read, String> {
-        // First, for another version may have another shape; one that is not known is left alone.
+    /// Reads a file of [`Form::write`]. The error gives the place only, because the content is
+    /// secret.
+    pub(super) fn read(text: &[u8]) -> Result<Read, ReadError> {
+        // The version comes first: other versions may have other fields.
         let Version { schema_version } = serde_json::from_slice(text).map_err(place)?;
         match schema_version {
             PLAIN => Self::read_plain(text).map(Read::Plain),
@@ -66,12 +78,12 @@ impl Content {
                 let Envelope { sealed, .. } = serde_json::from_slice(text).map_err(place)?;
                 Ok(Read::Sealed(sealed))
             }
-            other => Err(format!("it has version {other}")),
+            other => Err(ReadError::OtherFormat(other)),
         }
     }
 
-    /// Reads what was sealed, or is not.
-    pub(super) fn read_plain(text: &[u8]) -> Result<Self, String> {
+    /// Reads a plain file, or the decrypted text of an encrypted one.
+    pub(super) fn read_plain(text: &[u8]) -> Result<Self, ReadError> {
         serde_json::from_slice(text).map_err(place)
     }
 }
@@ -91,7 +103,8 @@ impl Form {
     }
 }
 
-/// What a JSON error says about this file could be a piece of a secret: only where it is.
-fn place(error: serde_json::Error) -> String {
-    format!("line {}, column {}", error.line(), error.column())
+/// The place of a JSON error. Its message could repeat a part of a secret.
+fn place(error: serde_json::Error) -> ReadError {
+    let (line, column) = (error.line(), error.column());
+    ReadError::Malformed(format!("line {line}, column {column}"))
 }

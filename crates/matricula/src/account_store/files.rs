@@ -1,4 +1,4 @@
-//! Files that only their owner can read, locked across processes and replaced whole.
+//! Files that only their owner can read: locked across processes, replaced atomically.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -8,7 +8,7 @@ use std::{
 
 use super::AccountStoreError;
 
-/// Makes the directory, for its owner alone.
+/// Creates the directory, readable by its owner only.
 pub(crate) fn make_dir(dir: &Path) -> Result<(), AccountStoreError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -17,7 +17,7 @@ pub(crate) fn make_dir(dir: &Path) -> Result<(), AccountStoreError> {
     builder.create(dir).map_err(failed(dir, "make"))
 }
 
-/// Waits for the lock of this name in the directory, which is held until the file is dropped.
+/// Waits for the lock file of this name. Dropping the file releases the lock.
 pub(super) fn lock(dir: &Path, name: &str) -> Result<File, AccountStoreError> {
     let path = dir.join(name);
     let file = private_file(&path).map_err(failed(&path, "make"))?;
@@ -25,7 +25,7 @@ pub(super) fn lock(dir: &Path, name: &str) -> Result<File, AccountStoreError> {
     Ok(file)
 }
 
-/// Takes the lock of this name in the directory; `None` if another process holds it.
+/// Locks the file of this name; `None` if another process holds the lock.
 pub(super) fn try_lock(dir: &Path, name: &str) -> Result<Option<File>, AccountStoreError> {
     let path = dir.join(name);
     let file = private_file(&path).map_err(failed(&path, "make"))?;
@@ -36,7 +36,7 @@ pub(super) fn try_lock(dir: &Path, name: &str) -> Result<Option<File>, AccountSt
     }
 }
 
-/// What the file holds; nothing where there is none.
+/// The content of the file; `None` if there is no file.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, AccountStoreError> {
     match fs::read(path) {
         Ok(text) => Ok(Some(text)),
@@ -45,13 +45,13 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, AccountStoreError> {
     }
 }
 
-/// Old or new, never half: written beside, made durable, renamed into place.
+/// Replaces a file atomically: writes a new file beside it, syncs it, renames it.
 pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), AccountStoreError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     let write = || {
-        // One that a crash left behind may have been made by somebody else, with other rights.
+        // A file left by a crash, or planted by another user, may have other permissions.
         match fs::remove_file(&beside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -1,4 +1,4 @@
-//! The file that accounts and half-done registrations are kept in.
+//! The account store: a file with accounts, pending registrations and pending logins.
 
 mod cipher;
 mod encryption;
@@ -24,28 +24,29 @@ use serde_json::Value;
 
 use cipher::Key;
 pub use error::AccountStoreError;
-use file_format::{Content, Form, Read};
+use file_format::{Content, Form, Read, ReadError, SUPPORTED};
 
 use crate::{Keyring, SessionStore};
 
-/// A secret store: one file that only its owner can read, written whole and renamed into place.
+/// A [`Store`] for secrets: one file that only its owner can read. Each write replaces the whole
+/// file atomically.
 ///
-/// Each write takes a lock that processes share and reads the file anew, so that two writers do not
-/// undo each other. It is meant for dozens of accounts, not for thousands.
+/// Each write locks the file across processes and reads it again, so that concurrent writers do not
+/// overwrite each other's changes. The store is meant for dozens of accounts, not for thousands.
 ///
-/// With a [`Keyring`], a new file is sealed with a key that the keyring keeps: without it, the file
-/// tells nothing. Where the keyring does not take the key, the file stays as it is, and so does one
-/// that is there already: [`AccountStore::seal`] and [`AccountStore::unseal`] change that.
+/// With a [`Keyring`], a new file is encrypted with a key that the keyring stores. If the keyring
+/// does not store the key, the new file is not encrypted. An existing file stays as it is:
+/// [`AccountStore::seal`] and [`AccountStore::unseal`] change it.
 #[derive(Clone, Debug)]
 pub struct AccountStore {
     dir: PathBuf,
     keyring: Option<Arc<dyn Keyring>>,
-    /// The key that was used last: the keyring is asked once.
+    /// The last key, so that the keyring is asked only once.
     key: Arc<Mutex<Option<Key>>>,
 }
 
 impl AccountStore {
-    /// The store in this directory, which is made with the first write.
+    /// The store in this directory, which the first write creates.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -54,7 +55,7 @@ impl AccountStore {
         }
     }
 
-    /// The same store, which keeps the key of its seal in this keyring.
+    /// The same store, with its encryption key in this keyring.
     #[must_use]
     pub fn with_keyring(mut self, keyring: Arc<dyn Keyring>) -> Self {
         self.keyring = Some(keyring);
@@ -66,18 +67,18 @@ impl AccountStore {
         self.dir.join("accounts.json")
     }
 
-    /// All accounts, by user id.
+    /// All accounts, in the order of their user IDs.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
+    /// If the file cannot be read, or has another format.
     pub fn accounts(&self) -> Result<Vec<Account>, AccountStoreError> {
         self.read_table(tables::ACCOUNTS)
     }
 
-    /// The account of this user id; without one, the default account.
+    /// The account of this user ID; without one, the default account.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
+    /// If the file cannot be read, or has another format.
     pub fn account(&self, user_id: Option<&str>) -> Result<Option<Account>, AccountStoreError> {
         let content = self.read()?;
         let wanted = user_id.or(content.default.as_deref());
@@ -91,10 +92,10 @@ impl AccountStore {
         found.map(|value| self.parse(value)).transpose()
     }
 
-    /// The half-done registration of this id.
+    /// The pending registration of this ID.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
+    /// If the file cannot be read, or has another format.
     pub fn registration(&self, id: &str) -> Result<Option<Registration>, AccountStoreError> {
         let content = self.read()?;
         let stored = content
@@ -104,10 +105,10 @@ impl AccountStore {
         stored.map(|value| self.parse(value)).transpose()
     }
 
-    /// The half-done sign-in at an OAuth 2.0 server of this id.
+    /// The pending OAuth 2.0 login of this ID.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
+    /// If the file cannot be read, or has another format.
     pub fn oauth_login(&self, id: &str) -> Result<Option<OAuthLogin>, AccountStoreError> {
         let content = self.read()?;
         let table = content.tables.get(tables::OAUTH_LOGINS);
@@ -115,11 +116,11 @@ impl AccountStore {
         stored.map(|value| self.parse(value)).transpose()
     }
 
-    /// What was to be set for a new user of whom it is not known whether the server has made it, by its
+    /// The values for a new user whose creation is in doubt, by its
     /// [key](matricula_admin::PendingUser::key).
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
+    /// If the file cannot be read, or has another format.
     #[cfg(feature = "admin")]
     pub fn pending_user(
         &self,
@@ -131,10 +132,10 @@ impl AccountStore {
         stored.map(|value| self.parse(value)).transpose()
     }
 
-    /// What the OAuth 2.0 server of this issuer named this program, if it did.
+    /// The client registration of this program at the OAuth 2.0 server of this issuer.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
+    /// If the file cannot be read, or has another format.
     pub fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, AccountStoreError> {
         let content = self.read()?;
         let table = content.tables.get(tables::OAUTH_CLIENTS);
@@ -142,10 +143,10 @@ impl AccountStore {
         stored.map(|value| self.parse(value)).transpose()
     }
 
-    /// What an unfinished change of this account's password left behind.
+    /// The state of an unfinished password change of this account.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
+    /// If the file cannot be read, or has another format.
     pub fn pending_password(
         &self,
         user_id: &UserId,
@@ -153,10 +154,10 @@ impl AccountStore {
         self.entry(tables::PASSWORD_CHANGES, user_id.as_str())
     }
 
-    /// How far the adding of this address to this account has come.
+    /// The state of adding this address to this account.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
+    /// If the file cannot be read, or has another format.
     pub fn pending_address(
         &self,
         user_id: &UserId,
@@ -176,11 +177,11 @@ impl AccountStore {
         stored.map(|value| self.parse(value)).transpose()
     }
 
-    /// The half-done registration or sign-in of this id, whichever it is.
+    /// The pending registration or login of this ID.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
-    pub fn half_done(&self, id: &str) -> Result<Option<PendingAuth>, AccountStoreError> {
+    /// If the file cannot be read, or has another format.
+    pub fn pending(&self, id: &str) -> Result<Option<PendingAuth>, AccountStoreError> {
         if let Some(registration) = self.registration(id)? {
             return Ok(Some(PendingAuth::Registration(Box::new(registration))));
         }
@@ -191,11 +192,12 @@ impl AccountStore {
         Ok(login.map(|login| PendingAuth::Sso(Box::new(login))))
     }
 
-    /// All half-done registrations and sign-ins but those that only another version can read.
+    /// All pending registrations and logins, except those that another version wrote and this one
+    /// cannot read.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
-    pub fn all_half_done(&self) -> Result<Vec<PendingAuth>, AccountStoreError> {
+    /// If the file cannot be read, or has another format.
+    pub fn all_pending(&self) -> Result<Vec<PendingAuth>, AccountStoreError> {
         let content = self.read()?;
         let table = |name| {
             content
@@ -219,10 +221,10 @@ impl AccountStore {
         Ok(registrations.chain(logins).chain(sso_logins).collect())
     }
 
-    /// All half-done registrations but those that only another version can read.
+    /// All pending registrations, except those that another version wrote and this one cannot read.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
+    /// If the file cannot be read, or has another format.
     pub fn registrations(&self) -> Result<Vec<Registration>, AccountStoreError> {
         let content = self.read()?;
         let stored = content.tables.get(tables::REGISTRATIONS);
@@ -234,10 +236,10 @@ impl AccountStore {
             .collect())
     }
 
-    /// Makes this the account that is used unless told otherwise.
+    /// Makes this the default account.
     ///
     /// # Errors
-    /// Where the file cannot be read or written.
+    /// If the file cannot be read or written.
     pub fn set_default(&self, user_id: &str) -> Result<(), AccountStoreError> {
         self.change(|content| {
             content.default = Some(user_id.to_owned());
@@ -245,10 +247,10 @@ impl AccountStore {
         })
     }
 
-    /// Forgets an account.
+    /// Removes an account from the store.
     ///
     /// # Errors
-    /// Where the file cannot be read or written.
+    /// If the file cannot be read or written.
     pub fn forget(&self, user_id: &str) -> Result<(), AccountStoreError> {
         self.change(|content| {
             if let Some(accounts) = content.tables.get_mut(tables::ACCOUNTS) {
@@ -259,10 +261,10 @@ impl AccountStore {
         })
     }
 
-    /// The user id of the account that is used unless told otherwise.
+    /// The user ID of the default account.
     ///
     /// # Errors
-    /// Where the file cannot be read or was not written by this program.
+    /// If the file cannot be read, or has another format.
     pub fn default_account(&self) -> Result<Option<String>, AccountStoreError> {
         let account = self.account(None)?;
         Ok(account.map(|account| account.user_id.to_string()))
@@ -283,8 +285,8 @@ impl AccountStore {
         T::deserialize(value).map_err(|_| self.unreadable("an entry in it is not well-formed"))
     }
 
-    /// User ids are what servers say: one must not take the place of another's account.
-    fn check_is_the_same(
+    /// Servers choose user IDs: a server must not overwrite the account of another server.
+    fn check_same_server(
         &self,
         user_id: &str,
         old: Option<&Value>,
@@ -310,22 +312,33 @@ impl AccountStore {
         }
     }
 
+    fn read_error(&self, error: ReadError) -> AccountStoreError {
+        match error {
+            ReadError::Malformed(what) => self.unreadable(&what),
+            ReadError::OtherFormat(format) => AccountStoreError::OtherFormat {
+                path: self.path(),
+                format,
+                supported: SUPPORTED,
+            },
+        }
+    }
+
     fn read(&self) -> Result<Content, AccountStoreError> {
         self.read_form().map(|(content, _)| content)
     }
 
-    /// What is kept, and how; a store without a file has no form yet.
+    /// The content and its encoding; `None` if there is no file yet.
     fn read_form(&self) -> Result<(Content, Option<Form>), AccountStoreError> {
         let Some(text) = files::read(&self.path())? else {
             return Ok((Content::default(), None));
         };
-        let unreadable = |what: String| self.unreadable(&what);
-        match Content::read(&text).map_err(unreadable)? {
+        let read_error = |error| self.read_error(error);
+        match Content::read(&text).map_err(read_error)? {
             Read::Plain(content) => Ok((content, Some(Form::Plain))),
             Read::Sealed(sealed) => {
                 let key = self.key(&sealed.key)?;
-                let text = key.open(&sealed).map_err(unreadable)?;
-                let content = Content::read_plain(&text).map_err(unreadable)?;
+                let text = key.open(&sealed).map_err(|what| self.unreadable(&what))?;
+                let content = Content::read_plain(&text).map_err(read_error)?;
                 Ok((content, Some(Form::Sealed(Box::new(key)))))
             }
         }
@@ -367,7 +380,7 @@ impl AccountStore {
         let value = serde_json::from_slice(value)
             .map_err(|_| self.unreadable("a value to be written is not JSON"))?;
         if write.table == tables::ACCOUNTS {
-            self.check_is_the_same(&write.key, table.get(&write.key), &value)?;
+            self.check_same_server(&write.key, table.get(&write.key), &value)?;
         }
         table.insert(write.key.clone(), value);
         Ok(())
@@ -427,7 +440,7 @@ impl SessionStore for AccountStore {
     }
 }
 
-/// Moves each password that an account has for certain into the account, as it is kept by now.
+/// Moves the new password of each finished password change into its account.
 fn settle_passwords(tables: &mut BTreeMap<String, BTreeMap<String, Value>>) {
     let Some(changes) = tables.get_mut(tables::PASSWORD_CHANGES) else {
         return;
@@ -451,16 +464,14 @@ fn settle_passwords(tables: &mut BTreeMap<String, BTreeMap<String, Value>>) {
     }
 }
 
-/// A turn at what must not be done twice at once: see [`SessionStore::try_lock`]. The system ends it where
-/// the process does.
+/// A lock on the session of an account: see [`SessionStore::try_lock`]. The operating system
+/// releases it when the process ends.
 #[derive(Debug, Default)]
-#[must_use = "the turn is over when this is dropped"]
-pub struct AccountLock(
-    #[expect(dead_code, reason = "the lock is held as long as this is")] Option<File>,
-);
+#[must_use = "dropping it releases the lock"]
+pub struct AccountLock(#[expect(dead_code, reason = "the open file holds the lock")] Option<File>);
 
-/// A file for each account. That two accounts may share one, for only some characters of their names
-/// are in it, makes them wait and does no harm.
+/// One lock file per account. Other characters than these become `_`, so two accounts may share a
+/// lock: then they wait for each other.
 fn lock_name(user_id: &UserId) -> String {
     let plain = |c: char| match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '=' => c,

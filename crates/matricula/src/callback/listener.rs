@@ -1,4 +1,4 @@
-//! Accepts the browser's connections, a bounded number of them, each for a bounded time.
+//! Accepts connections of the browser, with a limit on their number, size and duration.
 
 use std::{
     io,
@@ -18,44 +18,44 @@ use super::{
     routes::CallbackRoutes,
 };
 
-/// The longest request: a browser's cookies for the loopback address come along.
-const LONGEST: usize = 16 << 10;
-/// Browsers connect ahead of need, and may then send nothing.
-const SLOWEST: Duration = Duration::from_secs(10);
-const MOST_AT_ONCE: usize = 32;
-/// More than any browser sends: then nobody is listened to any more.
-const MOST_IN_ALL: usize = 500;
+/// The maximum request size in bytes. Browsers send their cookies for the loopback address.
+const MAX_REQUEST_SIZE: usize = 16 << 10;
+/// The maximum duration of a connection. Browsers connect in advance, and may send nothing.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_CONNECTIONS: usize = 32;
+/// The maximum number of requests, more than any browser sends. Then the listener stops.
+const MAX_REQUESTS: usize = 500;
 
 pub(super) async fn serve(listener: TcpListener, routes: Arc<Mutex<CallbackRoutes>>) {
     let mut connections = JoinSet::new();
-    for _ in 0..MOST_IN_ALL {
-        while connections.len() >= MOST_AT_ONCE {
+    for _ in 0..MAX_REQUESTS {
+        while connections.len() >= MAX_CONNECTIONS {
             connections.join_next().await;
         }
         let Ok((stream, _)) = listener.accept().await else {
-            // Such as too many open files: that may pass.
+            // The error may be temporary, such as too many open files.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         let routes = Arc::clone(&routes);
         connections.spawn(async move {
-            // A browser that hangs up or says nothing has no question to be answered.
-            let _ = tokio::time::timeout(SLOWEST, talk(&stream, &routes)).await;
+            // A connection without a complete request needs no response.
+            let _ = tokio::time::timeout(CONNECTION_TIMEOUT, respond(&stream, &routes)).await;
         });
         while connections.try_join_next().is_some() {}
     }
     while connections.join_next().await.is_some() {}
-    // So that whoever waits for an answer is told that none will come.
+    // Closes the channel of a pending callback: no answer will come.
     *lock(&routes) = CallbackRoutes::new(0);
 }
 
-async fn talk(stream: &TcpStream, routes: &Mutex<CallbackRoutes>) -> io::Result<()> {
+async fn respond(stream: &TcpStream, routes: &Mutex<CallbackRoutes>) -> io::Result<()> {
     let mut bytes = Vec::new();
-    let (answer, told) = loop {
+    let (answer, delivery) = loop {
         match request::read(&bytes) {
             Read::Whole(request) => break lock(routes).answer(&request),
             Read::Broken => break (Answer::empty(400), None),
-            Read::Part if bytes.len() >= LONGEST => break (Answer::empty(431), None),
+            Read::Part if bytes.len() >= MAX_REQUEST_SIZE => break (Answer::empty(431), None),
             Read::Part => {}
         }
         stream.readable().await?;
@@ -67,9 +67,9 @@ async fn talk(stream: &TcpStream, routes: &Mutex<CallbackRoutes>) -> io::Result<
         }
     };
     let written = write(stream, &answer.bytes()).await;
-    // Only now: the program may end as soon as it knows the answer.
-    if let Some(told) = told {
-        told.tell();
+    // Only after the response, because the program may exit as soon as it has the answer.
+    if let Some(delivery) = delivery {
+        delivery.send();
     }
     written
 }

@@ -1,4 +1,4 @@
-//! The browser of this machine: a page is opened in it, and it is led back to a loopback address.
+//! Opens web pages in the browser, and receives their callback on a loopback address.
 
 mod listener;
 mod request;
@@ -20,26 +20,26 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 use crate::{AnswerFuture, PromptHandler};
 use routes::{CallbackRoutes, PendingPage};
 
-/// How long a person may take on a page: signing up can mean to look for a message first.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// The default timeout. Signing up may require the person to read an email first.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 type Open = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 
-/// Opens pages in this machine's browser, and listens on a loopback port for where they lead back to.
+/// Opens pages in this machine's browser, and receives their callback on a loopback port.
 ///
-/// It answers [`Prompt::OpenPage`], for a conversation that was begun with [its
-/// address](CallbackServer::redirect_uri). One listener serves for all pages of a conversation; it stops
-/// when this is dropped.
+/// It answers [`Prompt::OpenPage`] of a conversation that was started with [its
+/// address](CallbackServer::redirect_uri). One server is enough for all pages of a conversation; it
+/// stops when it is dropped.
 ///
-/// What it takes in has bounds: requests of 16 KiB, 10 s each, 500 of them. Only the address that
-/// holds what the page was opened with is an answer; whatever else comes there, from the browser
-/// itself or from other sites, is turned away and changes nothing.
+/// Limits: 500 requests, each of at most 16 KiB and 10 s. Only a request with the `state` of the
+/// opened page is an answer; all other requests, from the browser or from other sites, are
+/// rejected.
 pub struct CallbackServer {
     address: SocketAddr,
     routes: Arc<Mutex<CallbackRoutes>>,
     open: Arc<Open>,
-    patience: Duration,
-    /// Ends with this value.
+    timeout: Duration,
+    /// Dropping it stops the server.
     _listening: JoinSet<()>,
 }
 
@@ -47,16 +47,16 @@ impl CallbackServer {
     /// Listens on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// Where the system lets nobody listen there.
+    /// If no port can be opened.
     pub async fn listen() -> io::Result<Self> {
         Self::listen_on(0).await
     }
 
-    /// Listens where an earlier process did, so that a page that was left open still leads back;
-    /// where somebody else is there now, on a free port.
+    /// Listens on the port of an earlier process, so that a page that is still open can lead back.
+    /// If the port is in use, listens on a free port.
     ///
     /// # Errors
-    /// Where the system lets nobody listen on 127.0.0.1.
+    /// If no port of 127.0.0.1 can be opened.
     pub async fn listen_again(redirect_uri: &str) -> io::Result<Self> {
         match port_of(redirect_uri) {
             Some(port) => match Self::listen_on(port).await {
@@ -77,43 +77,43 @@ impl CallbackServer {
             address,
             routes,
             open: Arc::new(webbrowser::open),
-            patience: PATIENCE,
+            timeout: DEFAULT_TIMEOUT,
             _listening: listening,
         })
     }
 
-    /// Opens pages in this way instead of in the browser that the system or `$BROWSER` names.
+    /// Opens pages with this function instead of the default browser or `$BROWSER`.
     ///
-    /// What it is handed is an http address. It may block until the browser is closed.
+    /// Its argument is an `http` address. It may block until the browser is closed.
     #[must_use]
     pub fn opener(mut self, open: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> Self {
         self.open = Arc::new(open);
         self
     }
 
-    /// Waits this long for an answer, instead of half an hour.
+    /// The time to wait for an answer, instead of 30 minutes.
     #[must_use]
-    pub fn timeout(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
-    /// Where pages are to lead back to: `http://127.0.0.1:PORT/`.
+    /// The redirect URI for pages: `http://127.0.0.1:PORT/`.
     pub fn redirect_uri(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// How long it waits for an answer.
-    pub fn patience(&self) -> Duration {
-        self.patience
+    /// The time that it waits for an answer.
+    pub fn answer_timeout(&self) -> Duration {
+        self.timeout
     }
 
-    /// Waits at the listener for the answer to this page. `state` is what the answer must hold.
+    /// Gets ready for the callback of this page, which must contain `state`.
     ///
-    /// Nothing is opened: [`PendingCallback::open`] does.
+    /// It does not open the page: [`PendingCallback::open`] does.
     ///
     /// # Errors
-    /// Where the page is not on the web.
+    /// If the address is not `http` or `https`.
     pub fn expect(&self, page: Secret, state: Secret) -> io::Result<PendingCallback> {
         let is_web = |page: &str| page.starts_with("https://") || page.starts_with("http://");
         if !is_web(page.expose()) {
@@ -122,20 +122,20 @@ impl CallbackServer {
                 "only web pages are opened",
             ));
         }
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let open_path = SystemEntropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 26);
         let start = format!("http://{}{}{open_path}", self.address, routes::OPEN_PATH);
-        lock(&self.routes).expect(PendingPage::new(page, state, open_path, tell));
+        lock(&self.routes).expect(PendingPage::new(page, state, open_path, sender));
         Ok(PendingCallback {
             start,
             open: Arc::clone(&self.open),
             routes: Arc::clone(&self.routes),
-            patience: self.patience,
-            told,
+            timeout: self.timeout,
+            receiver,
         })
     }
 
-    /// Answers a question to open a page, by opening it; `None` where it is another question.
+    /// Answers [`Prompt::OpenPage`] by opening the page; `None` for other prompts.
     pub fn answer(&self, question: &Prompt) -> Option<AnswerFuture> {
         let Prompt::OpenPage { url, state, .. } = question else {
             return None;
@@ -152,26 +152,26 @@ impl CallbackServer {
 
 impl std::fmt::Debug for CallbackServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Browser")
+        f.debug_struct("CallbackServer")
             .field("address", &self.address)
-            .field("patience", &self.patience)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }
 
-/// An answer that is waited for.
+/// A callback that is expected. See [`CallbackServer::expect`].
 #[must_use = "open the page, and wait for the answer"]
 pub struct PendingCallback {
     start: String,
     open: Arc<Open>,
     routes: Arc<Mutex<CallbackRoutes>>,
-    patience: Duration,
-    told: oneshot::Receiver<Secret>,
+    timeout: Duration,
+    receiver: oneshot::Receiver<Secret>,
 }
 
 impl PendingCallback {
-    /// An address of the listener that leads on to the page, once. It holds nothing secret: other
-    /// users of the machine see what programs are started with.
+    /// An address of the server that redirects to the page, once. It contains no secret, because
+    /// other users of the machine can see the arguments of programs.
     pub fn start(&self) -> &str {
         &self.start
     }
@@ -179,18 +179,17 @@ impl PendingCallback {
     /// Opens the page in a browser.
     ///
     /// # Errors
-    /// Where there is no browser to be found.
+    /// If no browser is found.
     pub async fn open(&self) -> io::Result<()> {
         let (open, start) = (Arc::clone(&self.open), self.start.clone());
-        // A browser in a terminal holds it up until it is closed.
+        // A browser in a terminal blocks until it is closed.
         let opened = tokio::task::spawn_blocking(move || open(&start)).await;
         opened.map_err(io::Error::other)?
     }
 
-    /// Waits for the answer: the address that the browser was led back to. [`Answer::Unavailable`] where
-    /// none came in time.
+    /// Waits for the answer: the address of the callback. [`Answer::Unavailable`] on timeout.
     pub async fn answer(self) -> Answer {
-        match tokio::time::timeout(self.patience, self.told).await {
+        match tokio::time::timeout(self.timeout, self.receiver).await {
             Ok(Ok(address)) => Answer::Text(address),
             _ => {
                 lock(&self.routes).close();
@@ -202,18 +201,18 @@ impl PendingCallback {
 
 impl std::fmt::Debug for PendingCallback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Expected").finish_non_exhaustive()
+        f.debug_struct("PendingCallback").finish_non_exhaustive()
     }
 }
 
 fn lock(routes: &Mutex<CallbackRoutes>) -> std::sync::MutexGuard<'_, CallbackRoutes> {
-    // Nothing in there panics halfway.
+    // No code panics while it holds the lock.
     routes
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The port of an address that an earlier listener had.
+/// The port of the redirect URI of an earlier server.
 fn port_of(redirect_uri: &str) -> Option<u16> {
     let rest = redirect_uri.strip_prefix("http://127.0.0.1:")?;
     rest.split('/').next()?.parse().ok()

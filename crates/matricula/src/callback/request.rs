@@ -1,4 +1,4 @@
-//! A browser's request, as far as it is read.
+//! Reads the head of an HTTP request.
 
 /// The head of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -7,25 +7,25 @@ pub(super) struct Request {
     /// Path and query.
     pub(super) target: String,
     pub(super) host: String,
-    /// What a browser says it fetches this for, where it does: `navigate` is a page of its own.
+    /// `Sec-Fetch-Mode`, if the browser sends it; `navigate` means that the person opens the page.
     pub(super) mode: Option<String>,
 }
 
-/// What has been read of a request so far.
+/// The result of reading the bytes received so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Read {
     Whole(Request),
-    /// There is more to come.
+    /// The request is incomplete.
     Part,
-    /// This is no HTTP.
+    /// The bytes are not HTTP.
     Broken,
 }
 
-/// The most header lines that a request may have.
-const MOST_HEADERS: usize = 100;
+/// The maximum number of headers.
+const MAX_HEADERS: usize = 100;
 
 pub(super) fn read(bytes: &[u8]) -> Read {
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(_)) => {}

@@ -1,22 +1,22 @@
-//! What the browser is shown at the end of the way: a page of ours, without scripts or secrets.
+//! The responses to the browser: pages without scripts and secrets.
 
 use matricula_core::{Entropy, Secret};
 use matricula_http::SystemEntropy;
 
-/// What happened to the answer of a page.
+/// What happened to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The program has it.
+    /// The program received the answer.
     Done,
-    /// The program has it, and it is a refusal.
+    /// The program received the answer, which is a refusal.
     Refused,
-    /// It answers something that was not asked.
+    /// It is not a callback of the expected page.
     Wrong,
-    /// The program has stopped waiting.
+    /// The program no longer waits.
     TooLate,
-    /// The program had it before.
+    /// The program received the answer earlier.
     Again,
-    /// The page was opened before.
+    /// The redirect to the page was used already.
     Opened,
 }
 
@@ -29,7 +29,7 @@ impl Outcome {
         }
     }
 
-    /// A heading, and what to do next.
+    /// The heading, and the next step.
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Done => (
@@ -60,7 +60,7 @@ impl Outcome {
     }
 }
 
-/// What is written to the browser.
+/// An HTTP response.
 #[derive(Debug)]
 pub(super) struct Answer {
     status: u16,
@@ -70,7 +70,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Nothing to be seen.
+    /// A response without a body.
     pub(super) fn empty(status: u16) -> Self {
         Self {
             status,
@@ -80,7 +80,7 @@ impl Answer {
         }
     }
 
-    /// Leads on to another page.
+    /// A redirect.
     pub(super) fn see(page: Secret) -> Self {
         Self {
             see: Some(page),
@@ -90,7 +90,7 @@ impl Answer {
 
     pub(super) fn bytes(&self) -> Vec<u8> {
         let see = match &self.see {
-            // A line break would begin another header.
+            // A line break would start another header.
             Some(page) => {
                 let page: String = page.expose().chars().filter(|c| !c.is_control()).collect();
                 format!("Location: {page}\r\n")
@@ -110,10 +110,10 @@ impl Answer {
     }
 }
 
-/// The page that says what happened.
+/// The page that shows the outcome.
 pub(super) fn say(outcome: Outcome) -> Answer {
     let (heading, next) = outcome.words();
-    // No style but ours is applied, and no script is run.
+    // The policy allows this style sheet and no scripts.
     let nonce = SystemEntropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 26);
     let header = format!(
         "Content-Type: text/html; charset=utf-8\r\n\

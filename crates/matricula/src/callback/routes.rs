@@ -1,4 +1,4 @@
-//! What a request at the listener means: the way to a page, the answer of a page, or neither.
+//! Routes requests: the redirect to the page, its callback, and the rejection of all others.
 
 use matricula_core::Secret;
 use tokio::sync::oneshot;
@@ -8,18 +8,18 @@ use super::{
     response::{self, Answer, Outcome},
 };
 
-/// What the path begins with that leads to the page.
+/// The prefix of the path that redirects to the page.
 pub(super) const OPEN_PATH: &str = "/open/";
 
-/// A page that was, or is to be, opened.
+/// The page whose callback is expected.
 pub(super) struct PendingPage {
     page: Secret,
-    /// What the answer must hold.
+    /// The `state` that the callback must contain.
     state: Secret,
-    /// The path to the page; gone once it was taken.
+    /// The path that redirects to the page; `None` once it was used.
     open_path: Option<String>,
-    /// Whom to tell the answer; gone once it came.
-    tell: Option<oneshot::Sender<Secret>>,
+    /// Receives the answer; `None` once it was sent.
+    sender: Option<oneshot::Sender<Secret>>,
     is_over: bool,
 }
 
@@ -28,32 +28,32 @@ impl PendingPage {
         page: Secret,
         state: Secret,
         open_path: String,
-        tell: oneshot::Sender<Secret>,
+        sender: oneshot::Sender<Secret>,
     ) -> Self {
         Self {
             page,
             state,
             open_path: Some(open_path),
-            tell: Some(tell),
+            sender: Some(sender),
             is_over: false,
         }
     }
 }
 
-/// The answer of a page, to be told once the browser has been thanked for it.
+/// An answer that is sent to the program after the browser has its response.
 pub(super) struct PendingDelivery {
-    tell: oneshot::Sender<Secret>,
+    sender: oneshot::Sender<Secret>,
     address: Secret,
 }
 
 impl PendingDelivery {
-    pub(super) fn tell(self) {
-        // Whoever asked may have stopped waiting.
-        let _ = self.tell.send(self.address);
+    pub(super) fn send(self) {
+        // The receiver may be gone.
+        let _ = self.sender.send(self.address);
     }
 }
 
-/// Where requests come in.
+/// Routes the requests of one server.
 pub(super) struct CallbackRoutes {
     port: u16,
     page: Option<PendingPage>,
@@ -64,16 +64,16 @@ impl CallbackRoutes {
         Self { port, page: None }
     }
 
-    /// Waits for the answer of this page, and of no other any more.
+    /// Expects the callback of this page, and no longer of another one.
     pub(super) fn expect(&mut self, page: PendingPage) {
         self.page = Some(page);
     }
 
-    /// Takes no answer any more.
+    /// Accepts no more answers.
     pub(super) fn close(&mut self) {
         if let Some(page) = &mut self.page {
             page.is_over = true;
-            page.tell = None;
+            page.sender = None;
             page.open_path = None;
         }
     }
@@ -82,7 +82,7 @@ impl CallbackRoutes {
         if request.method != "GET" {
             return (Answer::empty(405), None);
         }
-        // Another name that leads here is another site's.
+        // Rejects other host names: DNS rebinding.
         let here = [
             format!("127.0.0.1:{}", self.port),
             format!("localhost:{}", self.port),
@@ -90,7 +90,7 @@ impl CallbackRoutes {
         if !here.contains(&request.host.to_ascii_lowercase()) {
             return (Answer::empty(421), None);
         }
-        // Pictures and scripts that another site names are not followed by anybody.
+        // Rejects images and scripts of other sites.
         if request.mode.as_ref().is_some_and(|mode| mode != "navigate") {
             return (Answer::empty(403), None);
         }
@@ -99,13 +99,13 @@ impl CallbackRoutes {
             .split_once('?')
             .unwrap_or((&request.target, ""));
         match path.strip_prefix(OPEN_PATH) {
-            Some(open_path) => (self.lead_on(open_path), None),
+            Some(open_path) => (self.redirect_to_page(open_path), None),
             None if path == "/" => self.take(query),
             None => (Answer::empty(404), None),
         }
     }
 
-    fn lead_on(&mut self, open_path: &str) -> Answer {
+    fn redirect_to_page(&mut self, open_path: &str) -> Answer {
         let Some(page) = &mut self.page else {
             return response::say(Outcome::Wrong);
         };
@@ -138,13 +138,13 @@ impl CallbackRoutes {
         } else {
             return (response::say(Outcome::Wrong), None);
         };
-        let Some(tell) = page.tell.take() else {
+        let Some(sender) = page.sender.take() else {
             return (response::say(Outcome::Again), None);
         };
         let address = Secret::from(format!("http://127.0.0.1:{}/?{query}", self.port));
         (
             response::say(outcome),
-            Some(PendingDelivery { tell, address }),
+            Some(PendingDelivery { sender, address }),
         )
     }
 }

@@ -1,4 +1,4 @@
-//! Where the keys lie that account stores are sealed with: apart from their files.
+//! Keyrings: they store the encryption keys of account stores, apart from the files.
 
 #[cfg(all(feature = "keyring", unix, not(target_os = "macos")))]
 mod secret_service;
@@ -7,32 +7,32 @@ use std::{fmt, sync::Arc};
 
 use matricula_core::Secret;
 
-/// Keeps the keys of sealed account stores.
+/// Stores the keys of encrypted account stores.
 ///
-/// Each call may block, but not for longer than a person waits for an answer: where a keyring is not
-/// there or does not answer, that is [`KeyringError`].
+/// Each call may block for a few seconds. A keyring that is missing or does not answer is a
+/// [`KeyringError`].
 pub trait Keyring: fmt::Debug + Send + Sync {
-    /// The key of this id; none where it is not there (any more).
+    /// The key of this ID; `None` if the keyring does not have it.
     ///
     /// # Errors
-    /// Where the keyring does not tell.
+    /// If the keyring cannot be read.
     fn key(&self, id: &str) -> Result<Option<Secret>, KeyringError>;
 
-    /// Keeps a key, durably, under a label that tells a person what it is for.
+    /// Stores a key durably. The label tells people what it is for.
     ///
     /// # Errors
-    /// Where the keyring did not take it.
+    /// If the keyring did not store it.
     fn keep(&self, id: &str, label: &str, key: &Secret) -> Result<(), KeyringError>;
 
-    /// Forgets a key. That there is none is no error.
+    /// Removes a key. A missing key is not an error.
     ///
     /// # Errors
-    /// Where the keyring did not do so.
+    /// If the keyring did not remove it.
     fn forget(&self, id: &str) -> Result<(), KeyringError>;
 }
 
-/// The keyring of this system: the [Secret Service], where this crate was built with its feature
-/// `keyring` for a system that has one. Otherwise one that is never there, and says so.
+/// The keyring of this system: the [Secret Service] if this crate was built with its feature
+/// `keyring` for a system that has one, otherwise [`NoKeyring`].
 ///
 /// [Secret Service]: https://specifications.freedesktop.org/secret-service/latest/
 pub fn system_keyring() -> Arc<dyn Keyring> {
@@ -44,10 +44,10 @@ pub fn system_keyring() -> Arc<dyn Keyring> {
     })
 }
 
-/// A keyring that is never there.
+/// A keyring whose every operation fails.
 #[derive(Clone, Copy, Debug)]
 pub struct NoKeyring {
-    /// Why not, and what to do: "it is switched off".
+    /// The reason, such as "it is switched off".
     pub why: &'static str,
 }
 
@@ -73,34 +73,34 @@ impl Keyring for NoKeyring {
     }
 }
 
-/// Why a keyring did not do what it was asked for.
+/// Why an operation of a keyring failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyringError {
-    /// There is none.
-    #[error("no keyring is there ({why})")]
+    /// There is no keyring.
+    #[error("no keyring is available ({why})")]
     Absent {
-        /// What was looked for.
+        /// The reason.
         why: String,
     },
     /// It did not answer in time.
     #[error("the keyring did not answer within {seconds} s; try again when it does")]
     Silent {
-        /// How long it was waited for.
+        /// The timeout.
         seconds: u64,
     },
-    /// A person has to unlock it.
+    /// It is locked.
     #[error("the keyring is locked; unlock it, and try again")]
     Locked,
-    /// The key is not in it any more.
+    /// It does not have the key.
     #[error(
-        "the keyring does not have the key; bring it back from a copy of the keyring, or move the file aside to begin anew"
+        "the keyring does not have the key; bring it back from a copy of the keyring, or move the file away to start with a new store"
     )]
     Lost,
-    /// It refused.
+    /// It reported an error.
     #[error("the keyring refused ({words})")]
     Refused {
-        /// Its words.
+        /// The text of the error.
         words: String,
     },
 }

@@ -1,7 +1,7 @@
 //! Keeps keys with the [Secret Service] of the session: GNOME's keyring, KDE's wallet, KeePassXC.
 //!
-//! Keys go over the session's bus, to which nobody but the user has access, as they are. Nobody is
-//! asked to unlock a keyring: who signs in to a desktop has done so.
+//! Keys are sent unencrypted over the session bus, to which only the user has access. The person is
+//! never asked to unlock the keyring: the desktop login does that.
 //!
 //! [Secret Service]: https://specifications.freedesktop.org/secret-service/latest/
 
@@ -30,7 +30,7 @@ use rustbus::{
 
 use super::{Keyring, KeyringError};
 
-/// How long a keyring may take to answer: a person waits for it.
+/// The timeout of a keyring. A person waits for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const SERVICE: &str = "org.freedesktop.secrets";
@@ -71,8 +71,8 @@ impl Keyring for SecretService {
     }
 }
 
-/// Does this on a thread of its own, which is left alone when the time is over: neither connecting
-/// nor the words that come first on a bus can be bounded in another way.
+/// Does this on a separate thread, which is abandoned on timeout: connecting to a bus has no
+/// timeout of its own.
 fn in_time<T: Send + 'static>(
     ask: impl FnOnce(&mut Bus) -> Result<T, KeyringError> + Send + 'static,
 ) -> Result<T, KeyringError> {
@@ -80,13 +80,13 @@ fn in_time<T: Send + 'static>(
     let until = Instant::now() + PATIENCE;
     thread::spawn(move || {
         let answer = Bus::connect(until).and_then(|mut bus| ask(&mut bus));
-        // Nobody listens any more when the time is over.
+        // The receiver is gone after the timeout.
         let _ = tell.send(answer);
     });
     match told.recv_timeout(PATIENCE) {
         Ok(answer) => answer,
         Err(RecvTimeoutError::Timeout) => Err(SILENT),
-        Err(RecvTimeoutError::Disconnected) => Err(refused("the bus said what nobody understands")),
+        Err(RecvTimeoutError::Disconnected) => Err(refused("the bus sent a malformed message")),
     }
 }
 
@@ -100,7 +100,7 @@ fn refused(words: &str) -> KeyringError {
     }
 }
 
-/// The session's bus, and until when answers are waited for.
+/// The session bus, and the deadline for its answers.
 struct Bus {
     connection: RpcConn,
     until: Instant,
@@ -144,7 +144,7 @@ impl Bus {
         }
     }
 
-    /// A session in which secrets are sent as they are.
+    /// A session that sends secrets unencrypted.
     fn open_session(&mut self) -> Result<String, KeyringError> {
         let mut message = method(SERVICE_PATH, "Service", "OpenSession");
         push(&mut message, "plain")?;
@@ -158,7 +158,7 @@ impl Bus {
         Ok(session.as_ref().to_owned())
     }
 
-    /// The item with the key of this id.
+    /// The item with the key of this ID.
     fn find(&mut self, id: &str) -> Result<Option<String>, KeyringError> {
         let mut message = method(SERVICE_PATH, "Service", "SearchItems");
         push(&mut message, attributes(id))?;
@@ -191,7 +191,7 @@ impl Bus {
         Ok(collection)
     }
 
-    /// Unlocks an item or a collection, where that needs nobody.
+    /// Unlocks an item or a collection if no person is needed.
     fn unlock(&mut self, object: &str) -> Result<(), KeyringError> {
         let mut message = method(SERVICE_PATH, "Service", "Unlock");
         push(&mut message, vec![path(object)?])?;
@@ -266,7 +266,7 @@ impl Bus {
     }
 }
 
-/// What of an item is told when it is made.
+/// The properties of a new item.
 enum Property {
     Label(String),
     Attributes(HashMap<String, String>),
@@ -299,7 +299,7 @@ impl Marshal for Property {
     }
 }
 
-/// Writes a value together with what type it has.
+/// Writes a value with its type.
 fn variant<T: Marshal>(value: &T, into: &mut MarshalContext<'_, '_>) -> Result<(), MarshalError> {
     let mut text = SignatureBuffer::new();
     T::sig_str(&mut text);
@@ -307,7 +307,7 @@ fn variant<T: Marshal>(value: &T, into: &mut MarshalContext<'_, '_>) -> Result<(
     value.marshal(into)
 }
 
-/// What an item is found by.
+/// The attributes that identify an item.
 fn attributes(id: &str) -> HashMap<String, String> {
     HashMap::from([
         ("application".to_owned(), "matricula".to_owned()),
@@ -337,9 +337,9 @@ fn one_path(answer: &MarshalledMessage) -> Result<String, KeyringError> {
     Ok(path.as_ref().to_owned())
 }
 
-/// How much of the time is left, as the bus takes it.
+/// The time left, as a timeout for the bus.
 fn left(until: Instant) -> Timeout {
-    // None at all would be no bound.
+    // Zero would mean no timeout.
     let left = until.saturating_duration_since(Instant::now());
     Timeout::Duration(left.max(Duration::from_millis(1)))
 }
@@ -352,10 +352,10 @@ fn failed(error: BusError) -> KeyringError {
 }
 
 fn not_understood(error: impl std::fmt::Debug) -> KeyringError {
-    refused(&format!("an answer that nobody understands: {error:?}"))
+    refused(&format!("a malformed answer: {error:?}"))
 }
 
-/// What an error on the bus means.
+/// Translates an error of the bus.
 fn error_of(answer: &MarshalledMessage) -> KeyringError {
     let name = answer.dynheader.error_name.as_deref().unwrap_or_default();
     match name {

@@ -187,7 +187,7 @@ async fn stored_registration_is_resumed() {
         "{error:?}"
     );
     let id = flow.pending().unwrap().id();
-    let pending = store.half_done(id).unwrap().unwrap();
+    let pending = store.pending(id).unwrap().unwrap();
     let answers = RegistrationOptions {
         token: Some("letmein".into()),
         ..RegistrationOptions::default()

@@ -201,10 +201,13 @@ fn a_file_that_was_changed_is_refused() {
     let changed = text.replace(sealed, &format!("{first}{}", &sealed[1..]));
     let unknown = text.replace("AEAD_CHACHA20_POLY1305", "ROT13");
     for (text, words) in [
-        (changed, "its seal is broken"),
-        (text.replace(sealed, "no base64"), "its seal is broken"),
-        (text.replace(sealed, ""), "its seal is broken"),
-        (unknown, "sealed in a way that is not known"),
+        (changed, "it is damaged: decryption failed"),
+        (
+            text.replace(sealed, "no base64"),
+            "it is damaged: decryption failed",
+        ),
+        (text.replace(sealed, ""), "it is damaged: decryption failed"),
+        (unknown, "it is encrypted with an unknown cipher"),
     ] {
         fs::write(store.path(), &text).unwrap();
         let error = with(&dir, &keyring).accounts().unwrap_err();

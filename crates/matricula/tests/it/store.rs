@@ -162,22 +162,30 @@ fn a_file_that_is_not_ours_is_refused_unrepeated_and_left_as_it_is() {
         ("\u{0}\u{0}\u{0}\u{0}", "line 1, column 1"),
         (
             r#"{"schema_version": 3, "tables": {}, "syt_canary": 1}"#,
-            "it has version 3",
+            "has format 3, ",
         ),
         (
             r#"{"schema_version": 3, "tables": "syt_canary"}"#,
-            "it has version 3",
+            "has format 3, ",
         ),
-        (r#"{"schema_version": 0}"#, "it has version 0"),
+        (r#"{"schema_version": 0}"#, "has format 0, "),
     ] {
         let (dir, mut store) = store();
         fs::create_dir(dir.path().join("matricula")).unwrap();
         fs::write(store.path(), content).unwrap();
         for error in every_use(&mut store) {
-            let message = format!(
-                "{} cannot be read ({what}); it is left as it is: move it aside to begin anew",
-                store.path().display()
-            );
+            let path = store.path().display().to_string();
+            let message = match what.strip_prefix("has format ") {
+                Some(format) => format!(
+                    "{path} has format {format}and this program reads formats 1 and 2; it was not \
+                     changed: use the version of the program that wrote it, or move it away to start \
+                     with a new store"
+                ),
+                None => format!(
+                    "{path} cannot be read ({what}); it was not changed: move it away to start with a \
+                     new store"
+                ),
+            };
             assert_eq!(error.to_string(), message, "{content}");
             assert!(!format!("{error:?}").contains("canary"), "{error:?}");
         }

@@ -74,7 +74,7 @@ async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Com
     let (session, _opened) = account_source::open(context, account).await?;
     let ids = &options.device_ids;
     session
-        .on_account_page(ids)
+        .check_no_account_page(ids)
         .map_err(matricula::Error::from)?;
     let request = DeleteDevices::new(ids.clone());
     let mut conversation = UiaRequest::new(&session.account(), request);
