@@ -77,7 +77,7 @@ fn a_newer_file_is_left_alone() {
         "logout --all",
     ] {
         let ended = home.run(line).exit(1);
-        assert!(ended.stderr.contains("it has version 3"), "{ended}");
+        assert!(ended.stderr.contains("has format 3"), "{ended}");
     }
     let after = fs::read_to_string(home.matricula().join("accounts.json"));
     assert_eq!(after.unwrap(), text);

@@ -238,7 +238,7 @@ fn a_directory_that_cannot_be_made_is_named() {
     let path = dir.path().join("file/matricula");
     let error = put(&mut AccountStore::new(&path), "@alice:example.org").unwrap_err();
     let message = format!(
-        "could not make {}: Not a directory (os error 20); check the rights and the free space, \
+        "could not make {}: Not a directory (os error 20); check the permissions and the free space, \
          or name another directory",
         path.display()
     );
