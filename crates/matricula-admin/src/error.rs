@@ -1,4 +1,4 @@
-//! Why the administration of accounts fails.
+//! The error of this crate.
 
 use matricula_api::UserId;
 use matricula_auth::{
@@ -6,15 +6,15 @@ use matricula_auth::{
 };
 use matricula_core::ServerUrl;
 
-/// Why creating an account as an administrator, or a bulk run, fails.
+/// Why the creation of an account by an administrator, or a bulk run, fails.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdminError {
     /// An error that registration, login or a session can have too.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// The server makes no accounts by a shared secret.
-    #[error("{server} makes no accounts by a shared secret{}; set one in its configuration, if it can have one", says(.message))]
+    /// The server has no registration by shared secret.
+    #[error("{server} has no registration by shared secret{}; set a secret in its configuration, if it supports that", says(.message))]
     NoSharedSecret {
         /// The server.
         server: ServerUrl,
@@ -22,14 +22,14 @@ pub enum AdminError {
         message: String,
     },
     /// The shared secret is wrong.
-    #[error("{server} has another shared secret{}; take the one in its configuration", says(.message))]
+    #[error("{server} has another shared secret{}; use the one in its configuration", says(.message))]
     SharedSecretWrong {
         /// The server.
         server: ServerUrl,
         /// The server's message.
         message: String,
     },
-    /// Only administrators may do this.
+    /// The account is not an administrator's.
     #[error("{user_id} is not an administrator of {server}; use the account of an administrator")]
     NotAnAdministrator {
         /// The server.
@@ -37,14 +37,15 @@ pub enum AdminError {
         /// The account that was used.
         user_id: UserId,
     },
-    /// The server has no administration API like Synapse's.
-    #[error("{server} cannot be administered as Synapse can; do this with its own tools")]
+    /// The server does not have Synapse's admin API.
+    #[error("{server} does not have Synapse's admin API; use the server's own tools")]
     NoAdministration {
         /// The server.
         server: ServerUrl,
     },
 }
 
+/// Conversions of errors that [`AuthError`] contains.
 macro_rules! from_auth {
     ($($error:ty),*) => {$(
         impl From<$error> for AdminError {
@@ -64,6 +65,7 @@ from_auth!(
     ThreepidError
 );
 
+/// The server's message after a colon, if there is one.
 fn says(message: &str) -> String {
     if message.is_empty() {
         String::new()

@@ -273,7 +273,7 @@ fn server_without_shared_secret_is_reported() {
     assert!(
         ended
             .stderr
-            .contains("makes no accounts by a shared secret"),
+            .contains("has no registration by shared secret"),
         "{ended}"
     );
 }
@@ -353,7 +353,7 @@ fn refusals_explain_what_to_do() {
             404,
             "M_UNRECOGNIZED",
             7,
-            "cannot be administered as Synapse can",
+            "does not have Synapse's admin API",
         ),
         (401, "M_UNKNOWN_TOKEN", 4, "sign in again"),
         (500, "M_UNKNOWN", 1, "words"),

@@ -54,5 +54,11 @@ pub enum BulkError {
     File(#[from] AccountStoreError),
     /// The administrator's session has ended, or cannot be renewed; or the server cannot be asked.
     #[error(transparent)]
-    Session(#[from] Error),
+    Session(Box<Error>),
+}
+
+impl From<Error> for BulkError {
+    fn from(error: Error) -> Self {
+        Self::Session(Box::new(error))
+    }
 }

@@ -27,7 +27,7 @@ pub(super) fn list_error(context: &Context<'_>, errors: &[RowError]) -> CommandE
 impl From<BulkError> for CommandError {
     fn from(error: BulkError) -> Self {
         match error {
-            BulkError::Session(error) => error.into(),
+            BulkError::Session(error) => (*error).into(),
             BulkError::File(error) => error.into(),
             BulkError::Name(_) | BulkError::NoRun { .. } | BulkError::ResultPath { .. } => {
                 Self::Usage(error.to_string())
