@@ -6,6 +6,7 @@ use matricula_api::ServerName;
 
 use super::{
     ApplicationService, Config, IdentityProvider, REGISTRATION_TOKEN, Registration, TERMS,
+    is_opaque,
 };
 use crate::Error;
 
@@ -124,12 +125,4 @@ impl Config {
 
 fn invalid(what: impl Into<String>) -> Result<(), Error> {
     Err(Error::Config(what.into()))
-}
-
-/// Whether a text matches the [opaque identifier grammar](https://spec.matrix.org/v1.19/appendices/#opaque-identifiers).
-pub(crate) fn is_opaque(text: &str, max: usize) -> bool {
-    (1..=max).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte))
 }

@@ -5,6 +5,7 @@ mod identity;
 mod limits;
 mod media;
 mod oauth;
+mod opaque_id;
 mod passwords;
 mod registration;
 
@@ -19,7 +20,7 @@ pub use media::Media;
 pub use oauth::{Delegation, IdentityProvider, OAuth, OAuthMode, Sso};
 pub use passwords::{PasswordCodes, PasswordPolicy};
 
-pub(crate) use checks::is_opaque;
+pub(crate) use opaque_id::is_opaque;
 pub use registration::{Document, Policy, Registration, RegistrationToken};
 
 /// The configuration of a homeserver.

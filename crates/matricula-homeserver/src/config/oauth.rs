@@ -3,7 +3,7 @@
 use matricula_core::{Secret, ServerUrl};
 use serde::{Deserialize, Serialize};
 
-use super::is_opaque;
+use super::{Config, is_opaque};
 
 /// An [OAuth 2.0] authorization server on the same port, with pages for signing in and signing up.
 ///
@@ -124,5 +124,12 @@ pub struct IdentityProvider {
 impl IdentityProvider {
     pub(super) fn is_complete(&self) -> bool {
         is_opaque(&self.id, 255) && !self.name.is_empty()
+    }
+}
+
+impl Config {
+    /// The homeserver that delegates authentication to this one, if any.
+    pub(crate) fn delegation(&self) -> Option<&Delegation> {
+        self.oauth.as_ref()?.delegation.as_ref()
     }
 }

@@ -1,27 +1,24 @@
-//! What a handler works with: the server, the transaction and the request.
+//! What a handler works with: the configuration, the transaction and the request.
 
 use matricula_core::Secret;
 use rusqlite::Transaction;
 
-use super::{Homeserver, Request, storage::rate_limit::Bucket};
+use super::{request::Request, storage::rate_limit::Bucket};
 use crate::{Config, Limit};
 
 /// One request in progress, and the transaction in which it is handled.
 pub(crate) struct RequestContext<'a> {
-    pub(crate) homeserver: &'a Homeserver,
+    pub(crate) config: &'a Config,
+    /// The URL of the server.
+    pub(crate) base_url: &'a str,
     pub(crate) tx: &'a Transaction<'a>,
     pub(crate) request: &'a Request,
 }
 
 impl<'a> RequestContext<'a> {
-    /// The configuration of the server.
-    pub(crate) fn config(&self) -> &'a Config {
-        &self.homeserver.config
-    }
-
-    /// The address of the server, followed by this path.
+    /// The URL of a path of the server.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.homeserver.base_url)
+        format!("{}{path}", self.base_url)
     }
 
     /// The access token of the request.
@@ -41,11 +38,11 @@ impl<'a> RequestContext<'a> {
 
     /// The bucket of attempts to guess a password.
     pub(crate) fn login_bucket(&self) -> Bucket<'a> {
-        self.peer_bucket("login", self.config().limits.login)
+        self.peer_bucket("login", self.config.limits.login)
     }
 
     /// The bucket of created accounts.
     pub(crate) fn registration_bucket(&self) -> Bucket<'a> {
-        self.peer_bucket("registration", self.config().limits.registration)
+        self.peer_bucket("registration", self.config.limits.registration)
     }
 }

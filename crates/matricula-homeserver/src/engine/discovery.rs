@@ -1,18 +1,28 @@
-//! What clients ask before they have an account: versions, `.well-known`, capabilities.
+//! What clients ask before they log in: versions, `.well-known`, login flows; and capabilities.
 
-use matricula_api::client::{
-    capabilities::{
-        AccountModerationCapability, BooleanCapability, Capabilities, GetCapabilities,
-        GetCapabilitiesResponse, ProfileFieldsCapability, RoomVersionStability,
-        RoomVersionsCapability,
+use matricula_api::{
+    client::{
+        capabilities::{
+            AccountModerationCapability, BooleanCapability, Capabilities, GetCapabilities,
+            GetCapabilitiesResponse, ProfileFieldsCapability, RoomVersionStability,
+            RoomVersionsCapability,
+        },
+        definitions::{HomeserverInformation, Wellknown},
+        login::{GetLoginFlows, GetLoginFlowsResponse, LoginFlow},
+        versions::{GetVersions, GetVersionsResponse},
+        wellknown::GetWellknown,
     },
-    definitions::{HomeserverInformation, Wellknown},
-    versions::{GetVersions, GetVersionsResponse},
-    wellknown::GetWellknown,
+    uia::Stage,
 };
 use matricula_core::StepContext;
 
-use super::{context::RequestContext, error::HandlerError, handler::Handler, rooms::ROOM_VERSION};
+use super::{
+    auth::{sso, uia::APPLICATION_SERVICE},
+    context::RequestContext,
+    error::HandlerError,
+    handler::Handler,
+    rooms::ROOM_VERSION,
+};
 
 /// The versions of the specification that the server supports, as far as it serves their endpoints.
 const VERSIONS: [&str; 19] = [
@@ -41,6 +51,21 @@ impl Handler for GetWellknown {
     }
 }
 
+impl Handler for GetLoginFlows {
+    fn handle(
+        self,
+        context: &RequestContext<'_>,
+        _: &mut StepContext<'_>,
+    ) -> Result<GetLoginFlowsResponse, HandlerError> {
+        let mut flows = vec![LoginFlow::new(Stage::Password.as_str())];
+        flows.extend(sso::login_flows(context.config));
+        if !context.config.application_services.is_empty() {
+            flows.push(LoginFlow::new(APPLICATION_SERVICE));
+        }
+        Ok(GetLoginFlowsResponse::default().flows(flows))
+    }
+}
+
 /// The capabilities, and those that clients would assume if the server did not deny them.
 impl Handler for GetCapabilities {
     fn handle(
@@ -49,7 +74,7 @@ impl Handler for GetCapabilities {
         cx: &mut StepContext<'_>,
     ) -> Result<GetCapabilitiesResponse, HandlerError> {
         let requester = context.authenticate(cx.now)?;
-        let config = context.config();
+        let config = context.config;
         let yes = || BooleanCapability::new(true);
         let no = || BooleanCapability::new(false);
         let has_passwords = !config.is_oauth_only();

@@ -1,11 +1,16 @@
-//! The traits that request types implement to be served.
+//! The traits that request types implement to be served, and a check that many handlers share.
 
 use std::borrow::Cow;
 
-use matricula_api::server::ServerEndpoint;
+use matricula_api::{ErrorCode, server::ServerEndpoint};
 use matricula_core::{StepContext, Timestamp};
 
-use super::{Request, context::RequestContext, error::HandlerError, file_action::HandlerResponse};
+use super::{
+    Request,
+    context::RequestContext,
+    error::{ApiError, HandlerError},
+    file_action::HandlerResponse,
+};
 
 /// An operation that this server serves.
 pub(crate) trait Handler: ServerEndpoint {
@@ -37,4 +42,16 @@ pub(crate) trait FileHandler: ServerEndpoint {
         context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<HandlerResponse, HandlerError>;
+}
+
+/// The longest text of a request that is stored, in bytes.
+const MAX_TEXT: usize = 512;
+
+/// Rejects a text that is too long to be stored.
+pub(crate) fn check_text_length(name: &str, text: Option<&str>) -> Result<(), ApiError> {
+    if text.is_some_and(|text| text.len() > MAX_TEXT) {
+        let error = format!("{name} is longer than {MAX_TEXT} bytes");
+        return Err(ApiError::new(400, ErrorCode::InvalidParam, error));
+    }
+    Ok(())
 }

@@ -11,16 +11,16 @@ mod handler;
 mod html;
 pub(crate) mod media;
 mod outbox;
+mod request;
 mod rooms;
 mod routes;
 mod storage;
 mod util;
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use matricula_api::{ErrorCode, server::OutgoingResponse};
-use matricula_core::{Method, Secret, StepContext};
-use percent_encoding::percent_decode_str;
+use matricula_core::StepContext;
 use rusqlite::Transaction;
 
 use context::RequestContext;
@@ -28,10 +28,11 @@ pub(crate) use error::ApiError;
 use error::HandlerError;
 pub use file_action::{FileAction, HandlerResponse, ReceivedFile, StoredFile, Upload};
 pub use outbox::{delegation::DelegationCall, mail::QueuedMail};
+pub use request::Request;
 pub use routes::served;
 pub(crate) use util::millis;
 
-use crate::{Config, Delegation, Error};
+use crate::{Config, Error};
 
 /// A homeserver: its configuration. Everything that changes is in its [`Database`](crate::Database).
 #[derive(Clone, Debug)]
@@ -59,11 +60,6 @@ impl Homeserver {
         &self.config
     }
 
-    /// The homeserver that delegates authentication to this one, if any.
-    pub(crate) fn delegation(&self) -> Option<&Delegation> {
-        self.config.oauth.as_ref()?.delegation.as_ref()
-    }
-
     /// Handles a request. The caller commits the transaction before it sends the response, and rolls it
     /// back if the status is 500 or above, as [`Database::handle`](crate::Database::handle) does.
     pub fn handle(
@@ -73,7 +69,8 @@ impl Homeserver {
         request: Request,
     ) -> HandlerResponse {
         let context = RequestContext {
-            homeserver: self,
+            config: &self.config,
+            base_url: &self.base_url,
             tx,
             request: &request,
         };
@@ -102,67 +99,4 @@ pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
 /// Whether a response to a long-polling request says that nothing has changed.
 pub(crate) fn has_no_changes(request: &Request, reply: &OutgoingResponse) -> bool {
     rooms::has_no_changes(request, reply) || media::is_pending(reply)
-}
-
-/// A request to the homeserver.
-#[derive(Clone, PartialEq)]
-pub struct Request {
-    /// The method.
-    pub method: Method,
-    /// The percent-encoded path, without the query.
-    pub path: String,
-    /// The decoded query.
-    pub query: Vec<(String, String)>,
-    /// The token of the `Authorization: Bearer` header.
-    pub access_token: Option<Secret>,
-    /// The `Content-Type` header.
-    pub content_type: Option<String>,
-    /// The body, unless it is a file.
-    pub body: Vec<u8>,
-    /// The declared length in bytes of a body that is a file and has not been read yet.
-    pub content_length: Option<u64>,
-    /// The file that holds the body, once a [`FileAction::Receive`] for this request is done.
-    pub received: Option<ReceivedFile>,
-    /// The key of rate limits: in general the client's network address.
-    pub peer: String,
-}
-
-impl Request {
-    /// A request without query, token or body.
-    pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self {
-            method,
-            path: path.into(),
-            query: Vec::new(),
-            access_token: None,
-            content_type: None,
-            body: Vec::new(),
-            content_length: None,
-            received: None,
-            peer: String::new(),
-        }
-    }
-
-    fn query(&self, key: &str) -> Option<&str> {
-        let mut pairs = self.query.iter();
-        pairs
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// The decoded segments of the path; none where one is not UTF-8.
-    fn segments(&self) -> Option<Vec<String>> {
-        let path = self.path.strip_prefix('/')?;
-        path.split('/')
-            .map(|segment| percent_decode_str(segment).decode_utf8().ok())
-            .map(|segment| segment.map(std::borrow::Cow::into_owned))
-            .collect()
-    }
-}
-
-impl fmt::Debug for Request {
-    /// Hides everything that may be secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Request({} {})", self.method, self.path)
-    }
 }

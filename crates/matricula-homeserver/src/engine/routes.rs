@@ -154,9 +154,7 @@ const PAGES: &[Page] = &[
     Page {
         path: "/_matrix/client/r0/password_policy",
         is_enabled: |_| true,
-        methods: &[(Method::Get, |c, _, _| {
-            Ok(passwords::policy_reply(c.config()))
-        })],
+        methods: &[(Method::Get, |c, _, _| Ok(passwords::policy_reply(c.config)))],
     },
     Page {
         path: confirm::EMAIL_PATH,
@@ -305,7 +303,7 @@ pub(crate) fn route(
 ) -> Result<HandlerResponse, HandlerError> {
     let Request { method, path, .. } = context.request;
     if let Some(route) = find(OPERATIONS, method.as_str(), path).first() {
-        if oauth::is_replaced(context.config(), &route.operation) {
+        if oauth::is_replaced(context.config, &route.operation) {
             return Err(ApiError::unrecognized().into());
         }
         return (route.handler)(context, cx);
@@ -316,7 +314,7 @@ pub(crate) fn route(
         let Some(parameters) = page.parameters(context.request) else {
             continue;
         };
-        if !(page.is_enabled)(context.config()) {
+        if !(page.is_enabled)(context.config) {
             continue;
         }
         if let Some((_, handler)) = page.methods.iter().find(|(it, _)| it == method) {

@@ -1,17 +1,11 @@
 //! Helpers that every part of the engine uses: timestamps, digests, random text.
 
-use matricula_api::ErrorCode;
 use matricula_core::Timestamp;
 use sha2::{Digest, Sha256};
-
-use super::error::ApiError;
 
 /// The alphabet of random tokens and identifiers.
 pub(crate) const ALPHANUMERIC: &[u8] =
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
-/// The longest text of a request that is stored, in bytes.
-const MAX_TEXT: usize = 512;
 
 /// A time as the database stores it: milliseconds since the Unix epoch.
 pub(crate) fn millis(at: Timestamp) -> i64 {
@@ -26,13 +20,4 @@ pub(crate) fn is_past(expires_at: Option<i64>, now: Timestamp) -> bool {
 /// The SHA-256 digest as which a secret is stored, so that a reader of the database cannot use it.
 pub(crate) fn digest(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
-}
-
-/// Rejects a text that is too long to be stored.
-pub(crate) fn check_text_length(name: &str, text: Option<&str>) -> Result<(), ApiError> {
-    if text.is_some_and(|text| text.len() > MAX_TEXT) {
-        let error = format!("{name} is longer than {MAX_TEXT} bytes");
-        return Err(ApiError::new(400, ErrorCode::InvalidParam, error));
-    }
-    Ok(())
 }

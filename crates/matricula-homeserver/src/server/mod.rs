@@ -169,7 +169,11 @@ impl Server {
             }
             None => (Database::memory(&homeserver)?, MediaDir::temporary()?),
         };
-        let delegation = homeserver.delegation().cloned().map(DelegationClient::new);
+        let delegation = homeserver
+            .config()
+            .delegation()
+            .cloned()
+            .map(DelegationClient::new);
         let mail_config = homeserver.config().mail.clone();
         let changes = watch::Sender::new(Changes::default());
         let worker = Worker::start(homeserver, database, options.clock, changes.clone())?;

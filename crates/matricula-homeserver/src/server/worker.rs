@@ -141,7 +141,7 @@ impl State {
     }
 
     fn newest_delegation_call(&self) -> Option<i64> {
-        self.homeserver.delegation()?;
+        self.homeserver.config().delegation()?;
         log_error(self.database.newest_delegation_call()).flatten()
     }
 }

@@ -16,9 +16,8 @@ use crate::engine::{
     auth::{reauth::reauthenticate, session::end_device},
     context::RequestContext,
     error::{ApiError, HandlerError},
-    handler::Handler,
+    handler::{Handler, check_text_length},
     storage::devices::{self, DeviceRow},
-    util::check_text_length,
 };
 
 /// The maximum number of devices in one request.

@@ -21,7 +21,7 @@ impl Handler for ChangePassword {
         context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<ChangePasswordResponse, HandlerError> {
-        let config = context.config();
+        let config = context.config;
         let is_reset = context.access_token().is_none() && config.mail.is_some();
         let requester = if is_reset {
             None

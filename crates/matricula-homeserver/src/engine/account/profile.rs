@@ -123,7 +123,7 @@ fn own_profile(
         let error = "this account is suspended; it cannot change its profile";
         return Err(ApiError::new(403, ErrorCode::UserSuspended, error).into());
     }
-    if localpart::user_id(context.config(), &bearer.localpart)? != *user_id {
+    if localpart::user_id(context.config, &bearer.localpart)? != *user_id {
         let error = "this is the profile of another user";
         return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
     }

@@ -26,7 +26,7 @@ use crate::engine::{
 };
 
 fn shared_secret<'a>(context: &RequestContext<'a>) -> Result<&'a Secret, ApiError> {
-    let secret = context.config().registration_shared_secret.as_ref();
+    let secret = context.config.registration_shared_secret.as_ref();
     secret.ok_or_else(|| {
         let error = "this server has no shared secret for registration";
         ApiError::new(400, ErrorCode::Unknown, error)
@@ -66,7 +66,7 @@ pub(crate) fn register(
     }
     let localpart = available_localpart(context, &request.username, None)?;
     let password = request.password.expose();
-    passwords::check(&context.config().password_policy, password)?;
+    passwords::check(&context.config.password_policy, password)?;
     if let Some(name) = &request.displayname {
         check_display_name(name)?;
     }

@@ -80,7 +80,7 @@ pub(crate) fn put(
     let user = match found {
         Some(user) => user,
         None => {
-            let localpart = localpart::admin_localpart(context.config(), &localpart)?;
+            let localpart = localpart::admin_localpart(context.config, &localpart)?;
             let account = NewUser {
                 localpart: Some(&localpart),
                 ..NewUser::default()
@@ -136,7 +136,7 @@ fn check_change(
         check_display_name(name)?;
     }
     match &change.password {
-        Some(it) => passwords::check(&context.config().password_policy, it.expose()),
+        Some(it) => passwords::check(&context.config.password_policy, it.expose()),
         None => Ok(()),
     }
 }
@@ -183,7 +183,7 @@ pub(super) fn localpart_of_id(
     context: &RequestContext<'_>,
     user_id: &str,
 ) -> Result<String, ApiError> {
-    let localpart = localpart::existing_localpart(context.config(), user_id);
+    let localpart = localpart::existing_localpart(context.config, user_id);
     localpart
         .filter(|_| user_id.starts_with('@'))
         .ok_or_else(|| {
@@ -193,7 +193,7 @@ pub(super) fn localpart_of_id(
 }
 
 fn user_json(context: &RequestContext<'_>, user: i64) -> Result<Value, HandlerError> {
-    let config = context.config();
+    let config = context.config;
     let user = users::get(context.tx, user)?;
     let profile = profile(context, user.id)?;
     let field = |name: &str| profile.get(name).cloned().unwrap_or_default();

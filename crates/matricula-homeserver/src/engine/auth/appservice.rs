@@ -35,7 +35,7 @@ fn require_service<'a>(context: &RequestContext<'a>) -> Result<&'a ApplicationSe
         return Err(ApiError::new(401, ErrorCode::MissingToken, error));
     };
     let error = "no application service has this token";
-    let found = context.config().service_by_token(token);
+    let found = context.config.service_by_token(token);
     found.ok_or_else(|| ApiError::unknown_token(error, false))
 }
 
@@ -54,10 +54,10 @@ pub(crate) fn register_user(
         params.initial_device_display_name.as_deref(),
         params.refresh_token,
     )?;
-    if !params.inhibit_login.unwrap_or(false) && refuses_login(context.config(), service) {
+    if !params.inhibit_login.unwrap_or(false) && refuses_login(context.config, service) {
         return Err(no_login().into());
     }
-    let localpart = localpart::service_localpart(context.config(), service, username)?;
+    let localpart = localpart::service_localpart(context.config, service, username)?;
     if users::find(context.tx, &localpart)?.is_some() {
         let error = "this username is taken; choose another";
         return Err(ApiError::new(400, ErrorCode::UserInUse, error).into());
@@ -79,10 +79,10 @@ pub(crate) fn login_user(
     user: Option<&str>,
 ) -> Result<UserRow, HandlerError> {
     let service = require_service(context)?;
-    if refuses_login(context.config(), service) {
+    if refuses_login(context.config, service) {
         return Err(no_login().into());
     }
-    let localpart = user.and_then(|it| localpart::existing_localpart(context.config(), it));
+    let localpart = user.and_then(|it| localpart::existing_localpart(context.config, it));
     let Some(localpart) = localpart.filter(|it| service.owns(it)) else {
         return Err(not_owned().into());
     };
@@ -99,7 +99,7 @@ pub(crate) fn masqueraded_user(
     let localpart = match context.request.query("user_id") {
         None => service.sender.clone(),
         Some(user) => {
-            let localpart = localpart::existing_localpart(context.config(), user);
+            let localpart = localpart::existing_localpart(context.config, user);
             let own = localpart.filter(|it| service.owns(it));
             own.ok_or_else(not_owned)?
         }

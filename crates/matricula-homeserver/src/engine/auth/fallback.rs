@@ -6,8 +6,8 @@ use matricula_core::{Method, StepContext};
 
 use super::{
     login_page::ALL_POLICIES,
-    stages::{is_threepid_stage, registration_has_stage, try_registration_token},
     uia::UiaSession,
+    uia::stages::{is_threepid_stage, registration_has_stage, try_registration_token},
 };
 use crate::{
     config::{REGISTRATION_TOKEN, TERMS},
@@ -30,7 +30,7 @@ pub(crate) fn page(
     cx: &mut StepContext<'_>,
     stage: &str,
 ) -> Result<OutgoingResponse, HandlerError> {
-    let (config, tx, request) = (context.config(), context.tx, context.request);
+    let (config, tx, request) = (context.config, context.tx, context.request);
     if !registration_has_stage(config, stage) || is_threepid_stage(config, stage) {
         let error = "no flow of this server has this stage";
         return Err(ApiError::new(404, ErrorCode::Unrecognized, error).into());
@@ -72,7 +72,7 @@ fn submit(
 ) -> Result<Option<ApiError>, HandlerError> {
     let form = FormData::parse(&context.request.body);
     match stage {
-        TERMS if !form.accepts_all(&context.config().policies) => {
+        TERMS if !form.accepts_all(&context.config.policies) => {
             let error = ApiError::new(400, ErrorCode::MissingParam, ALL_POLICIES);
             return Ok(Some(error));
         }
@@ -95,7 +95,7 @@ pub(crate) fn policy_document(
     policy: &str,
     language: &str,
 ) -> Result<OutgoingResponse, HandlerError> {
-    let policy = context.config().policies.get(policy);
+    let policy = context.config.policies.get(policy);
     let found = policy.and_then(|it| Some((it, it.translations.get(language)?)));
     let Some((policy, document)) = found else {
         return Err(ApiError::unrecognized().into());

@@ -3,10 +3,10 @@
 use matricula_api::{
     ErrorCode,
     client::{
-        login::{GetLoginFlows, GetLoginFlowsResponse, Login, LoginFlow, LoginResponse},
+        login::{Login, LoginResponse},
         logout::{Logout, LogoutAll, LogoutAllResponse, LogoutResponse},
     },
-    uia::{Stage, UserIdentifier},
+    uia::UserIdentifier,
 };
 use matricula_core::{StepContext, Timestamp};
 use serde_json::Value;
@@ -14,7 +14,6 @@ use serde_json::Value;
 use super::{
     appservice, localpart, passwords,
     session::{DeviceParams, sign_in},
-    sso,
     threepid::Threepid,
     uia::APPLICATION_SERVICE,
 };
@@ -27,21 +26,6 @@ use crate::engine::{
         users::{self, UserRow},
     },
 };
-
-impl Handler for GetLoginFlows {
-    fn handle(
-        self,
-        context: &RequestContext<'_>,
-        _: &mut StepContext<'_>,
-    ) -> Result<GetLoginFlowsResponse, HandlerError> {
-        let mut flows = vec![LoginFlow::new(Stage::Password.as_str())];
-        flows.extend(sso::login_flows(context.config()));
-        if !context.config().application_services.is_empty() {
-            flows.push(LoginFlow::new(APPLICATION_SERVICE));
-        }
-        Ok(GetLoginFlowsResponse::default().flows(flows))
-    }
-}
 
 impl Handler for Login {
     fn precheck(context: &RequestContext<'_>, now: Timestamp) -> Result<(), HandlerError> {
@@ -61,14 +45,14 @@ impl Handler for Login {
         let user = match self.login_type.as_str() {
             "m.login.password" => by_password(&self, context, cx)?,
             APPLICATION_SERVICE => appservice::login_user(context, login_name(&self)?)?,
-            "m.login.token" if context.config().sso.is_some() => by_token(&self, context, cx)?,
+            "m.login.token" if context.config.sso.is_some() => by_token(&self, context, cx)?,
             _ => {
                 let error = "this server does not support this type of login; GET /login lists \
                              the supported types";
                 return Err(ApiError::new(400, ErrorCode::Unknown, error).into());
             }
         };
-        let user_id = localpart::user_id(context.config(), &user.localpart)?;
+        let user_id = localpart::user_id(context.config, &user.localpart)?;
         let (device_id, tokens) = sign_in(context, cx, user.id, params)?;
         Ok(LoginResponse {
             refresh_token: tokens.refresh,
@@ -125,7 +109,7 @@ pub(crate) fn user_by_name(
     context: &RequestContext<'_>,
     name: Option<&str>,
 ) -> Result<Option<UserRow>, HandlerError> {
-    match name.and_then(|it| localpart::existing_localpart(context.config(), it)) {
+    match name.and_then(|it| localpart::existing_localpart(context.config, it)) {
         Some(localpart) => Ok(users::find(context.tx, &localpart)?),
         None => Ok(None),
     }

@@ -4,8 +4,8 @@ use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Method, StepContext};
 
 use super::{
-    localpart, login::user_by_name, passwords, register::available_localpart,
-    stages::try_registration_token, uia::UiaSession,
+    localpart, login::user_by_name, passwords, register::available_localpart, uia::UiaSession,
+    uia::stages::try_registration_token,
 };
 use crate::{
     Config, Registration,
@@ -71,7 +71,7 @@ pub(crate) fn login_step(
     cx: &mut StepContext<'_>,
     page: &LoginPage<'_>,
 ) -> Result<LoginStep, HandlerError> {
-    let first = if page.sign_up_first && may_sign_up(context.config()) {
+    let first = if page.sign_up_first && may_sign_up(context.config) {
         FormKind::SignUp
     } else {
         FormKind::SignIn
@@ -129,7 +129,7 @@ pub(crate) fn decide(
 /// The user id of an account.
 pub(crate) fn user_id(context: &RequestContext<'_>, user: i64) -> Result<String, HandlerError> {
     let localpart = users::get(context.tx, user)?.localpart;
-    Ok(localpart::user_id(context.config(), &localpart)?.to_string())
+    Ok(localpart::user_id(context.config, &localpart)?.to_string())
 }
 
 fn sign_in(
@@ -151,7 +151,7 @@ fn sign_up(
     cx: &mut StepContext<'_>,
     form: &FormData,
 ) -> Result<Result<i64, FormError>, HandlerError> {
-    let (config, tx) = (context.config(), context.tx);
+    let (config, tx) = (context.config, context.tx);
     if !may_sign_up(config) {
         let error = "registration is closed on this server";
         return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
@@ -235,7 +235,7 @@ fn show_form(
     form: &FormData,
     error: Option<FormError>,
 ) -> Result<LoginStep, HandlerError> {
-    let config = context.config();
+    let config = context.config;
     let csrf_token = CSRF.issue(cx, context.tx, page.scope, None)?;
     let username = match form.value("username") {
         "" => page.username,

@@ -12,7 +12,6 @@ pub(crate) mod register;
 pub(crate) mod requester;
 pub(crate) mod session;
 pub(crate) mod sso;
-pub(crate) mod stages;
 pub(crate) mod threepid;
 pub(crate) mod uia;
 pub(crate) mod validation;

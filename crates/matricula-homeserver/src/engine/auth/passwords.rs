@@ -9,8 +9,8 @@ use crate::{
     Config, PasswordCodes, PasswordPolicy,
     engine::{
         error::{ApiError, HandlerError},
+        handler::check_text_length,
         storage::users::UserRow,
-        util::check_text_length,
     },
 };
 

@@ -16,19 +16,18 @@ use serde_json::Value;
 use super::{
     appservice, localpart, passwords,
     session::{DeviceParams, sign_in},
-    stages::check_registration_open,
+    uia::stages::check_registration_open,
     uia::{APPLICATION_SERVICE, RegistrationParams, UiaSession, authenticate},
 };
 use crate::engine::{
     Request,
     context::RequestContext,
     error::{ApiError, HandlerError},
-    handler::Handler,
+    handler::{Handler, check_text_length},
     storage::{
         tokens,
         users::{self, NewUser},
     },
-    util::check_text_length,
 };
 
 impl Handler for Register {
@@ -67,7 +66,7 @@ impl Handler for Register {
 
 impl Handler for CheckUsernameAvailability {
     fn precheck(context: &RequestContext<'_>, _: Timestamp) -> Result<(), HandlerError> {
-        Ok(check_registration_open(context.config())?)
+        Ok(check_registration_open(context.config)?)
     }
 
     fn handle(
@@ -85,7 +84,7 @@ fn register_user(
     cx: &mut StepContext<'_>,
     request: &Register,
 ) -> Result<RegisterResponse, HandlerError> {
-    let (config, tx) = (context.config(), context.tx);
+    let (config, tx) = (context.config, context.tx);
     if request.login_type.as_deref() == Some(APPLICATION_SERVICE) {
         return register_by_service(context, cx, request);
     }
@@ -144,7 +143,7 @@ fn register_guest(
     cx: &mut StepContext<'_>,
     request: &Register,
 ) -> Result<RegisterResponse, HandlerError> {
-    let config = context.config();
+    let config = context.config;
     if !config.guests || config.is_oauth_only() {
         let error = "this server does not allow guests; register as a user";
         return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
@@ -198,7 +197,7 @@ fn merge_params(
         && let Some(password) = &request.password
     {
         let password = password.expose();
-        passwords::check(&context.config().password_policy, password)?;
+        passwords::check(&context.config.password_policy, password)?;
         params.password_hash = Some(passwords::hash(cx, password)?);
     }
     let device = DeviceParams::new(
@@ -245,7 +244,7 @@ pub(crate) fn available_localpart(
     username: &str,
     guest: Option<i64>,
 ) -> Result<String, HandlerError> {
-    let localpart = localpart::new_localpart(context.config(), username, guest.is_some())?;
+    let localpart = localpart::new_localpart(context.config, username, guest.is_some())?;
     match (guest, users::find(context.tx, &localpart)?) {
         (None, None) => Ok(localpart),
         (Some(guest), Some(owner)) if owner.is_guest && guest == owner.id => Ok(localpart),
@@ -269,7 +268,7 @@ pub(crate) fn registration_response(
     params: &RegistrationParams,
 ) -> Result<RegisterResponse, HandlerError> {
     let localpart = users::get(context.tx, user)?.localpart;
-    let response = RegisterResponse::new(localpart::user_id(context.config(), &localpart)?);
+    let response = RegisterResponse::new(localpart::user_id(context.config, &localpart)?);
     if params.inhibit_login.unwrap_or(false) {
         return Ok(response);
     }

@@ -105,7 +105,7 @@ impl RequestContext<'_> {
             let error = "this endpoint needs an access token";
             return Err(ApiError::new(401, ErrorCode::MissingToken, error).into());
         };
-        let mut requester = match self.config().service_by_token(token) {
+        let mut requester = match self.config.service_by_token(token) {
             Some(service) => {
                 let (user, device) = appservice::masqueraded_user(self, now, service)?;
                 Requester::of_service(user, device)
@@ -125,7 +125,7 @@ impl RequestContext<'_> {
         };
         let (device, peer) = (requester.device.as_deref(), &self.request.peer);
         devices::touch(self.tx, now, requester.user, device, peer)?;
-        requester.is_admin |= self.config().admins.contains(&requester.localpart);
+        requester.is_admin |= self.config.admins.contains(&requester.localpart);
         Ok(requester)
     }
 }
@@ -137,7 +137,7 @@ impl Handler for WhoAmI {
         cx: &mut StepContext<'_>,
     ) -> Result<WhoAmIResponse, HandlerError> {
         let requester = context.authenticate(cx.now)?;
-        let user_id = localpart::user_id(context.config(), &requester.localpart)?;
+        let user_id = localpart::user_id(context.config, &requester.localpart)?;
         Ok(WhoAmIResponse {
             device_id: requester.device,
             ..WhoAmIResponse::new(user_id).is_guest(requester.is_guest)

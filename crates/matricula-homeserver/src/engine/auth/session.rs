@@ -11,14 +11,14 @@ use matricula_core::{Secret, StepContext};
 use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
-    handler::Handler,
+    handler::{Handler, check_text_length},
     outbox::delegation,
     storage::{
         devices,
         tokens::{self, RefreshTokenRow},
         users,
     },
-    util::{ALPHANUMERIC, check_text_length, millis},
+    util::{ALPHANUMERIC, millis},
 };
 
 /// What a client asks for its device.
@@ -75,7 +75,7 @@ pub(crate) fn sign_in(
     };
     devices::insert_if_missing(context.tx, cx.now, user, &device, params.display_name)?;
     tokens::delete_of_device(context.tx, user, &device)?;
-    let lifetime = params.lifetime.or(context.config().access_token_lifetime);
+    let lifetime = params.lifetime.or(context.config.access_token_lifetime);
     let refresh = params.refresh_token.then_some(None);
     let tokens = issue_tokens(context, cx, (user, &device), refresh, lifetime)?;
     Ok((device, tokens))
@@ -90,7 +90,7 @@ fn issue_tokens(
     lifetime: Option<Duration>,
 ) -> Result<Tokens, HandlerError> {
     let expiry = |lifetime| Some(millis(cx.now.plus(lifetime?)));
-    let refresh_expiry = expiry(context.config().refresh_token_lifetime);
+    let refresh_expiry = expiry(context.config.refresh_token_lifetime);
     let access_expiry = expiry(lifetime);
     let (mut refresh_token, mut refresh_id) = (None, None);
     if let Some(parent) = refresh {
@@ -158,7 +158,7 @@ impl Handler for Refresh {
             let error = "this refresh token has expired; log in again";
             return Err(ApiError::unknown_token(error, true).into());
         }
-        let lifetime = context.config().access_token_lifetime;
+        let lifetime = context.config.access_token_lifetime;
         let tokens = refresh(context, cx, &token, lifetime)?;
         Ok(RefreshResponse {
             refresh_token: tokens.refresh,

@@ -73,7 +73,7 @@ fn sso_redirect(
     action: Option<&SsoAction>,
     provider: Option<&str>,
 ) -> Result<Redirect, HandlerError> {
-    let sso = context.config().sso.as_ref();
+    let sso = context.config.sso.as_ref();
     let sso = sso.ok_or_else(ApiError::unrecognized)?;
     if provider.is_some_and(|id| !sso.providers.iter().any(|it| it.id == id)) {
         let error = "there is no such identity provider";
@@ -108,7 +108,7 @@ pub(crate) fn page(
     let request = context.request;
     let target = redirect_target(request.query("redirectUrl").unwrap_or_default())?;
     let client = escape(&target.name());
-    let sso = context.config().sso.as_ref();
+    let sso = context.config.sso.as_ref();
     let mut providers = sso.iter().flat_map(|sso| &sso.providers);
     let provider = request.query("provider");
     let provider = providers.find(|it| Some(it.id.as_str()) == provider);

@@ -44,7 +44,7 @@ fn find_media(
     server: &ServerName,
     id: &str,
 ) -> Result<MediaRow, HandlerError> {
-    if server.as_str() != context.config().server_name {
+    if server.as_str() != context.config.server_name {
         return Err(media_not_found().into());
     }
     Ok(media::find(context.tx, id)?.ok_or_else(media_not_found)?)
@@ -62,7 +62,7 @@ impl Handler for GetMediaConfig {
         cx: &mut StepContext<'_>,
     ) -> Result<GetMediaConfigResponse, HandlerError> {
         context.authenticate(cx.now)?;
-        let max = context.config().media.max_size;
+        let max = context.config.media.max_size;
         Ok(GetMediaConfigResponse::default().upload_size(max))
     }
 }
@@ -74,7 +74,7 @@ impl Handler for GetConfig {
         cx: &mut StepContext<'_>,
     ) -> Result<GetConfigResponse, HandlerError> {
         context.authenticate(cx.now)?;
-        let max = context.config().media.max_size;
+        let max = context.config.media.max_size;
         Ok(GetConfigResponse::default().upload_size(max))
     }
 }

@@ -94,7 +94,7 @@ impl Handler for CreateMxcUri {
         let (tx, user) = (context.tx, requester.user);
         media::delete_expired(tx, cx.now, user)?;
         // The upload that must expire before there is room for another.
-        let max = context.config().media.max_pending_uploads;
+        let max = context.config.media.max_pending_uploads;
         if let Some(earliest) = media::nth_pending_expiry(tx, user, max)? {
             let wait = (earliest - millis(cx.now)).unsigned_abs();
             return Err(ApiError::rate_limited(Duration::from_millis(wait)).into());
@@ -163,7 +163,7 @@ fn allow_upload(
     cx: &mut StepContext<'_>,
     requester: &Requester,
 ) -> Result<HandlerResponse, HandlerError> {
-    let max_size = context.config().media.max_size;
+    let max_size = context.config.media.max_size;
     let length = context.request.content_length;
     if length.is_some_and(|length| length > max_size) {
         return Err(too_large(max_size).into());
@@ -204,14 +204,14 @@ fn count_upload(
 ) -> Result<(), HandlerError> {
     let bucket = Bucket {
         kind: "upload",
-        limit: context.config().limits.uploads,
+        limit: context.config.limits.uploads,
         key: &requester.localpart,
     };
     Ok(bucket.check_and_take(context.tx, now)?)
 }
 
 fn mxc_uri(context: &RequestContext<'_>, id: &str) -> Result<MxcUri, HandlerError> {
-    let uri = format!("mxc://{}/{id}", context.config().server_name);
+    let uri = format!("mxc://{}/{id}", context.config.server_name);
     Ok(uri.parse()?)
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn enqueue_delete_device(
 }
 
 fn enqueue(context: &RequestContext<'_>, endpoint: &str, body: &Value) -> Result<(), HandlerError> {
-    if context.homeserver.delegation().is_none() {
+    if context.config.delegation().is_none() {
         return Ok(());
     }
     let sql = "SELECT count(*) FROM delegation_calls";

@@ -84,7 +84,7 @@ fn create(
         return Err(ApiError::new(403, ErrorCode::ResourceLimitExceeded, error).into());
     }
     let id = cx.entropy.text(ALPHANUMERIC, 18);
-    let room: RoomId = format!("!{id}:{}", context.config().server_name).parse()?;
+    let room: RoomId = format!("!{id}:{}", context.config.server_name).parse()?;
     insert_room(context.tx, cx.now, room.as_str(), requester.user)?;
     for (kind, state_key, content) in initial_events(request, creator)? {
         let new = NewEvent {

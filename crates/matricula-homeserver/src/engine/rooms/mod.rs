@@ -66,7 +66,7 @@ fn require_reader(
     now: Timestamp,
 ) -> Result<(Requester, UserId), HandlerError> {
     let requester = context.authenticate_user(now)?;
-    let user_id = localpart::user_id(context.config(), &requester.localpart)?;
+    let user_id = localpart::user_id(context.config, &requester.localpart)?;
     Ok((requester, user_id))
 }
 

@@ -99,7 +99,7 @@ fn count_event(
 ) -> Result<(), HandlerError> {
     let bucket = Bucket {
         kind: "message",
-        limit: context.config().limits.room_events,
+        limit: context.config.limits.room_events,
         key: &requester.localpart,
     };
     Ok(bucket.check_and_take(context.tx, now)?)

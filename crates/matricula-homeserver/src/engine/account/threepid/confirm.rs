@@ -46,7 +46,7 @@ pub(crate) fn email_page(
         );
         return Ok(simple_page(200, "en", "Address confirmed", &body));
     }
-    let server = escape(&context.config().server_name);
+    let server = escape(&context.config.server_name);
     let body = format!(
         "<p>An account on {server} is to use the address <strong>{address}</strong>. Did you \
          request this?</p>\n<form method=\"post\">\n<button>Yes, confirm</button>\n</form>\n<p>If you \

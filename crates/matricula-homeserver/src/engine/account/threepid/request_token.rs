@@ -19,8 +19,8 @@ use crate::{
     Config,
     engine::{
         auth::{
-            stages::check_registration_open,
             threepid::{Medium, Threepid},
+            uia::stages::check_registration_open,
             validation::{LIFETIME, Validation, ValidationRequest},
         },
         context::RequestContext,
@@ -97,7 +97,7 @@ request_token!(
 
 impl<T: RequestToken> Handler for T {
     fn precheck(context: &RequestContext<'_>, now: Timestamp) -> Result<(), HandlerError> {
-        let config = context.config();
+        let config = context.config;
         if T::PURPOSE == Purpose::Register {
             check_registration_open(config)?;
         }
@@ -126,7 +126,7 @@ fn start_validation(
 ) -> Result<RequestTokenResponse, HandlerError> {
     check_secret(request.client_secret)?;
     check_next_link(request.next_link)?;
-    check_domain(context.config(), &request.threepid)?;
+    check_domain(context.config, &request.threepid)?;
     if purpose != Purpose::ResetPassword {
         request.threepid.check_free(context.tx)?;
     } else if request.threepid.owner(context.tx)?.is_none() {
@@ -151,7 +151,7 @@ fn send(
     validation: &Validation,
     token: &str,
 ) -> Result<(), HandlerError> {
-    let server = &context.config().server_name;
+    let server = &context.config.server_name;
     let address = &validation.threepid.address;
     let (recipient, subject, body) = match validation.threepid.medium {
         Medium::Email => (
@@ -165,7 +165,7 @@ fn send(
             ),
         ),
         Medium::Msisdn => {
-            let mail = context.config().mail.as_ref();
+            let mail = context.config.mail.as_ref();
             let gateway = mail.and_then(|it| it.sms_gateway.as_deref());
             (
                 format!("{address}@{}", gateway.unwrap_or_default()),

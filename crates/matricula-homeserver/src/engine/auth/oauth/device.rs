@@ -188,7 +188,7 @@ pub(crate) fn page(
     if letters.is_empty() {
         return Ok(code_form(typed, None));
     }
-    let bucket = context.peer_bucket("user_code", context.config().limits.login);
+    let bucket = context.peer_bucket("user_code", context.config.limits.login);
     bucket.check(context.tx, cx.now)?;
     let Some((digest, client, scope)) = find_undecided(context.tx, cx.now, &letters)? else {
         bucket.take(context.tx, cx.now)?;

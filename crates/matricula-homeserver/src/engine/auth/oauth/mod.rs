@@ -70,7 +70,7 @@ pub(crate) fn is_replaced(config: &Config, operation: &Operation) -> bool {
 }
 
 fn metadata(context: &RequestContext<'_>) -> Result<GetAuthMetadataResponse, HandlerError> {
-    let config = context.config();
+    let config = context.config;
     if config.oauth.is_none() {
         return Err(ApiError::unrecognized().into());
     }
@@ -83,7 +83,7 @@ fn metadata(context: &RequestContext<'_>) -> Result<GetAuthMetadataResponse, Han
     ] {
         extra.insert(name.to_owned(), json!(["none"]));
     }
-    if context.homeserver.delegation().is_some() {
+    if context.config.delegation().is_some() {
         let introspection = json!(at(INTROSPECT));
         let name = "introspection_endpoint".to_owned();
         extra.insert(name, introspection);

@@ -106,7 +106,7 @@ pub(super) fn start(
         device_id: device,
         display_name: Some(client.name()),
         refresh_token: true,
-        lifetime: Some(access_token_lifetime(context.config())),
+        lifetime: Some(access_token_lifetime(context.config)),
     };
     let (device, tokens) = sign_in(context, cx, user, params)?;
     context.tx.execute(

@@ -172,7 +172,7 @@ fn refresh(
     if token.is_expired {
         return Err(grant_error("this refresh token has expired"));
     }
-    let lifetime = Some(access_token_lifetime(context.config()));
+    let lifetime = Some(access_token_lifetime(context.config));
     let tokens = session::refresh(context, cx, &token, lifetime)?;
     Ok(sessions::response(tokens, &session.scope))
 }
@@ -211,7 +211,7 @@ pub(crate) fn introspect(
     context: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
 ) -> Result<OutgoingResponse, OAuthError> {
-    let secret = context.homeserver.delegation().map(|it| &it.secret);
+    let secret = context.config.delegation().map(|it| &it.secret);
     if secret.is_none() || secret != context.request.access_token.as_ref() {
         let description = "only the homeserver that delegates to this server may use this endpoint";
         return Err(OAuthError::Response(

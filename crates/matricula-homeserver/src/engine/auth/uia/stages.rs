@@ -9,17 +9,17 @@ use matricula_api::{
 use matricula_core::{StepContext, Timestamp};
 use serde_json::Value;
 
-use super::{
-    login::{user_by_identifier, user_by_name},
-    passwords,
-    threepid::Medium,
-    uia::{DUMMY, PASSWORD, RECAPTCHA, UiaSession, ValidatedThreepid},
-    validation::Validation,
-};
+use super::session::{DUMMY, PASSWORD, RECAPTCHA, UiaSession, ValidatedThreepid};
 use crate::{
     Config, Registration,
     config::{REGISTRATION_TOKEN, TERMS},
     engine::{
+        auth::{
+            login::{user_by_identifier, user_by_name},
+            passwords,
+            threepid::Medium,
+            validation::Validation,
+        },
         context::RequestContext,
         error::{ApiError, HandlerError},
         handler::Handler,
@@ -36,7 +36,7 @@ pub(crate) fn try_stage(
     stage: &str,
     auth: &AuthData,
 ) -> Result<Option<ApiError>, HandlerError> {
-    let config = context.config();
+    let config = context.config;
     if !session.has_stage(config, stage) {
         let error = "no flow of this server has this stage";
         return Err(ApiError::new(400, ErrorCode::InvalidParam, error).into());
@@ -169,12 +169,12 @@ pub(crate) fn try_registration_token(
 }
 
 fn token_bucket<'a>(context: &RequestContext<'a>) -> Bucket<'a> {
-    context.peer_bucket("token_validity", context.config().limits.token_validity)
+    context.peer_bucket("token_validity", context.config.limits.token_validity)
 }
 
 impl Handler for RegistrationTokenValidity {
     fn precheck(context: &RequestContext<'_>, now: Timestamp) -> Result<(), HandlerError> {
-        check_registration_open(context.config())?;
+        check_registration_open(context.config)?;
         Ok(token_bucket(context).check_and_take(context.tx, now)?)
     }
 
@@ -183,7 +183,7 @@ impl Handler for RegistrationTokenValidity {
         context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<RegistrationTokenValidityResponse, HandlerError> {
-        let valid = registration_has_stage(context.config(), REGISTRATION_TOKEN)
+        let valid = registration_has_stage(context.config, REGISTRATION_TOKEN)
             && registration_tokens::is_valid(context.tx, cx.now, self.token.expose())?;
         Ok(RegistrationTokenValidityResponse::new(valid))
     }

@@ -1,28 +1,18 @@
-//! [User-interactive authentication](https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api):
-//! sessions and their flows. The stages are in [`stages`](super::stages).
+//! Sessions of user-interactive authentication, and their flows.
 
 use std::collections::BTreeMap;
 
-use matricula_api::{
-    ErrorCode, Raw,
-    uia::{AuthData, Flow, Stage, UiaInfo},
-};
+use matricula_api::ErrorCode;
 use matricula_core::{StepContext, Timestamp};
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-use super::{
-    stages,
-    threepid::{Medium, Threepid},
-};
 use crate::{
     Config,
     config::TERMS,
     engine::{
-        context::RequestContext,
+        auth::threepid::{Medium, Threepid},
         error::{ApiError, HandlerError},
-        html::page::policy_path,
         storage::{
             registration_tokens,
             uia_sessions::{self, UiaSessionRow},
@@ -69,11 +59,11 @@ pub(crate) struct ValidatedThreepid {
 
 /// One authentication over several requests: for a registration or for a protected operation.
 pub(crate) struct UiaSession {
-    id: String,
+    pub(super) id: String,
     is_stored: bool,
     /// None for a registration.
     operation: Option<ProtectedOperation>,
-    completed: Vec<String>,
+    pub(super) completed: Vec<String>,
     /// The versions of the policies that the person was shown, as JSON.
     presented_policies: Option<String>,
     pub(crate) registration_token: Option<String>,
@@ -213,7 +203,7 @@ impl UiaSession {
     }
 
     /// The flows that the session can take.
-    fn flows<'a>(&self, config: &'a Config) -> Vec<Vec<&'a str>> {
+    pub(super) fn flows<'a>(&self, config: &'a Config) -> Vec<Vec<&'a str>> {
         match self.operation.as_ref().map(|it| it.owner) {
             Some(Some(_)) => vec![vec![PASSWORD]],
             Some(None) => {
@@ -236,7 +226,7 @@ impl UiaSession {
     }
 
     /// Whether all stages of some flow are complete.
-    fn is_authenticated(&self, config: &Config) -> bool {
+    pub(super) fn is_authenticated(&self, config: &Config) -> bool {
         let flows = self.flows(config);
         let is_complete = |flow: &Vec<&str>| flow.iter().all(|stage| self.has_completed(stage));
         flows.iter().any(is_complete)
@@ -254,73 +244,6 @@ impl UiaSession {
         let error = format!("{stage} comes after {}", missing.join(" or "));
         Some(ApiError::new(401, ErrorCode::Forbidden, error))
     }
-}
-
-/// Tries the stage in `auth`, if there is one. Fails with the state of the session until a flow is
-/// complete.
-pub(crate) fn authenticate(
-    context: &RequestContext<'_>,
-    cx: &mut StepContext<'_>,
-    session: &mut UiaSession,
-    auth: Option<&AuthData>,
-) -> Result<(), HandlerError> {
-    let stage = auth.and_then(|auth| Some((auth, auth.stage.as_ref()?)));
-    let failure = match stage {
-        Some((auth, stage)) => stages::try_stage(context, cx, session, stage.as_str(), auth)?,
-        None => None,
-    };
-    if session.is_authenticated(context.config()) {
-        return Ok(());
-    }
-    let info = uia_info(context, session, failure)?;
-    session.save(context.tx, cx.now)?;
-    Err(HandlerError::Uia(Box::new(info)))
-}
-
-/// The flows, the completed stages, and the error of the last stage that was tried.
-fn uia_info(
-    context: &RequestContext<'_>,
-    session: &mut UiaSession,
-    failure: Option<ApiError>,
-) -> Result<UiaInfo, HandlerError> {
-    let config = context.config();
-    let flow =
-        |stages: Vec<&str>| Flow::new(stages.into_iter().map(Stage::from).collect::<Vec<_>>());
-    let mut info = UiaInfo::default();
-    info.flows = session.flows(config).into_iter().map(flow).collect();
-    if session.has_stage(config, TERMS) {
-        session.present_policies(config)?;
-        let policies = json!({ "policies": policies_json(context) });
-        info.params.insert(Stage::Terms, Raw::from(&policies));
-    }
-    if session.has_stage(config, RECAPTCHA)
-        && let Some(captcha) = &config.captcha
-    {
-        let params = json!({ "public_key": captcha.public_key });
-        info.params.insert(Stage::Recaptcha, Raw::from(&params));
-    }
-    let completed = session.completed.iter();
-    info.completed = completed.map(|it| Stage::from(it.as_str())).collect();
-    info.session = Some(session.id.clone());
-    if let Some(failure) = failure {
-        info.errcode = Some(failure.code);
-        info.error = Some(failure.error.into_owned());
-    }
-    Ok(info)
-}
-
-fn policies_json(context: &RequestContext<'_>) -> Value {
-    let mut policies = json!({});
-    for (id, policy) in &context.config().policies {
-        policies[id] = json!({ "version": policy.version });
-        for (language, document) in &policy.translations {
-            policies[id][language] = json!({
-                "name": document.name,
-                "url": context.url(&policy_path(id, language)),
-            });
-        }
-    }
-    policies
 }
 
 fn unknown_session() -> HandlerError {
