@@ -54,7 +54,7 @@ use super::{
     admin::{shared_secret, tokens, users},
     auth::{
         fallback,
-        oauth::{self, account_page, authorize, clients, device, token},
+        oauth::{self, OAuthError, account_page, authorize, clients, device, token},
         passwords, sso,
     },
     context::RequestContext,
@@ -64,6 +64,7 @@ use super::{
     html::page::or_error_page,
 };
 use crate::Config;
+use PageHandler::{Html, Json, OAuth, Param};
 
 /// The operations of the specification.
 const OPERATIONS: &[OperationRoute] = &[
@@ -130,159 +131,69 @@ const OPERATIONS: &[OperationRoute] = &[
     operation::<GetConfig>(),
 ];
 
+const GET: Method = Method::Get;
+const POST: Method = Method::Post;
+const PUT: Method = Method::Put;
+const DELETE: Method = Method::Delete;
+
 /// Everything else: HTML pages, OAuth 2.0 endpoints, the Synapse admin API. `{}` is a path parameter.
 const PAGES: &[Page] = &[
-    Page {
-        path: "/_matrix/client/v3/auth/{}/fallback/web",
-        is_enabled: |_| true,
-        methods: &[
-            (Method::Get, |c, x, p| {
-                or_error_page(fallback::page(c, x, &p[0]))
-            }),
-            (Method::Post, |c, x, p| {
-                or_error_page(fallback::page(c, x, &p[0]))
-            }),
-        ],
-    },
-    Page {
-        path: "/_matricula/terms/{}/{}",
-        is_enabled: |_| true,
-        methods: &[(Method::Get, |c, _, p| {
-            fallback::policy_document(c, &p[0], &p[1])
-        })],
-    },
-    Page {
-        path: "/_matrix/client/r0/password_policy",
-        is_enabled: |_| true,
-        methods: &[(Method::Get, |c, _, _| Ok(passwords::policy_reply(c.config)))],
-    },
-    Page {
-        path: confirm::EMAIL_PATH,
-        is_enabled: |_| true,
-        methods: &[
-            (Method::Get, |c, x, _| {
-                or_error_page(confirm::email_page(c, x))
-            }),
-            (Method::Post, |c, x, _| {
-                or_error_page(confirm::email_page(c, x))
-            }),
-        ],
-    },
-    Page {
-        path: confirm::MSISDN_PATH,
-        is_enabled: |_| true,
-        methods: &[(Method::Post, |c, x, _| confirm::submit_code(c, x))],
-    },
-    Page {
-        path: sso::PATH,
-        is_enabled: |config| config.sso.is_some(),
-        methods: &[
-            (Method::Get, |c, x, _| or_error_page(sso::page(c, x))),
-            (Method::Post, |c, x, _| or_error_page(sso::page(c, x))),
-        ],
-    },
-    Page {
-        path: oauth::DISCOVERY,
-        is_enabled: has_oauth,
-        methods: &[(Method::Get, |c, _, _| oauth::discovery(c))],
-    },
-    Page {
-        path: oauth::AUTHORIZE,
-        is_enabled: has_oauth,
-        methods: &[
-            (Method::Get, |c, x, _| or_error_page(authorize::page(c, x))),
-            (Method::Post, |c, x, _| or_error_page(authorize::page(c, x))),
-        ],
-    },
-    Page {
-        path: oauth::LINK,
-        is_enabled: has_oauth,
-        methods: &[
-            (Method::Get, |c, x, _| or_error_page(device::page(c, x))),
-            (Method::Post, |c, x, _| or_error_page(device::page(c, x))),
-        ],
-    },
-    Page {
-        path: oauth::ACCOUNT,
-        is_enabled: has_oauth,
-        methods: &[
-            (Method::Get, |c, x, _| {
-                or_error_page(account_page::page(c, x))
-            }),
-            (Method::Post, |c, x, _| {
-                or_error_page(account_page::page(c, x))
-            }),
-        ],
-    },
-    Page {
-        path: oauth::REGISTRATION,
-        is_enabled: has_oauth,
-        methods: &[(Method::Post, |c, x, _| {
-            oauth::reply(clients::register(c, x))
-        })],
-    },
-    Page {
-        path: oauth::TOKEN,
-        is_enabled: has_oauth,
-        methods: &[(Method::Post, |c, x, _| oauth::reply(token::issue(c, x)))],
-    },
-    Page {
-        path: oauth::DEVICE,
-        is_enabled: has_oauth,
-        methods: &[(Method::Post, |c, x, _| oauth::reply(device::start(c, x)))],
-    },
-    Page {
-        path: oauth::REVOKE,
-        is_enabled: has_oauth,
-        methods: &[(Method::Post, |c, x, _| oauth::reply(token::revoke(c, x)))],
-    },
-    Page {
-        path: oauth::INTROSPECT,
-        is_enabled: has_oauth,
-        methods: &[(Method::Post, |c, x, _| {
-            oauth::reply(token::introspect(c, x))
-        })],
-    },
-    Page {
-        path: "/_synapse/admin/v1/register",
-        is_enabled: |_| true,
-        methods: &[
-            (Method::Get, |c, x, _| shared_secret::nonce(c, x)),
-            (Method::Post, |c, x, _| shared_secret::register(c, x)),
-        ],
-    },
-    Page {
-        path: "/_synapse/admin/v2/users/{}",
-        is_enabled: |_| true,
-        methods: &[
-            (Method::Get, |c, x, p| users::get(c, x, &p[0])),
-            (Method::Put, |c, x, p| users::put(c, x, &p[0])),
-        ],
-    },
-    Page {
-        path: "/_synapse/admin/v1/deactivate/{}",
-        is_enabled: |_| true,
-        methods: &[(Method::Post, |c, x, p| users::deactivate(c, x, &p[0]))],
-    },
-    Page {
-        path: "/_synapse/admin/v1/registration_tokens",
-        is_enabled: |_| true,
-        methods: &[(Method::Get, |c, x, _| tokens::list(c, x))],
-    },
-    Page {
-        path: "/_synapse/admin/v1/registration_tokens/new",
-        is_enabled: |_| true,
-        methods: &[(Method::Post, |c, x, _| tokens::create(c, x))],
-    },
-    Page {
-        path: "/_synapse/admin/v1/registration_tokens/{}",
-        is_enabled: |_| true,
-        methods: &[
-            (Method::Get, |c, x, p| tokens::get(c, x, &p[0])),
-            (Method::Put, |c, x, p| tokens::update(c, x, &p[0])),
-            (Method::Delete, |c, x, p| tokens::delete(c, x, &p[0])),
-        ],
-    },
+    page(GET, fallback::PATH, always, Param(fallback::page)),
+    page(POST, fallback::PATH, always, Param(fallback::page)),
+    page(
+        GET,
+        "/_matricula/terms/{}/{}",
+        always,
+        Param(fallback::policy_document),
+    ),
+    page(GET, passwords::POLICY_PATH, always, Json(passwords::policy)),
+    page(GET, confirm::EMAIL_PATH, always, Html(confirm::email_page)),
+    page(POST, confirm::EMAIL_PATH, always, Html(confirm::email_page)),
+    page(
+        POST,
+        confirm::MSISDN_PATH,
+        always,
+        Json(confirm::submit_code),
+    ),
+    page(GET, sso::PATH, has_sso, Html(sso::page)),
+    page(POST, sso::PATH, has_sso, Html(sso::page)),
+    page(GET, oauth::DISCOVERY, has_oauth, Json(oauth::discovery)),
+    page(GET, oauth::AUTHORIZE, has_oauth, Html(authorize::page)),
+    page(POST, oauth::AUTHORIZE, has_oauth, Html(authorize::page)),
+    page(GET, oauth::LINK, has_oauth, Html(device::page)),
+    page(POST, oauth::LINK, has_oauth, Html(device::page)),
+    page(GET, oauth::ACCOUNT, has_oauth, Html(account_page::page)),
+    page(POST, oauth::ACCOUNT, has_oauth, Html(account_page::page)),
+    page(
+        POST,
+        oauth::REGISTRATION,
+        has_oauth,
+        OAuth(clients::register),
+    ),
+    page(POST, oauth::TOKEN, has_oauth, OAuth(token::issue)),
+    page(POST, oauth::DEVICE, has_oauth, OAuth(device::start)),
+    page(POST, oauth::REVOKE, has_oauth, OAuth(token::revoke)),
+    page(POST, oauth::INTROSPECT, has_oauth, OAuth(token::introspect)),
+    page(GET, shared_secret::PATH, always, Json(shared_secret::nonce)),
+    page(
+        POST,
+        shared_secret::PATH,
+        always,
+        Json(shared_secret::register),
+    ),
+    page(GET, users::PATH, always, Param(users::get)),
+    page(PUT, users::PATH, always, Param(users::put)),
+    page(
+        POST,
+        users::DEACTIVATE_PATH,
+        always,
+        Param(users::deactivate),
+    ),
+    page(GET, tokens::PATH, always, Json(tokens::list)),
+    page(POST, tokens::NEW_PATH, always, Json(tokens::create)),
+    page(GET, tokens::TOKEN_PATH, always, Param(tokens::get)),
+    page(PUT, tokens::TOKEN_PATH, always, Param(tokens::update)),
+    page(DELETE, tokens::TOKEN_PATH, always, Param(tokens::delete)),
 ];
 
 /// The operations that a [`Homeserver`](crate::Homeserver) serves. To any other it responds with
@@ -310,17 +221,14 @@ pub(crate) fn route(
     }
     let of_path = served().filter(|operation| IncomingRequest::new(operation, path).is_some());
     let mut allowed: Vec<_> = of_path.map(|operation| operation.method).collect();
-    for page in PAGES {
+    for page in PAGES.iter().filter(|it| (it.is_enabled)(context.config)) {
         let Some(parameters) = page.parameters(context.request) else {
             continue;
         };
-        if !(page.is_enabled)(context.config) {
-            continue;
+        if page.method == *method {
+            return Ok(page.handler.call(context, cx, &parameters)?.into());
         }
-        if let Some((_, handler)) = page.methods.iter().find(|(it, _)| it == method) {
-            return handler(context, cx, &parameters).map(HandlerResponse::from);
-        }
-        allowed = page.methods.iter().map(|(it, _)| *it).collect();
+        allowed.push(page.method);
     }
     if allowed.is_empty() {
         return Err(ApiError::unrecognized().into());
@@ -391,19 +299,57 @@ fn parse<E: ServerEndpoint>(request: &Request, body: &[u8]) -> Result<E, Handler
     Ok(E::read_request(&incoming)?)
 }
 
-/// A path that is no operation of the specification.
+/// An endpoint that is no operation of the specification.
 struct Page {
+    method: Method,
     path: &'static str,
     is_enabled: fn(&Config) -> bool,
-    methods: &'static [(Method, PageHandler)],
+    handler: PageHandler,
 }
 
-/// Handles a request to a page, given the decoded path parameters.
-type PageHandler = fn(
-    &RequestContext<'_>,
-    &mut StepContext<'_>,
-    &[String],
-) -> Result<OutgoingResponse, HandlerError>;
+type PageResult<E = HandlerError> = Result<OutgoingResponse, E>;
+
+/// How an endpoint is handled.
+enum PageHandler {
+    /// Errors are shown as an HTML page.
+    Html(fn(&RequestContext<'_>, &mut StepContext<'_>) -> PageResult),
+    /// Errors are Matrix errors.
+    Json(fn(&RequestContext<'_>, &mut StepContext<'_>) -> PageResult),
+    /// The same, with the decoded path parameters.
+    Param(fn(&RequestContext<'_>, &mut StepContext<'_>, &[String]) -> PageResult),
+    /// Errors are those of OAuth 2.0.
+    OAuth(fn(&RequestContext<'_>, &mut StepContext<'_>) -> PageResult<OAuthError>),
+}
+
+impl PageHandler {
+    fn call(
+        &self,
+        context: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+        parameters: &[String],
+    ) -> PageResult {
+        match self {
+            Html(handler) => or_error_page(handler(context, cx)),
+            Json(handler) => handler(context, cx),
+            Param(handler) => handler(context, cx, parameters),
+            OAuth(handler) => oauth::reply(handler(context, cx)),
+        }
+    }
+}
+
+const fn page(
+    method: Method,
+    path: &'static str,
+    is_enabled: fn(&Config) -> bool,
+    handler: PageHandler,
+) -> Page {
+    Page {
+        method,
+        path,
+        is_enabled,
+        handler,
+    }
+}
 
 impl Page {
     /// The decoded path parameters of a request; none where the request has another path.
@@ -423,6 +369,14 @@ impl Page {
         }
         Some(parameters)
     }
+}
+
+fn always(_: &Config) -> bool {
+    true
+}
+
+fn has_sso(config: &Config) -> bool {
+    config.sso.is_some()
 }
 
 fn has_oauth(config: &Config) -> bool {

@@ -25,6 +25,9 @@ use crate::engine::{
     },
 };
 
+/// The path of the endpoint.
+pub(crate) const PATH: &str = "/_synapse/admin/v1/register";
+
 fn shared_secret<'a>(context: &RequestContext<'a>) -> Result<&'a Secret, ApiError> {
     let secret = context.config.registration_shared_secret.as_ref();
     secret.ok_or_else(|| {

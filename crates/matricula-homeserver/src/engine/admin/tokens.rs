@@ -66,10 +66,15 @@ fn read(row: &Row<'_>, now: i64) -> rusqlite::Result<(Value, bool)> {
     Ok((shown, is_valid))
 }
 
+/// The path of all tokens, of the creation of one, and of one token.
+pub(crate) const PATH: &str = "/_synapse/admin/v1/registration_tokens";
+pub(crate) const NEW_PATH: &str = "/_synapse/admin/v1/registration_tokens/new";
+pub(crate) const TOKEN_PATH: &str = "/_synapse/admin/v1/registration_tokens/{}";
+
 /// Lists tokens, all or those that are (in)valid.
 pub(crate) fn list(
     context: &RequestContext<'_>,
-    cx: &StepContext<'_>,
+    cx: &mut StepContext<'_>,
 ) -> Result<OutgoingResponse, HandlerError> {
     require_admin(context, cx.now)?;
     let wanted = match context.request.query("valid") {
@@ -134,9 +139,10 @@ pub(crate) fn create(
 /// Returns a token.
 pub(crate) fn get(
     context: &RequestContext<'_>,
-    cx: &StepContext<'_>,
-    token: &str,
+    cx: &mut StepContext<'_>,
+    path: &[String],
 ) -> Result<OutgoingResponse, HandlerError> {
+    let token = &path[0];
     require_admin(context, cx.now)?;
     token_reply(context, cx, token)
 }
@@ -144,9 +150,10 @@ pub(crate) fn get(
 /// Updates a token.
 pub(crate) fn update(
     context: &RequestContext<'_>,
-    cx: &StepContext<'_>,
-    token: &str,
+    cx: &mut StepContext<'_>,
+    path: &[String],
 ) -> Result<OutgoingResponse, HandlerError> {
+    let token = &path[0];
     require_admin(context, cx.now)?;
     let change: TokenChange = json_body(context)?;
     check_expiry(cx.now, change.expiry_time.flatten())?;
@@ -166,9 +173,10 @@ pub(crate) fn update(
 /// Deletes a token.
 pub(crate) fn delete(
     context: &RequestContext<'_>,
-    cx: &StepContext<'_>,
-    token: &str,
+    cx: &mut StepContext<'_>,
+    path: &[String],
 ) -> Result<OutgoingResponse, HandlerError> {
+    let token = &path[0];
     require_admin(context, cx.now)?;
     let sql = "DELETE FROM registration_tokens WHERE token = ?1";
     match context.tx.execute(sql, [token])? {

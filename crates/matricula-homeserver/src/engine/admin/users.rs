@@ -52,14 +52,19 @@ mod secret {
     }
 }
 
+/// The path of a user; the parameter is the user id.
+pub(crate) const PATH: &str = "/_synapse/admin/v2/users/{}";
+/// The path of the deactivation of a user.
+pub(crate) const DEACTIVATE_PATH: &str = "/_synapse/admin/v1/deactivate/{}";
+
 /// Returns a user.
 pub(crate) fn get(
     context: &RequestContext<'_>,
-    cx: &StepContext<'_>,
-    user_id: &str,
+    cx: &mut StepContext<'_>,
+    path: &[String],
 ) -> Result<OutgoingResponse, HandlerError> {
     require_admin(context, cx.now)?;
-    let localpart = localpart_of_id(context, user_id)?;
+    let localpart = localpart_of_id(context, &path[0])?;
     match users::find(context.tx, &localpart)? {
         Some(account) => Ok(OutgoingResponse::json(&user_json(context, account.id)?)),
         None => Err(no_such_user().into()),
@@ -70,11 +75,11 @@ pub(crate) fn get(
 pub(crate) fn put(
     context: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-    user_id: &str,
+    path: &[String],
 ) -> Result<OutgoingResponse, HandlerError> {
     let admin = require_admin(context, cx.now)?;
     let change: UserChange = json_body(context)?;
-    let localpart = localpart_of_id(context, user_id)?;
+    let localpart = localpart_of_id(context, &path[0])?;
     let found = users::find(context.tx, &localpart)?.map(|it| it.id);
     check_change(context, &change, found == Some(admin.user))?;
     let user = match found {
@@ -99,12 +104,12 @@ pub(crate) fn put(
 /// Deactivates a user.
 pub(crate) fn deactivate(
     context: &RequestContext<'_>,
-    cx: &StepContext<'_>,
-    user_id: &str,
+    cx: &mut StepContext<'_>,
+    path: &[String],
 ) -> Result<OutgoingResponse, HandlerError> {
     let admin = require_admin(context, cx.now)?;
     let how: Deactivation = json_body(context)?;
-    let localpart = localpart_of_id(context, user_id)?;
+    let localpart = localpart_of_id(context, &path[0])?;
     let user = users::find(context.tx, &localpart)?.ok_or_else(no_such_user)?;
     let change = UserChange {
         deactivated: Some(true),

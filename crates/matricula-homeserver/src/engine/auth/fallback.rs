@@ -19,13 +19,25 @@ use crate::{
                 document_page, done_page, policies_page, registration_token_page, unchecked_page,
             },
             form::FormData,
+            page::or_error_page,
         },
         util::ALPHANUMERIC,
     },
 };
 
+/// The path of the pages; the parameter is the stage.
+pub(crate) const PATH: &str = "/_matrix/client/v3/auth/{}/fallback/web";
+
 /// The page of a stage. Stages that the server really checks have none.
 pub(crate) fn page(
+    context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+    path: &[String],
+) -> Result<OutgoingResponse, HandlerError> {
+    or_error_page(stage_page(context, cx, &path[0]))
+}
+
+fn stage_page(
     context: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
     stage: &str,
@@ -92,9 +104,10 @@ fn done(cx: &mut StepContext<'_>) -> OutgoingResponse {
 /// The document of a policy in one language.
 pub(crate) fn policy_document(
     context: &RequestContext<'_>,
-    policy: &str,
-    language: &str,
+    _: &mut StepContext<'_>,
+    path: &[String],
 ) -> Result<OutgoingResponse, HandlerError> {
+    let (policy, language) = (&path[0], &path[1]);
     let policy = context.config.policies.get(policy);
     let found = policy.and_then(|it| Some((it, it.translations.get(language)?)));
     let Some((policy, document)) = found else {

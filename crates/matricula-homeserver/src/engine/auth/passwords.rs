@@ -6,8 +6,9 @@ use matricula_core::StepContext;
 use serde_json::json;
 
 use crate::{
-    Config, PasswordCodes, PasswordPolicy,
+    PasswordCodes, PasswordPolicy,
     engine::{
+        context::RequestContext,
         error::{ApiError, HandlerError},
         handler::check_text_length,
         storage::users::UserRow,
@@ -65,21 +66,27 @@ pub(crate) fn verify_user(
     Ok(user.filter(|_| is_right))
 }
 
+/// The path of the password policy.
+pub(crate) const POLICY_PATH: &str = "/_matrix/client/r0/password_policy";
+
 /// The policy as Synapse publishes it ([MSC2000]); empty where there are no rules.
 ///
 /// [MSC2000]: https://github.com/matrix-org/matrix-spec-proposals/pull/2000
-pub(crate) fn policy_reply(config: &Config) -> OutgoingResponse {
-    let policy = &config.password_policy;
+pub(crate) fn policy(
+    context: &RequestContext<'_>,
+    _: &mut StepContext<'_>,
+) -> Result<OutgoingResponse, HandlerError> {
+    let policy = &context.config.password_policy;
     if *policy == PasswordPolicy::default() {
-        return OutgoingResponse::json(&json!({}));
+        return Ok(OutgoingResponse::json(&json!({})));
     }
-    OutgoingResponse::json(&json!({
+    Ok(OutgoingResponse::json(&json!({
         "m.minimum_length": policy.min_length,
         "m.require_digit": policy.digit,
         "m.require_symbol": policy.symbol,
         "m.require_uppercase": policy.uppercase,
         "m.require_lowercase": policy.lowercase,
-    }))
+    })))
 }
 
 /// Rejects a password that violates the policy.

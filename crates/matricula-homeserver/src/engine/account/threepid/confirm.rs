@@ -23,7 +23,7 @@ pub(crate) const MSISDN_PATH: &str = "/_matricula/confirm/msisdn";
 /// The page that a mail links to. The person must press a button: mail scanners open links, too.
 pub(crate) fn email_page(
     context: &RequestContext<'_>,
-    cx: &StepContext<'_>,
+    cx: &mut StepContext<'_>,
 ) -> Result<OutgoingResponse, HandlerError> {
     let token = context.request.query("token").unwrap_or_default();
     let Some(mut validation) = Validation::find_by_link(context.tx, cx.now, token)? else {
@@ -71,7 +71,7 @@ struct SubmittedCode {
 /// Takes the code of a text message from a client.
 pub(crate) fn submit_code(
     context: &RequestContext<'_>,
-    cx: &StepContext<'_>,
+    cx: &mut StepContext<'_>,
 ) -> Result<OutgoingResponse, HandlerError> {
     let Ok(submitted) = serde_json::from_slice::<SubmittedCode>(&context.request.body) else {
         let error = "the body must be a JSON object with the strings sid, client_secret and token";

@@ -174,7 +174,10 @@ pub(crate) fn reply(
 }
 
 /// The metadata at the path of OpenID Connect discovery.
-pub(crate) fn discovery(context: &RequestContext<'_>) -> Result<OutgoingResponse, HandlerError> {
+pub(crate) fn discovery(
+    context: &RequestContext<'_>,
+    _: &mut StepContext<'_>,
+) -> Result<OutgoingResponse, HandlerError> {
     Ok(OutgoingResponse::json(&metadata(context)?))
 }
 
