@@ -1,18 +1,29 @@
-//! Conversations with a Matrix homeserver that end in a session, and those that look after its account.
+//! Conversations with a Matrix homeserver that end in a session, and those that manage its account.
 //!
-//! Each is a [`Machine`](matricula_core::Machine): [`Discovery`] finds out what a server is and
-//! offers, [`Registration`] makes an account there, [`Login`] signs in to one. Where the server delegates
-//! its accounts to an OAuth 2.0 server, [`OAuthLogin`] does both, and [`OAuthLogout`] ends the
-//! session. A [`session`] stays signed in on either side. What comes after is [`PasswordChange`],
-//! [`AddThreepid`], [`Deactivation`], and [`UiaRequest`] for every other operation that asks
-//! who is there. None does any I/O: they say what to [send](Effect::Send), what to
-//! [ask](Effect::Ask) and until when to [wait](Effect::Wait), and are told what came of it.
+//! Each is a [`Machine`](matricula_core::Machine) without I/O: it says what to [send](Effect::Send), what to
+//! [ask](Effect::Ask) the person and until when to [wait](Effect::Wait), and gets the results as
+//! [inputs](Input).
 //!
-//! After every step its `commit` is to be stored, and only then are its effects to be carried out. A
-//! registration that was stored goes on in another process: read it back with
-//! [`Registration::from_stored`] and step it with [`Input::Start`]; an [`OAuthLogin`] likewise.
+//! | to | use |
+//! |---|---|
+//! | find a server and what it offers | [`Discovery`] |
+//! | make an account by whatever method the server wants | [`SignUp`] |
+//! | make an account by Matrix's own API | [`Registration`], [`AppserviceRegistration`] |
+//! | sign in | [`Login`], [`SsoLogin`], [`OAuthLogin`], [`AppserviceLogin`] |
+//! | stay signed in | [`session`] |
+//! | sign out at an OAuth 2.0 server | [`OAuthLogout`] |
+//! | change the account | [`PasswordChange`], [`AddThreepid`], [`Deactivation`] |
+//! | call any operation that needs authentication | [`UiaRequest`] |
 //!
-//! A registration by hand, with an answer that no server gave:
+//! After every step store its `writes`, and only then carry out its effects. A registration that was stored
+//! continues in another process: read it back with [`Registration::from_stored`] and step it with
+//! [`Input::Start`]. [`OAuthLogin`] and [`SsoLogin`] work the same way.
+//!
+//! The errors of each operation are an enum of its own. [`AuthError`] has all of them.
+//!
+//! To read how a registration works, begin with `register/mod.rs`. To add a prompt, begin with [`machine`].
+//!
+//! A registration by hand, with an invented response:
 //!
 //! ```
 //! use matricula_auth::{Effect, Event, Input, Registration, ServerInfo, RegistrationOptions};
@@ -22,21 +33,21 @@
 //!
 //! // In production: the system's clock and random bytes.
 //! let (now, mut entropy) = (Timestamp::from_millis(1_700_000_000_000), SeededEntropy::new(7));
-//! let facts = ServerInfo::of("https://matrix.example.org".parse()?);
-//! let mut registration = Registration::new(&facts, RegistrationOptions::default());
+//! let info = ServerInfo::of("https://matrix.example.org".parse()?);
+//! let mut registration = Registration::new(&info, RegistrationOptions::default());
 //!
 //! let step = registration.step(&mut StepContext::new(now, &mut entropy), Input::Start);
-//! // 1. Store: the password that was made is in here, and nothing has been sent yet.
+//! // 1. Store the writes: the generated password is in them, and nothing has been sent yet.
 //! assert!(!step.writes.is_empty());
-//! // 2. Only then send, and answer by the effect's id.
+//! // 2. Then send, and answer with the effect's id.
 //! let [Effect::Send(id, job)] = &step.effects[..] else { panic!("{:?}", step.effects) };
 //! assert_eq!(job.url(), "https://matrix.example.org/_matrix/client/v3/register");
 //! let body = r#"{"user_id": "@1:example.org", "access_token": "syt_x", "device_id": "D"}"#;
-//! let answer = job.respond(Response::new(200, vec![], Body::Json(body.into())));
+//! let response = job.respond(Response::new(200, vec![], Body::Json(body.into())));
 //!
-//! let input = Input::Outcome(*id, Outcome::Responded(answer));
+//! let input = Input::Outcome(*id, Outcome::Responded(response));
 //! let step = registration.step(&mut StepContext::new(now, &mut entropy), input);
-//! // 3. The account goes into the store, and the registration out of it, in one commit.
+//! // 3. The account is stored and the registration removed, in one commit.
 //! assert_eq!(step.writes.writes().len(), 2);
 //! let [Event::Finished(Ok(account))] = &step.events[..] else { panic!("{:?}", step.events) };
 //! assert_eq!(account.user_id.as_str(), "@1:example.org");

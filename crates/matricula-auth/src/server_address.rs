@@ -1,36 +1,34 @@
-//! What a person types to name a homeserver.
+//! The address of a homeserver, as a person types it.
 
 use std::{fmt, str::FromStr};
 
 use matricula_core::ServerUrl;
 
-/// A homeserver as a person names it: `example.org`, `@alice:example.org`, `https://matrix.example.org`.
+/// A homeserver as a person types it: `example.org`, `@alice:example.org`, `https://matrix.example.org`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerAddress {
-    /// A server name, to be looked up at its [well-known address].
+    /// A server name, whose [well-known document] is looked up.
     ///
-    /// [well-known address]: https://spec.matrix.org/v1.19/client-server-api/#server-discovery
+    /// [well-known document]: https://spec.matrix.org/v1.19/client-server-api/#server-discovery
     Name(ServerUrl),
-    /// The address itself.
+    /// A base URL.
     Url(ServerUrl),
 }
 
 impl ServerAddress {
-    /// Where the first request goes.
+    /// The URL of the first request.
     pub fn url(&self) -> &ServerUrl {
         match self {
             Self::Name(url) | Self::Url(url) => url,
         }
     }
-}
 
-impl ServerAddress {
-    /// Reads what a person typed who was told that an `http://` address of another machine is not
-    /// encrypted, and wants it all the same. Whatever carries the requests must be told, too.
+    /// Parses an address, and allows plain `http://` to remote hosts. The HTTP client has an option for that
+    /// too.
     ///
     /// # Errors
-    /// Where it names no homeserver.
+    /// If the text names no homeserver.
     pub fn with_plain_http(text: &str) -> Result<Self, ServerAddressError> {
         Self::read(text, true)
     }
@@ -67,7 +65,7 @@ impl ServerAddress {
         let url: ServerUrl = format!("https://{name}")
             .parse()
             .map_err(|_| not_a_name())?;
-        // Who names a port means that port.
+        // A name with a port is used with that port.
         let has_port = plain.origin().len()
             > "http://".len() + url.host().len() + usize::from(name.starts_with('[')) * 2;
         Ok(if has_port {
@@ -78,7 +76,7 @@ impl ServerAddress {
     }
 }
 
-/// An `http://` address is taken only where it is this machine's own: see
+/// Accepts an `http://` address only if it is this machine's own: see
 /// [`ServerAddress::with_plain_http`].
 impl FromStr for ServerAddress {
     type Err = ServerAddressError;
@@ -97,14 +95,14 @@ impl fmt::Display for ServerAddress {
     }
 }
 
-/// Why a text names no homeserver.
+/// Why a text is not the address of a homeserver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct ServerAddressError {
     reason: String,
 }
 
-/// Whether an address that a server named is one that a browser fetches: not a file, not a script.
+/// Whether a URL from a server is a web page: not a file, not a script.
 pub(crate) fn is_web_page(url: &str) -> bool {
     let begins_with = |scheme: &str| {
         let start = url.get(..scheme.len());

@@ -4,7 +4,7 @@ use std::{future::IntoFuture, pin::Pin};
 
 use matricula_auth::{
     Account, AccountKind, AppserviceRegistration, AuthMethod, Guest, RegistrationOptions,
-    ServerAddress, ServerInfo, SignUp,
+    ServerAddress, SignUp,
 };
 use matricula_core::Secret;
 use serde_json::Value;
@@ -292,7 +292,7 @@ impl<'a> RegisterBuilder<'a> {
 
 #[cfg(feature = "admin")]
 fn shared_secret_registration(
-    server: &ServerInfo,
+    server: &matricula_auth::ServerInfo,
     secret: Secret,
     makes_admin: bool,
     options: &RegistrationOptions,

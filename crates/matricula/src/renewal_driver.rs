@@ -55,7 +55,7 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), SessionErr
         }
         if let Some(RenewalEvent::Finished(settled)) = step.events.into_iter().next() {
             let before = session.account().credential();
-            session.state(|standing| standing.settle(&settled));
+            session.state(|standing| standing.apply(&settled));
             if settled.account().credential() != before {
                 session.runner().credentials().remove(&before);
             }
@@ -63,15 +63,15 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), SessionErr
             return settled.result;
         }
         input = match step.effects.into_iter().next() {
-            Some(RenewalEffect::TakeTurn) => {
+            Some(RenewalEffect::LockProcess) => {
                 _turn = Some(session.shared().turn.lock().await);
                 let standing = session.state(|standing| standing.clone());
-                RenewalInput::TurnTaken(Box::new(standing))
+                RenewalInput::ProcessLocked(Box::new(standing))
             }
-            Some(RenewalEffect::Lock) => match lock(session, &user_id).await {
+            Some(RenewalEffect::LockStore) => match lock(session, &user_id).await {
                 Ok(lock) => {
                     _lock = Some(lock);
-                    RenewalInput::Locked
+                    RenewalInput::StoreLocked
                 }
                 Err(error) => RenewalInput::StoreFailed(error.to_string()),
             },

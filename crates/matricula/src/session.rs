@@ -215,7 +215,7 @@ impl Session {
         match (account.access_token, account.refresh_token) {
             (None, _) => Err(SessionError::NotSignedIn { user_id }.into()),
             (_, None) => Err(SessionError::NoRefreshToken { user_id }.into()),
-            (token, _) => Ok(renewal_driver::renew(self, RenewalReason::Wanted, token).await?),
+            (token, _) => Ok(renewal_driver::renew(self, RenewalReason::Requested, token).await?),
         }
     }
 

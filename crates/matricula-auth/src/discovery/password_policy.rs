@@ -1,4 +1,4 @@
-//! By hand, as only a proposal defines it: what a server's passwords must have.
+//! A server's password policy. It is written by hand, because only a proposal defines it.
 //!
 //! Proposal: <https://github.com/matrix-org/matrix-spec-proposals/pull/2000>, which Synapse serves.
 
@@ -14,19 +14,19 @@ const GET_PASSWORD_POLICY: Operation = Operation::new(
     "/_matrix/client/r0/password_policy",
 );
 
-/// What a server's passwords must have. Characters count as Unicode scalar values, as Synapse counts.
+/// A server's password policy. Lengths are in Unicode scalar values, as Synapse counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PasswordPolicy {
-    /// The least number of characters.
+    /// The minimum length.
     pub minimum_length: u64,
-    /// Whether there must be a digit.
+    /// Whether a digit is required.
     pub digit: bool,
-    /// Whether there must be something that is neither letter nor digit.
+    /// Whether a symbol is required: neither letter nor digit.
     pub symbol: bool,
-    /// Whether there must be a capital letter.
+    /// Whether an upper case letter is required.
     pub uppercase: bool,
-    /// Whether there must be a small letter.
+    /// Whether a lower case letter is required.
     pub lowercase: bool,
 }
 
@@ -35,7 +35,7 @@ impl PasswordPolicy {
         Job::for_operation(server, GET_PASSWORD_POLICY.path, &GET_PASSWORD_POLICY)
     }
 
-    /// `None` where the server tells no policy.
+    /// Reads the response; `None` if the server has no policy.
     pub(super) fn read(response: &Response) -> Option<Self> {
         let body = response
             .json_body()
@@ -48,11 +48,11 @@ impl PasswordPolicy {
             uppercase: wants("m.require_uppercase"),
             lowercase: wants("m.require_lowercase"),
         };
-        // Servers without one say so with an empty object.
+        // Servers without a policy answer with an empty object.
         (policy != Self::default()).then_some(policy)
     }
 
-    /// The first rule that the password breaks, as the code that the server would answer, in words.
+    /// The first rule that the password breaks, as the server's error code and in words.
     pub fn complaint(&self, password: &Secret) -> Option<(ErrorCode, String)> {
         let password = password.expose();
         let lacks =

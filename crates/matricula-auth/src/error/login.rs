@@ -38,9 +38,7 @@ pub enum LoginError {
 #[non_exhaustive]
 pub enum BrowserError {
     /// A person must open a page.
-    #[error(
-        "a person must open a page of {issuer} in a browser; go on with this sign-in when one is there"
-    )]
+    #[error("a person must open a page of {issuer} in a browser; resume this login then")]
     BrowserNeeded {
         /// The server of the page.
         issuer: String,
@@ -48,7 +46,7 @@ pub enum BrowserError {
         url: Secret,
     },
     /// The browser came back with something else too often.
-    #[error("the browser did not come back with the answer of {issuer} ({what}); begin again")]
+    #[error("the browser did not come back with the response of {issuer} ({what}); begin again")]
     WrongCallback {
         /// The server of the page.
         issuer: String,
@@ -71,14 +69,14 @@ pub enum OAuthLoginError {
     #[error(transparent)]
     OAuthRefused(#[from] OAuthRefusal),
     /// The homeserver has no OAuth 2.0 server.
-    #[error("{server} delegates to no OAuth 2.0 server; sign in or register in another way")]
+    #[error("{server} delegates to no OAuth 2.0 server; use another method")]
     NoOAuth {
         /// The homeserver.
         server: ServerUrl,
     },
     /// The address cannot be a redirect URI.
     #[error(
-        "a browser cannot be led back to {address:?}; give http://127.0.0.1:PORT/, an https:// address, or one of the program's own scheme"
+        "{address:?} cannot be a redirect URI; give http://127.0.0.1:PORT/, an https:// address, or one of the program's own scheme"
     )]
     RedirectAddress {
         /// The address.

@@ -89,7 +89,7 @@ pub enum RegisterError {
         user_id: UserId,
     },
     /// The server does not turn the guest into a user.
-    #[error("{server} makes no user of the guest {guest:?}{}; register a new account", says(.message))]
+    #[error("{server} does not turn the guest {guest:?} into a user{}; register a new account", says(.message))]
     GuestNotUpgraded {
         /// The server.
         server: ServerUrl,
@@ -118,7 +118,7 @@ pub enum RegisterError {
     },
     /// The account may or may not have been made.
     #[error(
-        "{server} may have made the account, and did not say whether it did ({what}); go on with this registration later to find out"
+        "{server} may have made the account, and did not say whether it did ({what}); resume this registration later to find out"
     )]
     InDoubt {
         /// The server.

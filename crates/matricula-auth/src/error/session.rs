@@ -38,7 +38,7 @@ pub enum SessionError {
     /// The account is [locked]: its session stays, but nothing can be done in it until it is unlocked.
     ///
     /// [locked]: https://spec.matrix.org/v1.19/client-server-api/#account-locking
-    #[error("{server} has locked {user_id}{}; the session is kept: ask its administrators, and try again later", says(.message))]
+    #[error("{server} has locked {user_id}{}; the session stays valid: ask its administrators, and try again later", says(.message))]
     UserLocked {
         /// The server.
         server: ServerUrl,
@@ -113,7 +113,7 @@ pub enum AccountError {
         what: String,
     },
     /// Only a person can do it, on the page of the OAuth 2.0 server that manages the account.
-    #[error("{issuer} keeps the account, and lets it be done on its own page alone{}", on_page(.url))]
+    #[error("{issuer} manages the account, and allows this only on its own page{}", on_page(.url))]
     AccountPageNeeded {
         /// The OAuth 2.0 server.
         issuer: String,

@@ -110,7 +110,7 @@ impl UiaError {
 
 /// The stages that must be completed in a browser, and where.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{server} asks for {}, which a person does in a browser; open {url}, and then go on", names(.stages))]
+#[error("{server} asks for {}, which needs a browser; open {url}, then continue", names(.stages))]
 #[non_exhaustive]
 pub struct StagesNotSupported {
     /// The server.
@@ -130,7 +130,7 @@ pub struct StagesNotSupported {
 #[non_exhaustive]
 pub enum ThreepidError {
     /// An address is needed.
-    #[error("{server} asks for {}; give one and go on with this registration", names(std::slice::from_ref(.stage)))]
+    #[error("{server} asks for {}; give one and resume this registration", names(std::slice::from_ref(.stage)))]
     AddressNeeded {
         /// The server.
         server: ServerUrl,
@@ -138,7 +138,7 @@ pub enum ThreepidError {
         stage: Stage,
     },
     /// The server sent a message. Its link was not opened yet, or its code not entered.
-    #[error("{server} wrote to {address}; do what the message says, and then go on")]
+    #[error("{server} wrote to {address}; do what the message says, then continue")]
     AddressNotProved {
         /// The server.
         server: ServerUrl,

@@ -193,7 +193,7 @@ impl SsoLogin {
         let why = if self.signs_up {
             "the server makes accounts by single sign-on: registering and signing in are the same page"
         } else {
-            "the server lets people in by single sign-on"
+            "the server offers login by single sign-on"
         };
         self.core.progress(Progress::Route {
             stages: vec![Stage::Sso],

@@ -147,7 +147,7 @@ impl AppserviceRegistration {
             }
             Err(ApiError::Matrix(error)) => error,
             Err(ApiError::Uia(_)) => {
-                let message = "it asks for what it asks strangers for".to_owned();
+                let message = "it asks for authentication, as it does of the public".to_owned();
                 return self
                     .core
                     .fail(AppserviceError::ServiceUnknown { server, message });

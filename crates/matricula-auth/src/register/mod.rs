@@ -220,7 +220,7 @@ impl Registration {
             Phase::New => self.begin(cx),
             Phase::CheckingName => self.check_name(),
             Phase::Registering { stage, .. } => {
-                let lost = "the program ended before the answer came".to_owned();
+                let lost = "the program ended before the response came".to_owned();
                 self.recover(stage, false, lost);
             }
             Phase::LoggingIn { stage, is_taken } => self.log_in(stage, is_taken),
@@ -372,7 +372,7 @@ impl Registration {
             UiaNext::Validate(stage, why) => self.ask_for_proof(stage, why),
             UiaNext::NoFlow => self.core.fail(RegisterError::Closed {
                 server: self.server.clone(),
-                message: "it offers no way to register".to_owned(),
+                message: "it offers no flow to register".to_owned(),
             }),
             UiaNext::Fail(error, Resume::No) => self.core.fail(error),
             UiaNext::Fail(error, resume) => {

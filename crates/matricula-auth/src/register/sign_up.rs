@@ -47,7 +47,7 @@ impl ServerInfo {
         if let Some(method) = self.only_method() {
             method
         } else if self.offers("m.login.sso") && !self.offers("m.login.password") {
-            let why = "the server lets people in by single sign-on, and not by password";
+            let why = "the server offers single sign-on, and no login with a password";
             (AuthMethod::Sso, why.to_owned())
         } else {
             let why = "the server has Matrix's own registration";
@@ -60,12 +60,12 @@ impl ServerInfo {
         if let Some(method) = self.only_method() {
             method
         } else if self.offers("m.login.password") || self.login_flows.is_empty() {
-            let why = "the server lets people in by password";
+            let why = "the server offers login with a password";
             (AuthMethod::Password, why.to_owned())
         } else if self.oauth_issuer.is_some() {
-            self.by_oauth("the server has no passwords")
+            self.by_oauth("the server offers OAuth 2.0, and no login with a password")
         } else {
-            let why = "the server lets people in by single sign-on, and not by password";
+            let why = "the server offers single sign-on, and no login with a password";
             (AuthMethod::Sso, why.to_owned())
         }
     }
@@ -74,9 +74,9 @@ impl ServerInfo {
     fn only_method(&self) -> Option<(AuthMethod, String)> {
         if self.oauth_issuer.is_some() && (self.login_flows.is_empty() || self.prefers_sso()) {
             // Its single sign-on is for clients that do not know OAuth 2.0.
-            return Some(self.by_oauth("the server leaves accounts to its OAuth 2.0 server"));
+            return Some(self.by_oauth("the server delegates accounts to its OAuth 2.0 server"));
         }
-        let why = "the server wants people to be let in by single sign-on alone";
+        let why = "the server allows single sign-on only";
         self.prefers_sso()
             .then(|| (AuthMethod::Sso, why.to_owned()))
     }

@@ -1,4 +1,4 @@
-//! Sends one request in a session, with a token that works.
+//! One request in a session, with a valid token.
 
 use matricula_api::{ApiError, ErrorCode, MatrixError};
 use matricula_core::{Auth, Job, Machine, Response, Secret, Step, StepContext, scheduler::Outcome};
@@ -10,15 +10,15 @@ use crate::SessionError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CallInput {
-    /// Begin; this is what the process knows.
+    /// Begin, in this state.
     Start(Box<SessionState>),
-    /// The renewal is over: what the process knows now, and how it went.
+    /// The renewal has ended with this result; this is the state now.
     Renewed(Box<SessionState>, Result<(), SessionError>),
-    /// What became of the request.
+    /// The outcome of the request.
     Outcome(Outcome),
 }
 
-/// What a [`Call`] wants done, one at a time.
+/// What a [`Call`] asks the caller to do, one at a time.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CallEffect {
@@ -28,39 +28,39 @@ pub enum CallEffect {
     Send(Box<Job>),
 }
 
-/// What a [`Call`] tells.
+/// What a [`Call`] reports.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CallEvent {
-    /// The server says that the account is locked: [`SessionState::lock`].
+    /// The server says that the account is locked: call [`SessionState::lock`].
     Locked,
-    /// It is locked no more: [`SessionState::unlock`].
+    /// The account is not locked any more: call [`SessionState::unlock`].
     Unlocked,
-    /// It is over.
+    /// The call has ended.
     Finished(Box<Result<Outcome, SessionError>>),
 }
 
-/// Sends one request in a session: renews a token that expires soon before it, and one that the server
-/// refuses after it, and then sends the request again, once. That is safe: a request whose token is
-/// refused has not been processed.
+/// Sends one request in a session. A token that expires soon is renewed before. A token that the server
+/// refuses is renewed after, and the request is sent again, once. That is safe: a request with a refused
+/// token was not processed.
 #[derive(Clone, Debug)]
 pub struct Call {
     job: Job,
-    standing: Option<Box<SessionState>>,
-    /// The token that went out last.
+    state: Option<Box<SessionState>>,
+    /// The token that was sent last.
     sent: Option<Secret>,
-    /// Whether the server refused a token already.
+    /// Whether the server has refused a token already.
     was_refused: bool,
     is_over: bool,
 }
 
 impl Call {
-    /// A call of this job, which is to [name](Job::auth) the account's credential, as required or as
-    /// optional. A job that names none is sent as it is.
+    /// A call of this job, which must [name](Job::auth) the account's credential as required or optional.
+    /// A job that names no credential is sent as it is.
     pub fn new(job: Job) -> Self {
         Self {
             job,
-            standing: None,
+            state: None,
             sent: None,
             was_refused: false,
             is_over: false,
@@ -70,19 +70,19 @@ impl Call {
     fn start(
         &mut self,
         cx: &StepContext<'_>,
-        standing: Box<SessionState>,
+        state: Box<SessionState>,
         step: &mut Step<CallEffect, CallEvent>,
     ) {
-        let account = standing.account().clone();
+        let account = state.account().clone();
         let user_id = account.user_id.clone();
-        let is_due = account.is_due(cx.now) && standing.trouble(cx.now).is_none();
-        let is_left_alone = standing.is_left_alone(cx.now);
-        self.standing = Some(standing);
+        let is_due = account.is_due(cx.now) && state.failure(cx.now).is_none();
+        let is_lock_recent = state.is_lock_recent(cx.now);
+        self.state = Some(state);
         match (self.job.auth(), account.access_token) {
             (Auth::Required(_), None) => {
                 self.finish(Err(SessionError::NotSignedIn { user_id }), step);
             }
-            (Auth::Required(_) | Auth::Optional(_), Some(_)) if is_left_alone => {
+            (Auth::Required(_) | Auth::Optional(_), Some(_)) if is_lock_recent => {
                 let error = SessionError::UserLocked {
                     server: account.server,
                     user_id,
@@ -100,7 +100,7 @@ impl Call {
 
     fn send(&mut self, step: &mut Step<CallEffect, CallEvent>) {
         let names_one = matches!(self.job.auth(), Auth::Required(_) | Auth::Optional(_));
-        let account = self.standing.as_ref().map(|standing| standing.account());
+        let account = self.state.as_ref().map(|state| state.account());
         let token = account.and_then(|account| account.access_token.clone());
         let job = match token.clone().filter(|_| names_one) {
             Some(token) => self.job.clone().with_token(token),
@@ -112,15 +112,15 @@ impl Call {
 
     fn on_renewed(
         &mut self,
-        standing: Box<SessionState>,
+        state: Box<SessionState>,
         result: Result<(), SessionError>,
         step: &mut Step<CallEffect, CallEvent>,
     ) {
-        let has_token = standing.account().access_token.is_some();
-        self.standing = Some(standing);
+        let has_token = state.account().access_token.is_some();
+        self.state = Some(state);
         match result {
             Err(error) if self.was_refused || !has_token => self.finish(Err(error), step),
-            // It may be good for a while; the server is who knows.
+            // The old token may still be valid; the server decides.
             _ => self.send(step),
         }
     }
@@ -156,7 +156,7 @@ impl Call {
                 });
             }
             _ => {
-                let was_locked = self.standing.as_ref().is_some_and(|one| one.is_locked());
+                let was_locked = self.state.as_ref().is_some_and(|one| one.is_locked());
                 if was_locked && response.status_code() < 500 {
                     step.events.push(CallEvent::Unlocked);
                 }
@@ -170,8 +170,8 @@ impl Call {
         step: &mut Step<CallEffect, CallEvent>,
         error: impl FnOnce(matricula_core::ServerUrl, matricula_api::UserId) -> SessionError,
     ) {
-        if let Some(standing) = &self.standing {
-            let account = standing.account();
+        if let Some(state) = &self.state {
+            let account = state.account();
             let error = error(account.server.clone(), account.user_id.clone());
             self.finish(Err(error), step);
         }
@@ -187,7 +187,7 @@ impl Call {
     }
 }
 
-/// What a server says in Matrix's form, where it refuses.
+/// The Matrix error of a response, if it has one.
 fn refusal(response: &Response) -> Option<MatrixError> {
     match ApiError::from_response(response)? {
         ApiError::Matrix(error) => Some(error),
@@ -206,10 +206,10 @@ impl Machine for Call {
             return step;
         }
         match input {
-            CallInput::Start(standing) if self.standing.is_none() => {
-                self.start(cx, standing, &mut step);
+            CallInput::Start(state) if self.state.is_none() => {
+                self.start(cx, state, &mut step);
             }
-            CallInput::Renewed(standing, result) => self.on_renewed(standing, result, &mut step),
+            CallInput::Renewed(state, result) => self.on_renewed(state, result, &mut step),
             CallInput::Outcome(outcome) => self.on_outcome(outcome, &mut step),
             CallInput::Start(_) => {}
         }

@@ -1,4 +1,4 @@
-//! Gets the next tokens of a session, once, whoever else wants them at the same time.
+//! The renewal of a session's tokens, once for all that need it at the same time.
 
 use std::time::Duration;
 
@@ -6,32 +6,31 @@ use matricula_core::{Job, Machine, Secret, Step, StepContext, Timestamp, schedul
 
 use super::{
     RenewalResult, SessionState,
-    state::RenewalFailures,
+    state::RenewalFailure,
     token_exchange::{self, ExchangeError, TokenPair},
 };
 use crate::{Account, SessionError};
 
-/// How often one renewal asks the server before it is given up for now.
-const MOST_REQUESTS: u32 = 4;
-/// The wait before the second request is drawn from zero to this, and doubles with each one.
-const FIRST_BACK_OFF: Duration = Duration::from_millis(500);
-/// The longest time for which a renewal waits where the server asks for it.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The most requests of one renewal.
+const MAX_REQUESTS: u32 = 4;
+/// The longest backoff before the second request. It is drawn from zero to this, and doubles each time.
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+/// The longest `Retry-After` that a renewal waits for.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Why tokens are to be renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RenewalReason {
-    /// The access token expires soon. Where the renewal fails, it is still good for a while.
+    /// The access token expires soon. If the renewal fails, it is still valid for a while.
     Due,
-    /// The server refused the access token. Where the server refuses the refresh token too, the
-    /// session is over.
+    /// The server refused the access token. If it refuses the refresh token too, the session is over.
     Refused {
-        /// Whether it said that the device is to be kept.
+        /// Whether it said that the device stays (`soft_logout`).
         soft_logout: bool,
     },
-    /// Somebody asked for it. Where the server refuses, the session is over.
-    Wanted,
+    /// The caller asked for it. If the server refuses, the session is over.
+    Requested,
 }
 
 /// What can happen to a [`Renewal`].
@@ -40,43 +39,42 @@ pub enum RenewalReason {
 pub enum RenewalInput {
     /// Begin.
     Start,
-    /// The turn in this process is taken; this is what the process knows.
-    TurnTaken(Box<SessionState>),
-    /// No other process renews this account as long as this renewal goes on.
-    Locked,
-    /// This is what is stored of the account; none where nothing is.
+    /// The lock of the process is taken; this is the state.
+    ProcessLocked(Box<SessionState>),
+    /// The lock of the store is taken: no other process renews this account meanwhile.
+    StoreLocked,
+    /// The stored account; `None` if none is stored.
     Stored(Option<Box<Account>>),
-    /// It could not be locked, read or stored, for this reason. Where it is the answer to a step with
-    /// a commit, that step's effects and events are void.
+    /// The store could not be locked, read or written, for this reason. If this answers a step with writes,
+    /// that step's effects and events are void.
     StoreFailed(String),
-    /// What became of the request.
+    /// The outcome of the request.
     Outcome(Outcome),
-    /// The moment that was waited for has come.
+    /// The wait is over.
     Waited,
 }
 
-/// What a [`Renewal`] wants done, one at a time.
+/// What a [`Renewal`] asks the caller to do, one at a time.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RenewalEffect {
-    /// Wait until nothing else in this process renews the account, and keep others waiting until the
-    /// renewal has ended.
-    TakeTurn,
-    /// Do the same across processes.
-    Lock,
+    /// Take the lock of this process for the account, until the renewal has ended.
+    LockProcess,
+    /// Take the lock of the store for the account, which processes share.
+    LockStore,
     /// Read the account from the store.
     Read,
     /// Send this request.
     Send(Box<Job>),
-    /// Wait until this moment.
+    /// Wait until this time.
     Wait(Timestamp),
 }
 
-/// What a [`Renewal`] tells.
+/// What a [`Renewal`] reports.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RenewalEvent {
-    /// It is over: the process is to know of it, and then lock and turn are to be given up.
+    /// The renewal has ended: [apply](SessionState::apply) the result, then release both locks.
     Finished(Box<RenewalResult>),
 }
 
@@ -84,11 +82,11 @@ pub enum RenewalEvent {
 #[derive(Clone, Debug)]
 pub struct Renewal {
     reason: RenewalReason,
-    /// The one that is to be replaced.
+    /// The access token to replace.
     token: Option<Secret>,
-    /// What the process knew when its turn came.
-    standing: Option<Box<SessionState>>,
-    /// The account as it was before the step, as far as it was stored.
+    /// The state of the process when its lock was taken.
+    state: Option<Box<SessionState>>,
+    /// The account as it is stored.
     stored: Option<Account>,
     account: Option<Account>,
     phase: Phase,
@@ -96,17 +94,17 @@ pub struct Renewal {
     requests: u32,
     /// Refresh tokens that the server refused.
     refused: Vec<Secret>,
-    /// What the server said when it refused, and whether the device is to be kept.
+    /// What the server said when it refused, and whether the device stays.
     refusal: Option<(String, bool)>,
-    /// What the server gave, and for which refresh token.
+    /// The new tokens, and the refresh token that was exchanged for them.
     got: Option<(Secret, TokenPair)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
     New,
-    TakingTurn,
-    Locking,
+    LockingProcess,
+    LockingStore,
     Reading,
     Sent(Secret),
     Waiting(Secret),
@@ -114,12 +112,12 @@ enum Phase {
 }
 
 impl Renewal {
-    /// Replaces this access token. Where another one is there when its turn has come, nothing is done.
+    /// Replaces this access token. If it has been replaced by the time the locks are taken, nothing is sent.
     pub fn new(reason: RenewalReason, token: Option<Secret>) -> Self {
         Self {
             reason,
             token,
-            standing: None,
+            state: None,
             stored: None,
             account: None,
             phase: Phase::New,
@@ -131,32 +129,32 @@ impl Renewal {
         }
     }
 
-    fn on_turn(
+    fn on_process_locked(
         &mut self,
         cx: &StepContext<'_>,
-        standing: Box<SessionState>,
+        state: Box<SessionState>,
         step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
-        let account = standing.account().clone();
-        let trouble = standing.trouble(cx.now).cloned();
+        let account = state.account().clone();
+        let failure = state.failure(cx.now).cloned();
         self.stored = Some(account.clone());
-        self.standing = Some(standing);
+        self.state = Some(state);
         if account.access_token != self.token {
-            return self.settle(account, step);
+            return self.adopt_result(account, step);
         }
-        // Of many that wait, the first one tries; the others hear how that went.
-        let is_left_alone = |trouble: &RenewalFailures| match self.reason {
+        // Of several renewals that wait, the first one tries; the others take over its failure.
+        let is_too_early = |failure: &RenewalFailure| match self.reason {
             RenewalReason::Due => true,
-            RenewalReason::Refused { .. } => !trouble.is_refusal,
-            RenewalReason::Wanted => false,
+            RenewalReason::Refused { .. } => !failure.is_refusal,
+            RenewalReason::Requested => false,
         };
-        if let Some(trouble) = trouble.filter(is_left_alone) {
-            let error = trouble.error.clone();
-            return self.finish(account, Some(trouble), Err(error), step);
+        if let Some(failure) = failure.filter(is_too_early) {
+            let error = failure.error.clone();
+            return self.finish(account, Some(failure), Err(error), step);
         }
         self.account = Some(account);
-        self.phase = Phase::Locking;
-        step.effects.push(RenewalEffect::Lock);
+        self.phase = Phase::LockingStore;
+        step.effects.push(RenewalEffect::LockStore);
     }
 
     fn on_stored(
@@ -173,7 +171,7 @@ impl Renewal {
         }
         self.stored = Some(account.clone());
         if account.access_token != self.token {
-            return self.settle(account, step);
+            return self.adopt_result(account, step);
         }
         if let Some((sent, pair)) = self.got.take() {
             return self.renewed(cx, account, sent, pair, step);
@@ -237,8 +235,8 @@ impl Renewal {
         }
     }
 
-    /// Whoever does not keep to the lock may have renewed it meanwhile, signed in anew, or changed what
-    /// else is kept with the account.
+    /// A program that ignores the lock may have renewed it meanwhile, signed in again, or changed other
+    /// fields of the account.
     fn read_again(&mut self, account: Account, step: &mut Step<RenewalEffect, RenewalEvent>) {
         self.account = Some(account);
         self.phase = Phase::Reading;
@@ -253,9 +251,9 @@ impl Renewal {
         pair: TokenPair,
         step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
-        // The one that worked, which need not be the one that is kept.
+        // The refresh token that worked, which need not be the stored one.
         account.refresh_token = Some(sent);
-        // The time counts from when the server made it: that was after it was asked.
+        // The lifetime starts when the server issues the token, which is after the request.
         let asked_at = self.sent_at.min(cx.now);
         account.set_tokens(asked_at, pair.access, pair.refresh, pair.lifetime);
         account.write_to(&mut step.writes);
@@ -271,23 +269,23 @@ impl Renewal {
         wait: Option<Duration>,
         step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
-        // A request that can be sent with the old token meanwhile is not to be held up.
+        // A call that can use the old token meanwhile does not have to wait.
         let can_wait = self.reason != RenewalReason::Due || account.has_expired(cx.now);
         let wait = wait.unwrap_or_default();
-        if !can_wait || self.requests >= MOST_REQUESTS || wait > LONGEST_WAIT {
+        if !can_wait || self.requests >= MAX_REQUESTS || wait > MAX_WAIT {
             return self.fail(cx, account, error, step);
         }
-        let bound = FIRST_BACK_OFF.saturating_mul(1 << self.requests.min(8));
+        let bound = FIRST_BACKOFF.saturating_mul(1 << self.requests.min(8));
         let millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
-        let back_off = Duration::from_millis(cx.entropy.below(millis));
+        let backoff = Duration::from_millis(cx.entropy.below(millis));
         self.account = Some(account);
         self.phase = Phase::Waiting(sent);
-        let until = cx.now.plus(back_off.max(wait));
+        let until = cx.now.plus(backoff.max(wait));
         step.effects.push(RenewalEffect::Wait(until));
     }
 
-    /// Another has renewed the account, or ended its session.
-    fn settle(&mut self, account: Account, step: &mut Step<RenewalEffect, RenewalEvent>) {
+    /// Another renewal has replaced the tokens, or another process has ended the session.
+    fn adopt_result(&mut self, account: Account, step: &mut Step<RenewalEffect, RenewalEvent>) {
         let result = match account.access_token {
             Some(_) => Ok(()),
             None => Err(SessionError::NotSignedIn {
@@ -297,7 +295,7 @@ impl Renewal {
         self.finish(account, None, result, step);
     }
 
-    /// Nothing is left to renew it with.
+    /// There is no refresh token left to try.
     fn give_up(
         &mut self,
         cx: &StepContext<'_>,
@@ -309,21 +307,21 @@ impl Renewal {
             None => account.server.to_string(),
         };
         let (what, keeps) = match (self.refusal.take(), self.reason) {
-            // As long as the access token is good, so is the session.
+            // The session is valid as long as its access token is.
             (refusal, RenewalReason::Due) => {
                 let what = refusal.map(|(what, _)| what).unwrap_or_default();
                 let error = SessionError::SignedOut { by, what };
-                let trouble = self.trouble(cx, error.clone(), true);
-                return self.finish(account, trouble, Err(error), step);
+                let failure = self.failure(cx, error.clone(), true);
+                return self.finish(account, failure, Err(error), step);
             }
-            (None, RenewalReason::Wanted) => {
+            (None, RenewalReason::Requested) => {
                 let user_id = account.user_id.clone();
                 let error = SessionError::NoRefreshToken { user_id };
                 return self.finish(account, None, Err(error), step);
             }
             (refusal, reason) => {
-                let (what, keeps) =
-                    refusal.unwrap_or_else(|| ("the token is good no more".to_owned(), false));
+                let (what, keeps) = refusal
+                    .unwrap_or_else(|| ("the token is not valid any more".to_owned(), false));
                 (
                     what,
                     keeps || reason == RenewalReason::Refused { soft_logout: true },
@@ -346,17 +344,17 @@ impl Renewal {
         self.finish(account, None, Err(error), step);
     }
 
-    fn trouble(
+    fn failure(
         &self,
         cx: &StepContext<'_>,
         error: SessionError,
         is_refusal: bool,
-    ) -> Option<RenewalFailures> {
-        let standing = self.standing.as_ref()?;
-        Some(standing.trouble_after(cx.now, error, is_refusal))
+    ) -> Option<RenewalFailure> {
+        let state = self.state.as_ref()?;
+        Some(state.failure_after(cx.now, error, is_refusal))
     }
 
-    /// It did not come about, and may another time.
+    /// Fails for now; a later renewal may succeed.
     fn fail(
         &mut self,
         cx: &StepContext<'_>,
@@ -364,14 +362,14 @@ impl Renewal {
         error: SessionError,
         step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
-        let trouble = self.trouble(cx, error.clone(), false);
-        self.finish(account, trouble, Err(error), step);
+        let failure = self.failure(cx, error.clone(), false);
+        self.finish(account, failure, Err(error), step);
     }
 
     fn finish(
         &mut self,
         account: Account,
-        trouble: Option<RenewalFailures>,
+        failure: Option<RenewalFailure>,
         result: Result<(), SessionError>,
         step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
@@ -379,12 +377,12 @@ impl Renewal {
         step.events
             .push(RenewalEvent::Finished(Box::new(RenewalResult {
                 account,
-                trouble,
+                failure,
                 result,
             })));
     }
 
-    /// What was to be stored is not, and so it has not happened.
+    /// The writes of the last step were not stored, so that step did not happen.
     fn on_store_failure(
         &mut self,
         cx: &StepContext<'_>,
@@ -413,13 +411,13 @@ impl Machine for Renewal {
         let mut step = Step::default();
         match (self.phase.clone(), input) {
             (Phase::New, RenewalInput::Start) => {
-                self.phase = Phase::TakingTurn;
-                step.effects.push(RenewalEffect::TakeTurn);
+                self.phase = Phase::LockingProcess;
+                step.effects.push(RenewalEffect::LockProcess);
             }
-            (Phase::TakingTurn, RenewalInput::TurnTaken(standing)) => {
-                self.on_turn(cx, standing, &mut step);
+            (Phase::LockingProcess, RenewalInput::ProcessLocked(state)) => {
+                self.on_process_locked(cx, state, &mut step);
             }
-            (Phase::Locking, RenewalInput::Locked) => {
+            (Phase::LockingStore, RenewalInput::StoreLocked) => {
                 self.phase = Phase::Reading;
                 step.effects.push(RenewalEffect::Read);
             }

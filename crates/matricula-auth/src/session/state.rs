@@ -6,30 +6,30 @@ use matricula_core::Timestamp;
 
 use crate::{Account, SessionError};
 
-/// How long a renewal that failed is left alone at first; doubled with each further failure.
+/// The pause after the first failed renewal; doubled with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest of those pauses.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How long a locked account is left alone at first; doubled with each further refusal.
+/// The longest of these pauses.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// The pause after an account was found locked; doubled with each further refusal.
 const FIRST_PROBE: Duration = Duration::from_secs(10);
-/// The longest time between two probes of a locked account.
-const LONGEST_PROBE: Duration = Duration::from_secs(600);
+/// The longest pause between two requests to a locked account.
+const MAX_PROBE: Duration = Duration::from_secs(600);
 
-/// What a process knows of its session: the account, and what stands in the way.
+/// What a process knows of its session: the account, and what prevents its use.
 #[derive(Clone, Debug)]
 pub struct SessionState {
     account: Account,
     /// Why the last renewal failed.
-    trouble: Option<RenewalFailures>,
-    /// That the server said that the account is locked.
+    failure: Option<RenewalFailure>,
+    /// Set while the server says that the account is locked.
     locked: Option<Pause>,
 }
 
-/// Why a renewal failed, and until when it is not tried again.
+/// Why a renewal failed, and how long to wait before the next one.
 #[derive(Clone, Debug)]
-pub(super) struct RenewalFailures {
+pub(super) struct RenewalFailure {
     pub(super) error: SessionError,
-    /// Whether the server refused the refresh token, which only a look at the access token settles.
+    /// Whether the server refused the refresh token. Then the access token decides about the session.
     pub(super) is_refusal: bool,
     pause: Pause,
 }
@@ -47,19 +47,19 @@ impl Pause {
         Self { until, length }
     }
 
-    /// Whether it goes on. A clock that was set back does not make it longer.
-    fn goes_on(self, now: Timestamp) -> bool {
+    /// Whether the pause is still on. A clock that was set back does not make it longer.
+    fn is_on(self, now: Timestamp) -> bool {
         now < self.until && self.until <= now.plus(self.length)
     }
 }
 
-/// How a renewal left the session.
+/// How a renewal ended.
 #[derive(Clone, Debug)]
-#[must_use = "the process is to know of it: `Standing::settle`"]
+#[must_use = "apply it to the process's state: `SessionState::apply`"]
 pub struct RenewalResult {
     pub(super) account: Account,
-    pub(super) trouble: Option<RenewalFailures>,
-    /// Whether there is a token other than the one that was to be replaced.
+    pub(super) failure: Option<RenewalFailure>,
+    /// Whether there is another token than the one that was to be replaced.
     pub result: Result<(), SessionError>,
 }
 
@@ -71,11 +71,11 @@ impl RenewalResult {
 }
 
 impl SessionState {
-    /// All that is known at first: the account.
+    /// The state of a session of which only the account is known.
     pub fn new(account: Account) -> Self {
         Self {
             account,
-            trouble: None,
+            failure: None,
             locked: None,
         }
     }
@@ -85,55 +85,55 @@ impl SessionState {
         &self.account
     }
 
-    /// Takes over what a renewal came to, as long as the turn that it took is held.
-    pub fn settle(&mut self, settled: &RenewalResult) {
-        self.account.clone_from(&settled.account);
-        self.trouble.clone_from(&settled.trouble);
+    /// Applies the result of a renewal. Call it before the lock of the process is released.
+    pub fn apply(&mut self, result: &RenewalResult) {
+        self.account.clone_from(&result.account);
+        self.failure.clone_from(&result.failure);
     }
 
-    /// Takes over an account that something else than a renewal has changed.
+    /// Replaces the account, after anything but a renewal has changed it.
     pub fn replace(&mut self, account: Account) {
         *self = Self::new(account);
     }
 
-    /// The server has said that the account is locked.
+    /// Records that the server says that the account is locked.
     pub fn lock(&mut self, now: Timestamp) {
-        let pause = Pause::after(self.locked, now, FIRST_PROBE, LONGEST_PROBE);
+        let pause = Pause::after(self.locked, now, FIRST_PROBE, MAX_PROBE);
         self.locked = Some(pause);
     }
 
-    /// The server has answered as it does for an account that is not locked.
+    /// Records that the server does not say so any more.
     pub fn unlock(&mut self) {
         self.locked = None;
     }
 
-    /// Whether the server is not to be asked whether the account is still locked.
-    pub(super) fn is_left_alone(&self, now: Timestamp) -> bool {
-        self.locked.is_some_and(|pause| pause.goes_on(now))
+    /// Whether it is too early to ask the server whether the account is still locked.
+    pub(super) fn is_lock_recent(&self, now: Timestamp) -> bool {
+        self.locked.is_some_and(|pause| pause.is_on(now))
     }
 
     pub(super) fn is_locked(&self) -> bool {
         self.locked.is_some()
     }
 
-    /// Why a renewal is not to be tried now.
-    pub(super) fn trouble(&self, now: Timestamp) -> Option<&RenewalFailures> {
-        let trouble = self.trouble.as_ref();
-        trouble.filter(|trouble| trouble.pause.goes_on(now))
+    /// The last failure, while its pause is on.
+    pub(super) fn failure(&self, now: Timestamp) -> Option<&RenewalFailure> {
+        let failure = self.failure.as_ref();
+        failure.filter(|failure| failure.pause.is_on(now))
     }
 
-    /// The failure of a renewal that began with this standing.
-    pub(super) fn trouble_after(
+    /// The failure of a renewal that began in this state.
+    pub(super) fn failure_after(
         &self,
         now: Timestamp,
         error: SessionError,
         is_refusal: bool,
-    ) -> RenewalFailures {
-        let last = self.trouble.as_ref().map(|trouble| trouble.pause);
-        RenewalFailures {
+    ) -> RenewalFailure {
+        let last = self.failure.as_ref().map(|failure| failure.pause);
+        RenewalFailure {
             error,
             is_refusal,
-            pause: Pause::after(last, now, FIRST_PAUSE, LONGEST_PAUSE),
+            pause: Pause::after(last, now, FIRST_PAUSE, MAX_PAUSE),
         }
     }
 }

@@ -176,7 +176,7 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
             }
             UiaNext::NoFlow => self.core.fail(ServerError::NotMatrix {
                 server: self.server.clone(),
-                what: "it asks who is there, and offers no way to say it".to_owned(),
+                what: "it asks for authentication, and offers no flow".to_owned(),
             }),
             UiaNext::Fail(error, _) => self.core.fail(error),
         }

@@ -81,10 +81,7 @@ fn where_the_server_does_not_want_to_the_guest_stays_one() {
         let (_server, home) = refusing(status, code);
         let guest = home.account();
         let ended = home.run("register --upgrade-guest").exit(7);
-        assert!(
-            ended.stderr.contains("makes no user of the guest"),
-            "{ended}"
-        );
+        assert!(ended.stderr.contains("does not turn the guest"), "{ended}");
         assert_eq!(home.account(), guest, "{code}");
         assert_eq!(home.store()["tables"]["registrations"], json!({}), "{code}");
     }

@@ -115,7 +115,7 @@ fn a_truncated_body_at_the_end_leaves_doubt() {
         .to_owned();
     assert!(message.contains("may have made the account"), "{message}");
     assert!(
-        message.ends_with("; go on with this registration later to find out"),
+        message.ends_with("; resume this registration later to find out"),
         "{message}"
     );
     assert!(ended.stderr.contains("the answer was lost: "), "{ended}");

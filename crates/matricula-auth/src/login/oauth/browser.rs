@@ -24,10 +24,10 @@ impl OAuthLogin {
         let provider = self.provider.as_ref();
         let can_sign_up = provider.is_some_and(|provider| provider.can_sign_up);
         let why = match (signs_up, can_sign_up) {
-            (false, _) => format!("the server lets people in at its OAuth 2.0 server, {issuer}"),
+            (false, _) => format!("login is at the server's OAuth 2.0 server, {issuer}"),
             (true, true) => format!("the server makes accounts at its OAuth 2.0 server, {issuer}"),
             (true, false) => format!(
-                "the server makes accounts at its OAuth 2.0 server, {issuer}, which does not say that its page can begin with signing up: choose so there"
+                "the server makes accounts at its OAuth 2.0 server, {issuer}, which does not say that its page can start with signing up: choose that there"
             ),
         };
         let stages = vec![Stage::OAuth];

@@ -31,7 +31,7 @@ impl OAuthLogin {
             return self.core.fail(OAuthLoginError::NoOAuth { server });
         };
         let Some(endpoint) = provider.device_authorization_endpoint.clone() else {
-            let what = "its OAuth 2.0 server lets nobody in from another device".to_owned();
+            let what = "its OAuth 2.0 server does not support device codes".to_owned();
             return self.core.fail(ServerError::NotMatrix { server, what });
         };
         match Scope::client(self.device.device_id.as_deref().unwrap_or_default()) {

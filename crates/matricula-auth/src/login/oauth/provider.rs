@@ -72,7 +72,9 @@ impl Provider {
 
 fn check(server: &ServerUrl, address: &str) -> Result<(), String> {
     let bare = address.split(['?', '#']).next().unwrap_or_default();
-    let url: ServerUrl = bare.parse().map_err(|error| format!("is none: {error}"))?;
+    let url: ServerUrl = bare
+        .parse()
+        .map_err(|error| format!("is not a valid URL: {error}"))?;
     if !url.is_https() && !url.is_loopback() {
         return Err("is not encrypted".into());
     }
