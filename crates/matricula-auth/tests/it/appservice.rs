@@ -1,4 +1,4 @@
-//! The users of an application service: registered without being asked anything, and signed in.
+//! Registration and login of an application service's users.
 
 use matricula_auth::{
     AppserviceError, AppserviceLogin, AppserviceRegistration, AuthError, Progress, ServerError,
@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 
 use crate::{
     registration::{dummy, facts, refused},
-    talk::{Talk, transport_error},
+    scripted_server::{ScriptedServer, transport_error},
 };
 
 const REGISTER: &str = "POST /_matrix/client/v3/register";
 const LOGIN: &str = "POST /_matrix/client/v3/login";
 
-fn register() -> Talk<AppserviceRegistration> {
+fn register() -> ScriptedServer<AppserviceRegistration> {
     let token = "as-token".into();
-    Talk::start(AppserviceRegistration::new(
+    ScriptedServer::start(AppserviceRegistration::new(
         &facts(),
         token,
         "_bridge_alice",
@@ -34,16 +34,16 @@ fn bare() -> Value {
 
 /// The token that the request on its way carries.
 fn carries_the_token<C: matricula_auth::Conversation<Error: Into<AuthError>>>(
-    talk: &Talk<C>,
+    server: &ScriptedServer<C>,
 ) -> bool {
-    *talk.job().auth() == matricula_core::Auth::Token("as-token".into())
+    *server.job().auth() == matricula_core::Auth::Token("as-token".into())
 }
 
 #[test]
-fn one_request_makes_a_user_with_a_session() {
-    let mut talk = register();
-    assert!(carries_the_token(&talk));
-    let body = talk.body();
+fn one_request_makes_a_user() {
+    let mut server = register();
+    assert!(carries_the_token(&server));
+    let body = server.body();
     assert_eq!(body["type"], "m.login.application_service");
     assert_eq!(body["username"], "_bridge_alice");
     assert!(body["device_id"].is_string(), "made here: {body}");
@@ -52,61 +52,63 @@ fn one_request_makes_a_user_with_a_session() {
         3,
         "and nothing else: {body}"
     );
-    assert_eq!(talk.commits.len(), 0, "the service's token is not stored");
-    talk.answer(200, &success());
-    assert_eq!(talk.requests, [REGISTER]);
-    assert_eq!(talk.ok().access_token, Some("syt_b".into()));
-    assert_eq!(&*talk.commits[0].writes()[0].table, tables::ACCOUNTS);
+    assert_eq!(server.commits.len(), 0, "the service's token is not stored");
+    server.answer(200, &success());
+    assert_eq!(server.requests, [REGISTER]);
+    assert_eq!(server.ok().access_token, Some("syt_b".into()));
+    assert_eq!(&*server.commits[0].writes()[0].table, tables::ACCOUNTS);
 }
 
 #[test]
-fn where_the_server_gives_no_session_it_is_made_without_one() {
-    let mut talk = register();
-    talk.answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"));
-    assert_eq!(talk.notices, [Progress::NoSession]);
-    assert!(carries_the_token(&talk));
+fn user_without_session_is_made() {
+    let mut server = register();
+    server.answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"));
+    assert_eq!(server.progress, [Progress::NoSession]);
+    assert!(carries_the_token(&server));
     assert_eq!(
-        talk.body(),
+        server.body(),
         json!({ "type": "m.login.application_service", "username": "_bridge_alice", "inhibit_login": true })
     );
-    talk.answer(200, &bare());
-    let account = talk.ok();
+    server.answer(200, &bare());
+    let account = server.ok();
     assert_eq!((&account.access_token, &account.device_id), (&None, &None));
 }
 
 #[test]
-fn a_server_that_has_made_the_user_before_it_says_so_is_not_told_that_the_name_is_taken() {
-    let mut talk = register();
-    talk.answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"))
+fn refused_session_still_makes_the_user() {
+    let mut server = register();
+    server
+        .answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"))
         .answer(400, &refused("M_USER_IN_USE"));
-    assert_eq!(talk.requests[2], "GET /_matrix/client/v3/account/whoami");
-    talk.answer(200, &json!({ "user_id": "@bridge_bot:example.org" }));
-    let account = talk.ok();
+    assert_eq!(server.requests[2], "GET /_matrix/client/v3/account/whoami");
+    server.answer(200, &json!({ "user_id": "@bridge_bot:example.org" }));
+    let account = server.ok();
     assert_eq!(account.user_id.as_str(), "@_bridge_alice:example.org");
     assert_eq!(account.access_token, None);
 }
 
 #[test]
-fn a_server_that_says_so_twice_is_not_asked_for_ever() {
-    let mut talk = register();
-    talk.answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"))
+fn refused_session_is_retried_once() {
+    let mut server = register();
+    server
+        .answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"))
         .answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Appservice(AppserviceError::NoServiceLogin { .. })
     ));
 }
 
 #[test]
-fn on_a_server_that_delegates_to_oauth_no_session_is_asked_for() {
+fn delegating_server_gives_no_session() {
     let mut facts = ServerInfo::of("https://matrix.example.org".parse().unwrap());
     facts.oauth_issuer = Some("https://account.example.org/".into());
-    let talk = Talk::start(AppserviceRegistration::new(&facts, "as-token".into(), "a"));
-    assert_eq!(talk.body()["inhibit_login"], true);
+    let server = ScriptedServer::start(AppserviceRegistration::new(&facts, "as-token".into(), "a"));
+    assert_eq!(server.body()["inhibit_login"], true);
 }
 
 #[test]
-fn each_refusal_says_what_to_do() {
+fn registration_refusals_are_actionable() {
     type Is = fn(&AuthError) -> bool;
     let table: [(u16, &str, Is); 7] = [
         (
@@ -143,17 +145,17 @@ fn each_refusal_says_what_to_do() {
         }),
     ];
     for (status, code, is_it) in table {
-        let mut talk = register();
-        talk.answer(status, &refused(code));
-        assert!(is_it(talk.error()), "{code}: {:?}", talk.error());
-        assert!(!talk.error().to_string().contains("as-token"));
-        assert!(talk.commits.is_empty(), "{code}");
+        let mut server = register();
+        server.answer(status, &refused(code));
+        assert!(is_it(server.error()), "{code}: {:?}", server.error());
+        assert!(!server.error().to_string().contains("as-token"));
+        assert!(server.commits.is_empty(), "{code}");
     }
-    let mut talk = register();
-    talk.answer(401, &dummy());
+    let mut server = register();
+    server.answer(401, &dummy());
     assert!(
         matches!(
-            talk.error(),
+            server.error(),
             AuthError::Appservice(AppserviceError::ServiceUnknown { .. })
         ),
         "a stranger's questions"
@@ -161,84 +163,84 @@ fn each_refusal_says_what_to_do() {
 }
 
 #[test]
-fn a_lost_answer_is_asked_for_again() {
-    let mut talk = register();
-    let before = talk.body();
-    talk.lose();
-    assert!(matches!(&talk.notices[..], [Progress::Settling(_)]));
-    assert_eq!(talk.body(), before);
-    talk.answer(200, &success());
-    talk.ok();
+fn lost_response_is_repeated() {
+    let mut server = register();
+    let before = server.body();
+    server.lose();
+    assert!(matches!(&server.progress[..], [Progress::Settling(_)]));
+    assert_eq!(server.body(), before);
+    server.answer(200, &success());
+    server.ok();
 }
 
 #[test]
-fn a_name_that_is_taken_after_a_lost_answer_is_ours() {
-    let mut talk = register();
-    let device = talk.body()["device_id"].clone();
-    talk.lose().answer(400, &refused("M_USER_IN_USE"));
-    assert_eq!(talk.requests, [REGISTER, REGISTER, LOGIN]);
-    assert!(carries_the_token(&talk));
-    assert_eq!(talk.body()["type"], "m.login.application_service");
+fn taken_username_after_loss_is_ours() {
+    let mut server = register();
+    let device = server.body()["device_id"].clone();
+    server.lose().answer(400, &refused("M_USER_IN_USE"));
+    assert_eq!(server.requests, [REGISTER, REGISTER, LOGIN]);
+    assert!(carries_the_token(&server));
+    assert_eq!(server.body()["type"], "m.login.application_service");
     assert_eq!(
-        talk.body()["device_id"],
+        server.body()["device_id"],
         device,
         "the same device, not a second one"
     );
-    talk.answer(200, &success());
-    talk.ok();
+    server.answer(200, &success());
+    server.ok();
 }
 
 #[test]
-fn without_a_session_the_services_own_name_tells_the_servers() {
+fn server_name_comes_from_whoami() {
     let registration = AppserviceRegistration::new(&facts(), "as-token".into(), "_bridge_alice");
-    let mut talk = Talk::start(registration.inhibit_login(true));
-    talk.lose().answer(400, &refused("M_USER_IN_USE"));
-    assert_eq!(talk.requests[2], "GET /_matrix/client/v3/account/whoami");
-    assert!(carries_the_token(&talk));
-    talk.answer(200, &json!({ "user_id": "@bridge_bot:example.org" }));
-    assert_eq!(talk.ok().user_id.as_str(), "@_bridge_alice:example.org");
-    assert_eq!(talk.ok().access_token, None);
+    let mut server = ScriptedServer::start(registration.inhibit_login(true));
+    server.lose().answer(400, &refused("M_USER_IN_USE"));
+    assert_eq!(server.requests[2], "GET /_matrix/client/v3/account/whoami");
+    assert!(carries_the_token(&server));
+    server.answer(200, &json!({ "user_id": "@bridge_bot:example.org" }));
+    assert_eq!(server.ok().user_id.as_str(), "@_bridge_alice:example.org");
+    assert_eq!(server.ok().access_token, None);
 }
 
 #[test]
-fn a_success_that_cannot_be_read_is_not_taken_for_a_failure() {
-    let mut talk = register();
-    talk.answer_text(200, r#"{"user_id": 5}"#);
-    assert_eq!(talk.requests, [REGISTER, REGISTER]);
+fn unreadable_success_is_not_a_failure() {
+    let mut server = register();
+    server.answer_text(200, r#"{"user_id": 5}"#);
+    assert_eq!(server.requests, [REGISTER, REGISTER]);
 }
 
 #[test]
-fn what_is_lost_twice_is_in_doubt_aloud() {
-    let mut talk = register();
-    talk.lose().lose();
+fn second_loss_is_in_doubt() {
+    let mut server = register();
+    server.lose().lose();
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Appservice(AppserviceError::MayBeDone { .. })
     ));
-    let mut talk = register();
-    talk.lose().outcome(Outcome::Failed(transport_error(
+    let mut server = register();
+    server.lose().outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Appservice(AppserviceError::MayBeDone { .. })
     ));
-    let mut talk = register();
-    talk.outcome(Outcome::Failed(transport_error(
+    let mut server = register();
+    server.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
     assert!(
         matches!(
-            talk.error(),
+            server.error(),
             AuthError::Server(ServerError::Unreachable { .. })
         ),
         "nothing was sent"
     );
 }
 
-fn log_in() -> Talk<AppserviceLogin> {
+fn log_in() -> ScriptedServer<AppserviceLogin> {
     let token = "as-token".into();
-    Talk::start(AppserviceLogin::new(
+    ScriptedServer::start(AppserviceLogin::new(
         &facts(),
         token,
         "@_bridge_alice:example.org",
@@ -246,23 +248,23 @@ fn log_in() -> Talk<AppserviceLogin> {
 }
 
 #[test]
-fn signing_in_takes_the_services_token_and_no_password() {
-    let mut talk = log_in();
-    assert!(carries_the_token(&talk));
+fn login_uses_the_service_token() {
+    let mut server = log_in();
+    assert!(carries_the_token(&server));
     assert_eq!(
-        talk.body(),
+        server.body(),
         json!({
             "type": "m.login.application_service",
             "identifier": { "type": "m.id.user", "user": "@_bridge_alice:example.org" },
         })
     );
-    talk.answer(200, &success());
-    assert_eq!(talk.ok().access_token, Some("syt_b".into()));
-    assert_eq!(&*talk.commits[0].writes()[0].table, tables::ACCOUNTS);
+    server.answer(200, &success());
+    assert_eq!(server.ok().access_token, Some("syt_b".into()));
+    assert_eq!(&*server.commits[0].writes()[0].table, tables::ACCOUNTS);
 }
 
 #[test]
-fn each_refusal_to_sign_in_says_what_to_do() {
+fn login_refusals_are_actionable() {
     type Is = fn(&AuthError) -> bool;
     let table: [(u16, &str, Is); 4] = [
         (400, "M_APPSERVICE_LOGIN_UNSUPPORTED", |e| {
@@ -288,14 +290,14 @@ fn each_refusal_to_sign_in_says_what_to_do() {
         }),
     ];
     for (status, code, is_it) in table {
-        let mut talk = log_in();
-        talk.answer(status, &refused(code));
-        assert!(is_it(talk.error()), "{code}: {:?}", talk.error());
+        let mut server = log_in();
+        server.answer(status, &refused(code));
+        assert!(is_it(server.error()), "{code}: {:?}", server.error());
     }
-    let mut talk = log_in();
-    talk.lose();
+    let mut server = log_in();
+    server.lose();
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Server(ServerError::Unreachable { .. })
     ));
 }

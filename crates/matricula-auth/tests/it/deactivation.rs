@@ -1,112 +1,116 @@
-//! Closing an account for good.
+//! Deactivation of an account.
 
 use matricula_auth::{Account, AccountError, Answer, AuthError, Deactivation, UiaError, tables};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::{
-    authenticated::{account, password, wrong},
-    password::delegated,
+    password_change::delegated,
     registration::refused,
-    talk::{Talk, transport_error},
+    scripted_server::{ScriptedServer, transport_error},
+    uia_request::{account, password, wrong},
 };
 
 const DEACTIVATE: &str = "POST /_matrix/client/v3/account/deactivate";
 const WHOAMI: &str = "GET /_matrix/client/v3/account/whoami";
 
-fn begun(account: &Account) -> Talk<Deactivation> {
-    Talk::start(Deactivation::new(account))
+fn begun(account: &Account) -> ScriptedServer<Deactivation> {
+    ScriptedServer::start(Deactivation::new(account))
 }
 
-fn is_forgotten(talk: &Talk<Deactivation>) -> bool {
-    let changes = talk.commits.iter().flat_map(|commit| commit.writes());
+fn is_forgotten(server: &ScriptedServer<Deactivation>) -> bool {
+    let changes = server.commits.iter().flat_map(|commit| commit.writes());
     let mut accounts = changes.filter(|change| change.table == tables::ACCOUNTS);
     accounts.any(|change| change.key == "@alice:example.org" && change.value.is_none())
 }
 
 /// Up to where the answer to the request that does it is lost.
-fn lost(account: &Account) -> Talk<Deactivation> {
-    let mut talk = begun(account);
-    talk.answer(401, &password()).lose();
-    talk
+fn lost(account: &Account) -> ScriptedServer<Deactivation> {
+    let mut server = begun(account);
+    server.answer(401, &password()).lose();
+    server
 }
 
 #[test]
-fn the_account_is_forgotten_when_the_server_says_that_it_is_gone_and_not_before() {
-    let mut talk = begun(&account(Some("kept")));
-    assert_eq!(talk.body(), json!({ "erase": false }));
-    talk.answer(401, &password());
-    assert!(!is_forgotten(&talk));
-    assert_eq!(talk.body()["auth"]["password"], "kept");
-    talk.answer(200, &json!({ "id_server_unbind_result": "no-support" }));
-    talk.ok();
-    assert!(is_forgotten(&talk));
-    assert_eq!(talk.requests, [DEACTIVATE, DEACTIVATE]);
+fn account_is_removed_after_confirmation() {
+    let mut server = begun(&account(Some("kept")));
+    assert_eq!(server.body(), json!({ "erase": false }));
+    server.answer(401, &password());
+    assert!(!is_forgotten(&server));
+    assert_eq!(server.body()["auth"]["password"], "kept");
+    server.answer(200, &json!({ "id_server_unbind_result": "no-support" }));
+    server.ok();
+    assert!(is_forgotten(&server));
+    assert_eq!(server.requests, [DEACTIVATE, DEACTIVATE]);
     let erasing = Deactivation::new(&account(None)).erase(true);
-    assert_eq!(Talk::start(erasing).body(), json!({ "erase": true }));
+    assert_eq!(
+        ScriptedServer::start(erasing).body(),
+        json!({ "erase": true })
+    );
 }
 
 #[test]
-fn whatever_keeps_it_from_happening_keeps_the_account() {
-    type Ending = fn(&mut Talk<Deactivation>);
+fn failure_keeps_the_account() {
+    type Ending = fn(&mut ScriptedServer<Deactivation>);
     let endings: [Ending; 5] = [
-        |talk| {
-            talk.answer(401, &password())
+        |server| {
+            server
+                .answer(401, &password())
                 .answer(401, &wrong())
                 .reply(Answer::Unavailable);
         },
-        |talk| {
-            talk.answer(403, &refused("M_FORBIDDEN"));
+        |server| {
+            server.answer(403, &refused("M_FORBIDDEN"));
         },
-        |talk| {
-            talk.outcome(Outcome::Failed(transport_error(
+        |server| {
+            server.outcome(Outcome::Failed(transport_error(
                 TransportErrorKind::Connect,
             )));
         },
         // It was no session before: that tells nothing of the account.
-        |talk| {
-            talk.answer(401, &refused("M_UNKNOWN_TOKEN"));
+        |server| {
+            server.answer(401, &refused("M_UNKNOWN_TOKEN"));
         },
-        |talk| {
-            talk.answer(401, &password()).lose().lose();
+        |server| {
+            server.answer(401, &password()).lose().lose();
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
-        let mut talk = begun(&account(Some("kept")));
-        ending(&mut talk);
-        talk.error();
-        assert!(!is_forgotten(&talk), "{at}");
+        let mut server = begun(&account(Some("kept")));
+        ending(&mut server);
+        server.error();
+        assert!(!is_forgotten(&server), "{at}");
     }
 }
 
 #[test]
-fn a_lost_answer_is_settled_by_asking_whether_the_session_is_known() {
+fn lost_response_checks_the_session() {
     for gone in ["M_UNKNOWN_TOKEN", "M_USER_DEACTIVATED"] {
-        let mut talk = lost(&account(Some("kept")));
-        assert_eq!(talk.requests.last().unwrap(), WHOAMI);
-        talk.answer(401, &refused(gone));
-        talk.ok();
-        assert!(is_forgotten(&talk), "{gone}");
+        let mut server = lost(&account(Some("kept")));
+        assert_eq!(server.requests.last().unwrap(), WHOAMI);
+        server.answer(401, &refused(gone));
+        server.ok();
+        assert!(is_forgotten(&server), "{gone}");
     }
     // It is known: the server did not do it, and is asked again.
-    let mut talk = lost(&account(Some("kept")));
-    talk.answer(200, &json!({ "user_id": "@alice:example.org" }));
-    assert_eq!(talk.requests.last().unwrap(), DEACTIVATE);
-    talk.answer(401, &password());
-    assert_eq!(talk.body()["auth"]["password"], "kept");
-    talk.answer(200, &json!({ "id_server_unbind_result": "success" }));
-    assert!(is_forgotten(&talk));
+    let mut server = lost(&account(Some("kept")));
+    server.answer(200, &json!({ "user_id": "@alice:example.org" }));
+    assert_eq!(server.requests.last().unwrap(), DEACTIVATE);
+    server.answer(401, &password());
+    assert_eq!(server.body()["auth"]["password"], "kept");
+    server.answer(200, &json!({ "id_server_unbind_result": "success" }));
+    assert!(is_forgotten(&server));
 }
 
 #[test]
-fn a_success_that_cannot_be_read_is_settled_too() {
-    let mut talk = begun(&account(Some("kept")));
-    talk.answer(401, &password()).answer(200, &json!({}));
-    assert_eq!(talk.requests.last().unwrap(), WHOAMI);
+fn unreadable_success_checks_the_session() {
+    let mut server = begun(&account(Some("kept")));
+    server.answer(401, &password()).answer(200, &json!({}));
+    assert_eq!(server.requests.last().unwrap(), WHOAMI);
 }
 
 #[test]
-fn a_session_that_ends_by_itself_proves_nothing_and_other_answers_neither() {
+fn expired_session_proves_nothing() {
     let mut expiring = serde_json::to_value(account(Some("kept"))).unwrap();
     expiring["expires_at"] = json!(1_800_000_000_000_u64);
     let expiring: Account = serde_json::from_value(expiring).unwrap();
@@ -115,41 +119,41 @@ fn a_session_that_ends_by_itself_proves_nothing_and_other_answers_neither() {
         (account(Some("kept")), 500, "M_UNKNOWN"),
         (account(Some("kept")), 404, "M_UNRECOGNIZED"),
     ] {
-        let mut talk = lost(&account);
-        talk.answer(status, &refused(code));
+        let mut server = lost(&account);
+        server.answer(status, &refused(code));
         assert!(
-            matches!(talk.error(), AuthError::Uia(UiaError::MayBeDone { .. })),
+            matches!(server.error(), AuthError::Uia(UiaError::MayBeDone { .. })),
             "{code}"
         );
-        assert!(!is_forgotten(&talk), "{code}");
+        assert!(!is_forgotten(&server), "{code}");
     }
 }
 
 #[test]
-fn a_server_that_never_answers_and_never_does_it_is_asked_three_times() {
-    let mut talk = lost(&account(Some("kept")));
-    while talk.result.is_none() {
+fn deactivation_is_requested_three_times() {
+    let mut server = lost(&account(Some("kept")));
+    while server.result.is_none() {
         let me = json!({ "user_id": "@alice:example.org" });
-        talk.answer(200, &me);
-        if talk.result.is_none() {
-            talk.answer(401, &password()).lose();
+        server.answer(200, &me);
+        if server.result.is_none() {
+            server.answer(401, &password()).lose();
         }
     }
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Uia(UiaError::MayBeDone { .. })
     ));
-    let asked = talk.requests.iter().filter(|request| *request == WHOAMI);
+    let asked = server.requests.iter().filter(|request| *request == WHOAMI);
     assert_eq!(asked.count(), 3);
 }
 
 #[test]
-fn an_account_of_an_oauth_server_is_left_to_that_servers_page() {
-    let talk = begun(&delegated(Some("https://id.example.org/account")));
-    let AuthError::Account(AccountError::AccountPageNeeded { url, .. }) = talk.error() else {
-        panic!("{}", talk.error())
+fn oauth_account_needs_account_page() {
+    let server = begun(&delegated(Some("https://id.example.org/account")));
+    let AuthError::Account(AccountError::AccountPageNeeded { url, .. }) = server.error() else {
+        panic!("{}", server.error())
     };
     let page = "https://id.example.org/account?action=org.matrix.account_deactivate";
     assert_eq!(url.as_deref(), Some(page));
-    assert!(!is_forgotten(&talk));
+    assert!(!is_forgotten(&server));
 }

@@ -1,4 +1,4 @@
-//! Finding out what a server is and offers.
+//! Server discovery.
 
 use matricula_auth::{
     Answer, AuthError, Discovery, DiscoveryError, PasswordPolicy, Progress, Prompt,
@@ -7,37 +7,38 @@ use matricula_auth::{
 use matricula_core::{Auth, CredentialRef, Secret, TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
-use crate::talk::{Talk, transport_error};
+use crate::scripted_server::{ScriptedServer, transport_error};
 
 const VERSIONS: &str = r#"{"versions":["v1.1","v1.15"]}"#;
 const LOGIN: &str =
     r#"{"flows":[{"type":"m.login.password"},{"type":"m.login.sso"},{"odd":1},"x"]}"#;
 const NO_OAUTH: &str = r#"{"errcode":"M_UNRECOGNIZED"}"#;
 
-fn discover(server: &str) -> Talk<Discovery> {
-    Talk::start(Discovery::new(server.parse().unwrap()))
+fn discover(server: &str) -> ScriptedServer<Discovery> {
+    ScriptedServer::start(Discovery::new(server.parse().unwrap()))
 }
 
 /// Answers the three questions of a server without OAuth 2.0.
-fn ordinary(talk: &mut Talk<Discovery>) -> &ServerInfo {
-    talk.answer_path("/versions", 200, VERSIONS)
+fn ordinary(script: &mut ScriptedServer<Discovery>) -> &ServerInfo {
+    script
+        .answer_path("/versions", 200, VERSIONS)
         .answer_path("/login", 200, LOGIN)
         .answer_path("/auth_metadata", 404, NO_OAUTH);
-    talk.ok()
+    script.ok()
 }
 
 #[test]
-fn a_server_is_asked_for_versions_sign_in_and_oauth_at_once() {
-    let mut talk = discover("https://matrix.example.org");
+fn server_is_asked_in_parallel() {
+    let mut script = discover("https://matrix.example.org");
     assert_eq!(
-        talk.requests,
+        script.requests,
         [
             "GET /_matrix/client/versions",
             "GET /_matrix/client/v3/login",
             "GET /_matrix/client/v1/auth_metadata",
         ]
     );
-    let facts = ordinary(&mut talk);
+    let facts = ordinary(&mut script);
     assert_eq!(facts.versions, ["v1.1", "v1.15"]);
     let kinds: Vec<_> = facts
         .login_flows
@@ -53,31 +54,31 @@ fn a_server_is_asked_for_versions_sign_in_and_oauth_at_once() {
 }
 
 #[test]
-fn a_name_is_looked_up_in_its_well_known_document() {
-    let mut talk = discover("example.org");
+fn name_leads_to_well_known_document() {
+    let mut script = discover("example.org");
     assert_eq!(
-        talk.job().url(),
+        script.job().url(),
         "https://example.org/.well-known/matrix/client"
     );
-    talk.answer(
+    script.answer(
         200,
         &json!({ "m.homeserver": { "base_url": "https://matrix.example.org/" }, "x": 1 }),
     );
     assert_eq!(
-        ordinary(&mut talk).server.as_str(),
+        ordinary(&mut script).server.as_str(),
         "https://matrix.example.org"
     );
 }
 
 #[test]
-fn a_name_without_a_document_is_the_server_itself() {
-    let mut talk = discover("example.org");
-    talk.answer_text(404, "<html>not found</html>");
-    assert_eq!(ordinary(&mut talk).server.as_str(), "https://example.org");
+fn missing_document_means_same_host() {
+    let mut script = discover("example.org");
+    script.answer_text(404, "<html>not found</html>");
+    assert_eq!(ordinary(&mut script).server.as_str(), "https://example.org");
 }
 
 #[test]
-fn a_document_that_is_broken_or_leads_astray_is_refused() {
+fn invalid_document_is_refused() {
     for (status, body) in [
         (500, "oops"),
         (200, "<html>"),
@@ -113,24 +114,24 @@ fn a_document_that_is_broken_or_leads_astray_is_refused() {
         (200, r#"{"m.homeserver":{"base_url":"https://127.1"}}"#),
         (200, r#"{"m.homeserver":{"base_url":"https://2130706433"}}"#),
     ] {
-        let mut talk = discover("example.org");
-        talk.answer_text(status, body);
-        if talk.is_asking() {
-            talk.reply(Answer::Unavailable);
+        let mut script = discover("example.org");
+        script.answer_text(status, body);
+        if script.is_asking() {
+            script.reply(Answer::Unavailable);
         }
         assert!(
             matches!(
-                talk.error(),
+                script.error(),
                 AuthError::Discovery(DiscoveryError::WellKnown { .. })
             ),
             "{body}: {}",
-            talk.error()
+            script.error()
         );
     }
 }
 
 #[test]
-fn what_does_not_speak_matrix_is_said_not_to() {
+fn non_matrix_server_is_reported() {
     for (status, body) in [
         (200, "<html>welcome</html>"),
         (200, "{}"),
@@ -139,43 +140,43 @@ fn what_does_not_speak_matrix_is_said_not_to() {
         (500, ""),
         (200, r#"{"versions":"all"}"#),
     ] {
-        let mut talk = discover("https://example.org");
-        talk.answer_path("/versions", status, body);
+        let mut script = discover("https://example.org");
+        script.answer_path("/versions", status, body);
         assert!(
             matches!(
-                talk.error(),
+                script.error(),
                 AuthError::Server(ServerError::NotMatrix { .. })
             ),
             "{body}: {}",
-            talk.error()
+            script.error()
         );
     }
 }
 
 #[test]
-fn a_network_failure_is_told_from_an_answer_that_is_none() {
-    let mut talk = discover("example.org");
-    talk.outcome(Outcome::Failed(transport_error(
+fn network_failure_differs_from_non_matrix() {
+    let mut script = discover("example.org");
+    script.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
-    talk.reply(Answer::Unavailable);
+    script.reply(Answer::Unavailable);
     assert!(matches!(
-        talk.error(),
+        script.error(),
         AuthError::Server(ServerError::Unreachable { .. })
     ));
-    let mut talk = discover("example.org");
-    talk.outcome(Outcome::Failed(transport_error(
+    let mut script = discover("example.org");
+    script.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::TooLarge,
     )));
-    talk.reply(Answer::Unavailable);
+    script.reply(Answer::Unavailable);
     assert!(matches!(
-        talk.error(),
+        script.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
     ));
 }
 
 #[test]
-fn a_server_that_delegates_is_recognised() {
+fn delegating_server_is_recognised() {
     let metadata = json!({
         "issuer": "https://account.example.org/",
         "authorization_endpoint": "https://account.example.org/authorize",
@@ -187,28 +188,31 @@ fn a_server_that_delegates_is_recognised() {
         "response_modes_supported": ["query", "fragment"],
         "code_challenge_methods_supported": ["S256"],
     });
-    let mut talk = discover("https://matrix.example.org");
-    talk.answer_path("/versions", 200, VERSIONS)
+    let mut script = discover("https://matrix.example.org");
+    script
+        .answer_path("/versions", 200, VERSIONS)
         .answer_path("/login", 404, NO_OAUTH)
         .answer_path("/auth_metadata", 200, &metadata.to_string());
     assert_eq!(
-        talk.ok().oauth_issuer.as_deref(),
+        script.ok().oauth_issuer.as_deref(),
         Some("https://account.example.org/")
     );
-    assert!(talk.ok().login_flows.is_empty());
+    assert!(script.ok().login_flows.is_empty());
 }
 
 fn registration(status: u16, body: &str) -> RegistrationOffer {
-    let mut talk = Talk::start(Discovery::new("https://e.org".parse().unwrap()).registration(true));
-    talk.answer_path("/versions", 200, VERSIONS)
+    let mut script =
+        ScriptedServer::start(Discovery::new("https://e.org".parse().unwrap()).registration(true));
+    script
+        .answer_path("/versions", 200, VERSIONS)
         .answer_path("/login", 200, LOGIN)
         .answer_path("/auth_metadata", 404, NO_OAUTH)
         .answer_path("/register", status, body);
-    talk.ok().registration.clone().unwrap()
+    script.ok().registration.clone().unwrap()
 }
 
 #[test]
-fn what_a_stranger_would_be_asked_is_told_where_it_is_asked_for() {
+fn registration_flows_are_optional() {
     let open = registration(
         401,
         r#"{"session":"s","flows":[{"stages":["m.login.terms"]}],"params":null}"#,
@@ -226,23 +230,25 @@ fn what_a_stranger_would_be_asked_is_told_where_it_is_asked_for() {
 }
 
 #[test]
-fn facts_survive_being_stored() {
-    let mut talk = discover("https://matrix.example.org");
-    let facts = ordinary(&mut talk);
+fn server_info_survives_storage() {
+    let mut script = discover("https://matrix.example.org");
+    let facts = ordinary(&mut script);
     let stored = serde_json::to_string(facts).unwrap();
     assert_eq!(&serde_json::from_str::<ServerInfo>(&stored).unwrap(), facts);
 }
 
 #[test]
-fn nobody_registers_where_single_sign_on_is_preferred() {
+fn preferred_sso_skips_registration_probe() {
     let sso = r#"{"flows":[{"type":"m.login.sso","oauth_aware_preferred":true}]}"#;
-    let mut talk = Talk::start(Discovery::new("https://e.org".parse().unwrap()).registration(true));
-    talk.answer_path("/versions", 200, VERSIONS)
+    let mut script =
+        ScriptedServer::start(Discovery::new("https://e.org".parse().unwrap()).registration(true));
+    script
+        .answer_path("/versions", 200, VERSIONS)
         .answer_path("/login", 200, sso)
         .answer_path("/auth_metadata", 404, NO_OAUTH);
-    assert_eq!(talk.ok().registration, None);
+    assert_eq!(script.ok().registration, None);
     assert!(
-        !talk
+        !script
             .requests
             .iter()
             .any(|request| request.starts_with("POST"))
@@ -250,19 +256,20 @@ fn nobody_registers_where_single_sign_on_is_preferred() {
 }
 
 #[test]
-fn the_question_for_oauth_may_fail_in_any_way() {
-    let mut talk = discover("https://matrix.example.org");
-    talk.answer_path("/versions", 200, VERSIONS)
+fn oauth_metadata_may_fail() {
+    let mut script = discover("https://matrix.example.org");
+    script
+        .answer_path("/versions", 200, VERSIONS)
         .answer_path("/login", 200, LOGIN);
-    talk.outcome(Outcome::Failed(transport_error(
+    script.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Redirect,
     )));
-    assert_eq!(talk.ok().oauth_issuer, None);
+    assert_eq!(script.ok().oauth_issuer, None);
 }
 
 /// The verdicts of the specification, by what becomes of the name.
 #[test]
-fn each_answer_of_a_well_known_address_has_the_verdict_of_the_specification() {
+fn well_known_follows_the_specification() {
     let good = r#"{"m.homeserver":{"base_url":"https://matrix.example.org"}}"#;
     let with_identity = |base_url: &str| {
         let mut document: serde_json::Value = serde_json::from_str(good).unwrap();
@@ -270,12 +277,12 @@ fn each_answer_of_a_well_known_address_has_the_verdict_of_the_specification() {
         document.to_string()
     };
     let verdict = |status: u16, body: &str| {
-        let mut talk = discover("example.org");
-        talk.answer_text(status, body);
-        if talk.is_asking() {
+        let mut script = discover("example.org");
+        script.answer_text(status, body);
+        if script.is_asking() {
             return "FAIL_PROMPT";
         }
-        if let Some(result) = &talk.result {
+        if let Some(result) = &script.result {
             assert!(
                 matches!(
                     result,
@@ -285,7 +292,7 @@ fn each_answer_of_a_well_known_address_has_the_verdict_of_the_specification() {
             );
             return "FAIL_ERROR";
         }
-        match ordinary(&mut talk).well_known {
+        match ordinary(&mut script).well_known {
             WellKnown::Missing => "IGNORE",
             _ => "found",
         }
@@ -327,81 +334,83 @@ fn each_answer_of_a_well_known_address_has_the_verdict_of_the_specification() {
 }
 
 #[test]
-fn a_name_without_a_document_is_taken_as_the_address_and_that_is_said() {
-    let mut talk = discover("example.org");
-    talk.answer_text(404, "");
+fn missing_document_is_reported() {
+    let mut script = discover("example.org");
+    script.answer_text(404, "");
     let notice = Progress::NoWellKnown {
         name: "example.org".into(),
         server: "https://example.org".parse().unwrap(),
     };
-    assert_eq!(talk.notices, [notice]);
-    let facts = ordinary(&mut talk);
+    assert_eq!(script.progress, [notice]);
+    let facts = ordinary(&mut script);
     assert_eq!(facts.well_known, WellKnown::Missing);
     assert!(facts.warnings().contains(&Warning::NoWellKnown));
 }
 
 #[test]
-fn the_person_is_asked_for_the_address_where_the_document_is_no_good() {
-    let mut talk = discover("@alice:example.org");
-    talk.answer_text(200, "<html>");
-    let Prompt::HomeserverUrl { name, why } = talk.question() else {
-        panic!("{:?}", talk.question());
+fn invalid_document_asks_for_address() {
+    let mut script = discover("@alice:example.org");
+    script.answer_text(200, "<html>");
+    let Prompt::HomeserverUrl { name, why } = script.question() else {
+        panic!("{:?}", script.question());
     };
     assert_eq!(name, "example.org");
     assert!(
         why.contains("names no homeserver that can be used"),
         "{why}"
     );
-    talk.reply(Answer::Text("not a server/".into()));
-    talk.reply(Answer::Text("https://matrix.example.org".into()));
-    let facts = ordinary(&mut talk);
+    script.reply(Answer::Text("not a server/".into()));
+    script.reply(Answer::Text("https://matrix.example.org".into()));
+    let facts = ordinary(&mut script);
     assert_eq!(facts.server.as_str(), "https://matrix.example.org");
     assert!(matches!(facts.well_known, WellKnown::GivenInstead { .. }));
 }
 
 #[test]
-fn the_person_is_asked_where_the_name_itself_is_no_homeserver_either() {
-    let mut talk = discover("example.org");
-    talk.answer_text(404, "");
-    talk.answer_path("/auth_metadata", 404, NO_OAUTH)
+fn guessed_host_asks_for_address() {
+    let mut script = discover("example.org");
+    script.answer_text(404, "");
+    script
+        .answer_path("/auth_metadata", 404, NO_OAUTH)
         .answer_path("/login", 404, NO_OAUTH)
         .answer_path("/versions", 404, "<html>");
-    assert!(matches!(talk.question(), Prompt::HomeserverUrl { .. }));
-    talk.reply(Answer::Unavailable);
+    assert!(matches!(script.question(), Prompt::HomeserverUrl { .. }));
+    script.reply(Answer::Unavailable);
     assert!(matches!(
-        talk.error(),
+        script.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
     ));
 }
 
 #[test]
-fn whoever_types_nonsense_is_asked_five_times_at_most() {
-    let mut talk = discover("example.org");
-    talk.answer_text(200, "<html>");
+fn address_is_asked_five_times() {
+    let mut script = discover("example.org");
+    script.answer_text(200, "<html>");
     for _ in 0..5 {
-        talk.reply(Answer::Text("http://example.org is plain".into()));
+        script.reply(Answer::Text("http://example.org is plain".into()));
     }
     assert!(matches!(
-        talk.error(),
+        script.error(),
         AuthError::Discovery(DiscoveryError::WellKnown { .. })
     ));
 }
 
 #[test]
-fn what_was_tried_is_kept_in_order_with_what_came_of_it() {
-    let mut talk = discover("example.org");
-    talk.answer(
+fn probes_are_recorded_in_order() {
+    let mut script = discover("example.org");
+    script.answer(
         200,
         &json!({ "m.homeserver": { "base_url": "https://matrix.example.org" }, "m.identity_server": { "base_url": "https://id.example.org" } }),
     );
-    talk.answer_path(
-        "/auth_metadata",
-        404,
-        r#"{"errcode":"M_UNRECOGNIZED","error":"no"}"#,
-    )
-    .answer_path("/login", 200, LOGIN)
-    .answer_path("/versions", 200, VERSIONS);
-    let facts = talk.ok();
+    script
+        .answer_path(
+            "/auth_metadata",
+            404,
+            r#"{"errcode":"M_UNRECOGNIZED","error":"no"}"#,
+        )
+        .answer_path("/login", 200, LOGIN)
+        .answer_path("/versions", 200, VERSIONS);
+    let facts = script.ok();
     assert_eq!(
         facts.identity_server.as_ref().map(|url| url.as_str()),
         Some("https://id.example.org")
@@ -426,11 +435,11 @@ fn what_was_tried_is_kept_in_order_with_what_came_of_it() {
 }
 
 #[test]
-fn what_was_tried_is_told_where_it_failed_too() {
-    let mut talk = discover("https://example.org");
-    talk.answer_path("/versions", 200, r#"{"versions":"all"}"#);
-    talk.error();
-    let tried = &talk.conversation.server_info().tried;
+fn probes_are_available_after_failure() {
+    let mut script = discover("https://example.org");
+    script.answer_path("/versions", 200, r#"{"versions":"all"}"#);
+    script.error();
+    let tried = &script.conversation.server_info().tried;
     assert_eq!(tried.len(), 3);
     let error = tried[0].error.as_deref().unwrap();
     assert!(error.contains("versions"), "{error}");
@@ -438,12 +447,12 @@ fn what_was_tried_is_told_where_it_failed_too() {
 }
 
 #[test]
-fn a_password_policy_is_kept_as_rules_that_a_password_keeps_or_breaks() {
+fn password_policy_checks_passwords() {
     let policy = |status: u16, body: &str| -> Option<PasswordPolicy> {
         let address = "https://e.org".parse().unwrap();
-        let mut talk = Talk::start(Discovery::new(address).password_policy(true));
-        talk.answer_path("/password_policy", status, body);
-        ordinary(&mut talk).password_policy.clone()
+        let mut script = ScriptedServer::start(Discovery::new(address).password_policy(true));
+        script.answer_path("/password_policy", status, body);
+        ordinary(&mut script).password_policy.clone()
     };
     for (status, body) in [
         (404, NO_OAUTH),
@@ -478,16 +487,16 @@ fn a_password_policy_is_kept_as_rules_that_a_password_keeps_or_breaks() {
 }
 
 #[test]
-fn capabilities_are_asked_for_in_the_session_that_is_given() {
+fn capabilities_need_a_session() {
     let address = "https://e.org".parse().unwrap();
     let credential = CredentialRef::new("@a:e.org/D");
     let discovery = Discovery::new(address).session(credential.clone());
-    let mut talk = Talk::start(discovery);
-    let job = talk.job_to("/capabilities");
+    let mut script = ScriptedServer::start(discovery);
+    let job = script.job_to("/capabilities");
     assert_eq!(*job.auth(), Auth::Required(credential));
     let body = r#"{"capabilities":{"m.change_password":{"enabled":false}}}"#;
-    talk.answer_path("/capabilities", 200, body);
-    let capabilities = ordinary(&mut talk).capabilities.clone().unwrap();
+    script.answer_path("/capabilities", 200, body);
+    let capabilities = ordinary(&mut script).capabilities.clone().unwrap();
     assert_eq!(
         capabilities.change_password.map(|one| one.enabled),
         Some(false)
@@ -495,7 +504,7 @@ fn capabilities_are_asked_for_in_the_session_that_is_given() {
 }
 
 #[test]
-fn what_an_oauth_server_can_do_is_kept() {
+fn oauth_abilities_are_recorded() {
     let metadata = json!({
         "issuer": "https://account.example.org/",
         "authorization_endpoint": "https://account.example.org/authorize",
@@ -510,11 +519,12 @@ fn what_an_oauth_server_can_do_is_kept() {
         "account_management_uri": "javascript:alert(1)",
         "account_management_actions_supported": ["org.matrix.profile"],
     });
-    let mut talk = discover("https://matrix.example.org");
-    talk.answer_path("/versions", 200, VERSIONS)
+    let mut script = discover("https://matrix.example.org");
+    script
+        .answer_path("/versions", 200, VERSIONS)
         .answer_path("/login", 404, NO_OAUTH)
         .answer_path("/auth_metadata", 200, &metadata.to_string());
-    let facts = talk.ok();
+    let facts = script.ok();
     let oauth = facts.oauth.as_ref().unwrap();
     assert!(oauth.can_sign_up());
     assert_eq!(oauth.grants, ["authorization_code", "refresh_token"]);
@@ -528,15 +538,16 @@ fn what_an_oauth_server_can_do_is_kept() {
 }
 
 #[test]
-fn ways_and_warnings_follow_from_the_facts() {
+fn methods_and_warnings_follow_from_info() {
     let facts = |server: &str, versions: &str, flows: &str| {
         let address = server.parse().unwrap();
-        let mut talk = Talk::start(Discovery::new(address).registration(true));
-        talk.answer_path("/versions", 200, versions)
+        let mut script = ScriptedServer::start(Discovery::new(address).registration(true));
+        script
+            .answer_path("/versions", 200, versions)
             .answer_path("/login", 200, LOGIN)
             .answer_path("/auth_metadata", 404, NO_OAUTH)
             .answer_path("/register", 401, flows);
-        talk.ok().clone()
+        script.ok().clone()
     };
     let open = r#"{"session":"s","flows":[{"stages":["m.login.dummy"]},{"stages":["m.login.recaptcha","m.login.email.identity"]}]}"#;
     let facts_of_open = facts("https://e.org", r#"{"versions":["r0.6.1"]}"#, open);

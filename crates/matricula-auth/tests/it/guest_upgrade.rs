@@ -1,4 +1,4 @@
-//! A guest becomes a user: under the same user id, on a new device, and whatever gets lost.
+//! Upgrade of a guest to a user, with lost responses.
 
 use matricula_auth::{
     Account, Answer, AuthError, Guest, RegisterError, Registration, RegistrationOptions,
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     registration::{dummy, refused, register, reload},
-    talk::{Talk, transport_error},
+    scripted_server::{ScriptedServer, transport_error},
 };
 
 fn account(changes: &Value) -> Account {
@@ -40,18 +40,18 @@ fn success() -> Value {
 }
 
 /// The guest, whose answer to the last request is on its way.
-fn last_request() -> Talk<Registration> {
-    let mut talk = register(wishes());
-    talk.answer(401, &dummy());
-    talk
+fn last_request() -> ScriptedServer<Registration> {
+    let mut server = register(wishes());
+    server.answer(401, &dummy());
+    server
 }
 
 #[test]
-fn the_guests_name_and_token_are_in_every_request_and_the_name_is_not_checked() {
-    let mut talk = last_request();
-    assert_eq!(talk.requests, ["POST /_matrix/client/v3/register"; 2]);
-    assert_eq!(talk.job().request_query(), [], "it registers no guest");
-    let body = talk.body();
+fn guest_token_is_in_every_request() {
+    let mut server = last_request();
+    assert_eq!(server.requests, ["POST /_matrix/client/v3/register"; 2]);
+    assert_eq!(server.job().request_query(), [], "it registers no guest");
+    let body = server.body();
     assert_eq!(body["username"], "17");
     assert_eq!(body["guest_access_token"], "guests-token");
     assert_eq!(body["password"], "wordpass");
@@ -59,19 +59,19 @@ fn the_guests_name_and_token_are_in_every_request_and_the_name_is_not_checked() 
         body["device_id"], "guest_device",
         "keys of the guest's device are not taken over"
     );
-    assert!(!talk.job().masked_body().contains("guests-token"));
-    talk.answer(200, &success());
-    let user = talk.ok();
+    assert!(!server.job().masked_body().contains("guests-token"));
+    server.answer(200, &success());
+    let user = server.ok();
     assert_eq!(user.user_id.as_str(), "@17:example.org");
     assert!(!user.is_guest);
     assert_eq!(user.access_token, Some("users-token".into()));
 }
 
 #[test]
-fn the_user_takes_the_guests_place_in_the_store_in_one_commit() {
-    let mut talk = last_request();
-    talk.answer(200, &success());
-    let last = talk.commits.last().unwrap().writes();
+fn user_replaces_guest_in_one_write() {
+    let mut server = last_request();
+    server.answer(200, &success());
+    let last = server.commits.last().unwrap().writes();
     assert_eq!(last.len(), 2);
     assert_eq!(
         (&*last[0].table, &*last[0].key),
@@ -82,21 +82,21 @@ fn the_user_takes_the_guests_place_in_the_store_in_one_commit() {
 }
 
 #[test]
-fn a_name_that_was_wished_besides_does_not_count() {
-    let talk = register(RegistrationOptions {
+fn other_username_is_ignored() {
+    let server = register(RegistrationOptions {
         username: Some("alice".into()),
         ..wishes()
     });
-    assert_eq!(talk.body()["username"], "17");
-    let registration = talk.conversation.answers(RegistrationOptions {
+    assert_eq!(server.body()["username"], "17");
+    let registration = server.conversation.answers(RegistrationOptions {
         username: Some("alice".into()),
         ..RegistrationOptions::default()
     });
-    assert_eq!(Talk::start(registration).body()["username"], "17");
+    assert_eq!(ScriptedServer::start(registration).body()["username"], "17");
 }
 
 #[test]
-fn only_a_guest_with_a_session_can_become_a_user() {
+fn upgrade_needs_a_guest_session() {
     for no_guest in [
         json!({ "is_guest": false }),
         json!({ "access_token": null }),
@@ -114,7 +114,7 @@ fn only_a_guest_with_a_session_can_become_a_user() {
 }
 
 #[test]
-fn each_refusal_of_the_guest_ends_it_and_asks_for_no_other_name() {
+fn guest_refusal_ends_the_upgrade() {
     for (status, code) in [
         (401, "M_UNKNOWN_TOKEN"),
         (401, "M_MISSING_TOKEN"),
@@ -124,15 +124,15 @@ fn each_refusal_of_the_guest_ends_it_and_asks_for_no_other_name() {
         (403, "M_FORBIDDEN"),
         (403, "M_UNKNOWN"),
     ] {
-        let mut talk = register(wishes());
-        talk.answer(status, &refused(code));
-        let error = talk.error();
+        let mut server = register(wishes());
+        server.answer(status, &refused(code));
+        let error = server.error();
         assert!(
             matches!(error, AuthError::Register(RegisterError::GuestNotUpgraded { guest, .. }) if guest == "17"),
             "{code}"
         );
         assert!(error.to_string().contains("the server's words"), "{error}");
-        let last = talk.commits.last().unwrap().writes().last().unwrap();
+        let last = server.commits.last().unwrap().writes().last().unwrap();
         assert_eq!(
             (&*last.table, &last.value),
             (tables::REGISTRATIONS, &None),
@@ -142,113 +142,115 @@ fn each_refusal_of_the_guest_ends_it_and_asks_for_no_other_name() {
 }
 
 #[test]
-fn a_weak_password_is_asked_for_anew() {
-    let mut talk = register(wishes());
-    talk.answer(400, &refused("M_WEAK_PASSWORD"))
+fn weak_password_is_asked_again() {
+    let mut server = register(wishes());
+    server
+        .answer(400, &refused("M_WEAK_PASSWORD"))
         .reply(Answer::Text("better".into()));
-    assert_eq!(talk.body()["password"], "better");
-    assert_eq!(talk.body()["guest_access_token"], "guests-token");
+    assert_eq!(server.body()["password"], "better");
+    assert_eq!(server.body()["guest_access_token"], "guests-token");
 }
 
 #[test]
-fn a_lost_answer_is_asked_for_again_in_the_same_session() {
-    let mut talk = last_request();
-    let before = talk.body();
-    talk.lose();
-    assert_eq!(talk.body(), before);
-    talk.answer(200, &success());
-    talk.ok();
+fn lost_response_is_replayed_in_session() {
+    let mut server = last_request();
+    let before = server.body();
+    server.lose();
+    assert_eq!(server.body(), before);
+    server.answer(200, &success());
+    server.ok();
 }
 
 #[test]
-fn a_dead_guest_token_after_a_lost_answer_is_settled_by_signing_in() {
+fn dead_guest_token_leads_to_login() {
     for (status, code) in [
         (401, "M_UNKNOWN_TOKEN"),
         (403, "M_FORBIDDEN"),
         (400, "M_USER_IN_USE"),
         (400, "M_UNKNOWN"),
     ] {
-        let mut talk = last_request();
-        let device = talk.body()["device_id"].clone();
-        talk.lose().answer(status, &refused(code));
+        let mut server = last_request();
+        let device = server.body()["device_id"].clone();
+        server.lose().answer(status, &refused(code));
         assert_eq!(
-            talk.requests.last().unwrap(),
+            server.requests.last().unwrap(),
             "POST /_matrix/client/v3/login",
             "{code}"
         );
-        assert_eq!(talk.body()["identifier"]["user"], "17");
-        assert_eq!(talk.body()["password"], "wordpass");
+        assert_eq!(server.body()["identifier"]["user"], "17");
+        assert_eq!(server.body()["password"], "wordpass");
         assert_eq!(
-            talk.body()["device_id"],
+            server.body()["device_id"],
             device,
             "the same device, not a second one"
         );
-        talk.answer(200, &success());
-        assert!(!talk.ok().is_guest);
+        server.answer(200, &success());
+        assert!(!server.ok().is_guest);
     }
 }
 
 #[test]
-fn what_cannot_be_settled_is_in_doubt_and_kept() {
-    let mut talk = last_request();
-    talk.lose()
+fn unknown_result_is_stored_in_doubt() {
+    let mut server = last_request();
+    server
+        .lose()
         .answer(401, &refused("M_UNKNOWN_TOKEN"))
         .answer(403, &refused("M_FORBIDDEN"));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Register(RegisterError::InDoubt { .. })
     ));
-    let talk = Talk::start(reload(&talk));
-    assert_eq!(talk.requests, ["POST /_matrix/client/v3/login"]);
+    let server = ScriptedServer::start(reload(&server));
+    assert_eq!(server.requests, ["POST /_matrix/client/v3/login"]);
 }
 
-/// Kills the process after each step, and lets another go on, which is told that the guest is gone
+/// Kills the process after each step; another one resumes and learns that the guest is gone
 /// or not.
 #[test]
-fn another_process_goes_on_after_any_step() {
+fn upgrade_resumes_after_any_step() {
     for dies_after in 0..2 {
-        let mut talk = register(wishes());
+        let mut server = register(wishes());
         if dies_after == 1 {
-            talk.answer(401, &dummy());
+            server.answer(401, &dummy());
         }
-        let before = talk.body();
-        let mut talk = Talk::start(reload(&talk));
-        assert_eq!(talk.body(), before, "the same device, password and token");
+        let before = server.body();
+        let mut server = ScriptedServer::start(reload(&server));
+        assert_eq!(server.body(), before, "the same device, password and token");
         if dies_after == 0 {
-            talk.answer(401, &dummy());
+            server.answer(401, &dummy());
         }
-        talk.answer(200, &success());
-        talk.ok();
+        server.answer(200, &success());
+        server.ok();
     }
-    let mut talk = Talk::start(reload(&last_request()));
-    talk.answer(401, &refused("M_UNKNOWN_TOKEN"));
+    let mut server = ScriptedServer::start(reload(&last_request()));
+    server.answer(401, &refused("M_UNKNOWN_TOKEN"));
     assert_eq!(
-        talk.requests.last().unwrap(),
+        server.requests.last().unwrap(),
         "POST /_matrix/client/v3/login"
     );
-    let mut talk = Talk::start(reload(&talk));
-    talk.answer(200, &success());
-    talk.ok();
+    let mut server = ScriptedServer::start(reload(&server));
+    server.answer(200, &success());
+    server.ok();
 }
 
 #[test]
-fn where_nothing_was_sent_it_is_kept_for_later() {
-    let mut talk = register(wishes());
-    talk.outcome(Outcome::Failed(transport_error(
+fn unsent_upgrade_is_stored() {
+    let mut server = register(wishes());
+    server.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Server(ServerError::Unreachable { .. })
     ));
-    let talk = Talk::start(
-        Registration::from_stored(&serde_json::to_vec(&talk.conversation).unwrap()).unwrap(),
+    let server = ScriptedServer::start(
+        Registration::from_stored(&serde_json::to_vec(&server.conversation).unwrap()).unwrap(),
     );
-    assert_eq!(talk.body()["guest_access_token"], "guests-token");
+    assert_eq!(server.body()["guest_access_token"], "guests-token");
 }
 
 #[test]
-fn what_is_stored_of_it() {
+fn stored_options_of_an_upgrade() {
     let stored = serde_json::to_value(&last_request().conversation).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&stored["options"]).unwrap());
 }

@@ -1,30 +1,30 @@
-//! What `matricula-auth` promises, one module a behaviour.
+//! Tests of `matricula-auth`, one module for each behaviour.
 #![allow(clippy::unwrap_used)]
 
-mod address;
-mod address_addition;
-mod addresses;
-mod always_ends;
+mod add_threepid;
+mod all_methods;
 mod appservice;
-mod authenticated;
 mod deactivation;
 mod discovery;
-mod discovery_ends;
-mod every_way;
+mod discovery_reuse;
+mod discovery_termination;
 mod guest_upgrade;
-mod kept;
 mod login;
-mod lost_answers;
+mod lost_responses;
 mod oauth;
-mod oauth_crash;
 mod oauth_device;
-mod oauth_session;
-mod other_servers;
-mod password;
+mod oauth_logout;
+mod oauth_resume;
+mod password_change;
+mod real_world_quirks;
 mod registration;
-mod rules;
+mod resume;
+mod scripted_server;
+mod server_address;
 mod session;
 mod session_races;
+mod specification_rules;
 mod sso;
-mod talk;
-mod told;
+mod termination;
+mod threepid_stages;
+mod uia_request;

@@ -1,4 +1,4 @@
-//! Signing in and up on a page of an OAuth 2.0 server.
+//! Login and sign-up on a page of an OAuth 2.0 server.
 
 use matricula_api::oauth::{ClientMetadata, GrantType};
 use matricula_auth::{
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     registration::facts,
-    talk::{Talk, transport_error},
+    scripted_server::{ScriptedServer, transport_error},
 };
 
 pub(crate) const BACK: &str = "http://127.0.0.1:4321/back";
@@ -65,22 +65,22 @@ pub(crate) fn form(job: &Job, name: &str) -> Option<String> {
 }
 
 /// The page that the person is to open.
-pub(crate) fn page(talk: &Talk<OAuthLogin>) -> String {
-    match talk.question() {
+pub(crate) fn page(server: &ScriptedServer<OAuthLogin>) -> String {
+    match server.question() {
         Prompt::OpenPage { url, .. } => url.expose().to_owned(),
         other => panic!("{other:?}"),
     }
 }
 
-pub(crate) fn on_page(talk: &Talk<OAuthLogin>, name: &str) -> Option<String> {
-    let page = page(talk);
+pub(crate) fn on_page(server: &ScriptedServer<OAuthLogin>, name: &str) -> Option<String> {
+    let page = page(server);
     field(page.split_once('?').unwrap().1, name)
 }
 
 /// The browser comes back with this, and the page's state.
-pub(crate) fn come_back(talk: &mut Talk<OAuthLogin>, answer: &str) {
-    let state = on_page(talk, "state").unwrap();
-    talk.reply(Answer::Text(
+pub(crate) fn come_back(server: &mut ScriptedServer<OAuthLogin>, answer: &str) {
+    let state = on_page(server, "state").unwrap();
+    server.reply(Answer::Text(
         format!("{BACK}?state={state}&{answer}").into(),
     ));
 }
@@ -90,23 +90,24 @@ pub(crate) fn login() -> OAuthLogin {
 }
 
 /// Up to the question to open the page.
-pub(crate) fn asked(login: OAuthLogin) -> Talk<OAuthLogin> {
-    let mut talk = Talk::start(login);
-    talk.answer(200, &metadata())
+pub(crate) fn asked(login: OAuthLogin) -> ScriptedServer<OAuthLogin> {
+    let mut server = ScriptedServer::start(login);
+    server
+        .answer(200, &metadata())
         .answer(201, &json!({ "client_id": "c1" }));
-    talk
+    server
 }
 
 /// Up to the request for tokens.
-pub(crate) fn redeeming() -> Talk<OAuthLogin> {
-    let mut talk = asked(login());
-    come_back(&mut talk, "code=xyz");
-    talk
+pub(crate) fn redeeming() -> ScriptedServer<OAuthLogin> {
+    let mut server = asked(login());
+    come_back(&mut server, "code=xyz");
+    server
 }
 
 fn known_client() -> OAuthClient {
-    let talk = asked(login());
-    let changes = talk.commits.iter().flat_map(|commit| commit.writes());
+    let server = asked(login());
+    let changes = server.commits.iter().flat_map(|commit| commit.writes());
     let mut clients = changes.filter(|change| change.table == tables::OAUTH_CLIENTS);
     let stored = clients.next_back().unwrap();
     assert_eq!(stored.key, "https://account.example.org/");
@@ -114,18 +115,18 @@ fn known_client() -> OAuthClient {
 }
 
 /// The last thing that was stored of the sign-in itself.
-pub(crate) fn is_kept(talk: &Talk<OAuthLogin>) -> bool {
-    let changes = talk.commits.iter().flat_map(|commit| commit.writes());
+pub(crate) fn is_kept(server: &ScriptedServer<OAuthLogin>) -> bool {
+    let changes = server.commits.iter().flat_map(|commit| commit.writes());
     let mut changes = changes.filter(|change| change.table == tables::OAUTH_LOGINS);
     changes.next_back().unwrap().value.is_some()
 }
 
 #[test]
-fn it_introduces_itself_opens_a_page_redeems_the_code_and_asks_who_it_is() {
-    let mut talk = Talk::start(login());
-    talk.answer(200, &metadata());
+fn login_runs_from_client_to_whoami() {
+    let mut server = ScriptedServer::start(login());
+    server.answer(200, &metadata());
     assert_eq!(
-        talk.body(),
+        server.body(),
         json!({
             "client_uri": "https://app.example/", "client_name": "App",
             "redirect_uris": ["http://127.0.0.1/back"], "response_types": ["code"],
@@ -134,21 +135,21 @@ fn it_introduces_itself_opens_a_page_redeems_the_code_and_asks_who_it_is() {
             "token_endpoint_auth_method": "none", "application_type": "native",
         })
     );
-    talk.answer(201, &json!({ "client_id": "c1" }));
-    let challenge = on_page(&talk, "code_challenge").unwrap();
-    assert_eq!((challenge.len(), on_page(&talk, "prompt")), (43, None));
-    assert_eq!(on_page(&talk, "client_id").as_deref(), Some("c1"));
-    come_back(&mut talk, "code=xyz");
-    assert_eq!(form(talk.job(), "code").as_deref(), Some("xyz"));
+    server.answer(201, &json!({ "client_id": "c1" }));
+    let challenge = on_page(&server, "code_challenge").unwrap();
+    assert_eq!((challenge.len(), on_page(&server, "prompt")), (43, None));
+    assert_eq!(on_page(&server, "client_id").as_deref(), Some("c1"));
+    come_back(&mut server, "code=xyz");
+    assert_eq!(form(server.job(), "code").as_deref(), Some("xyz"));
     assert_eq!(
-        form(talk.job(), "redirect_uri").as_deref(),
+        form(server.job(), "redirect_uri").as_deref(),
         Some("http%3A%2F%2F127.0.0.1%3A4321%2Fback"),
         "the same address as on the page, with its port"
     );
-    assert_eq!(form(talk.job(), "code_verifier").unwrap().len(), 43);
-    talk.answer(200, &tokens()).answer(200, &owner());
+    assert_eq!(form(server.job(), "code_verifier").unwrap().len(), 43);
+    server.answer(200, &tokens()).answer(200, &owner());
     assert_eq!(
-        talk.requests,
+        server.requests,
         [
             "GET /_matrix/client/v1/auth_metadata",
             "POST /clients",
@@ -156,239 +157,247 @@ fn it_introduces_itself_opens_a_page_redeems_the_code_and_asks_who_it_is() {
             "GET /_matrix/client/v3/account/whoami"
         ]
     );
-    let account = talk.ok();
+    let account = server.ok();
     assert_eq!(account.user_id.as_str(), "@alice:example.org");
     assert_eq!(account.device_id.as_deref(), Some("FROMSERVER"));
     assert_eq!(account.refresh_token, Some("ref".into()));
-    assert_eq!(account.expires_at.unwrap().as_millis(), talk.now + 300_000);
+    assert_eq!(
+        account.expires_at.unwrap().as_millis(),
+        server.now + 300_000
+    );
     let oauth = account.oauth.as_ref().unwrap();
     assert_eq!(oauth.client_id, "c1");
     assert_eq!(
         oauth.revocation_endpoint,
         "https://account.example.org/revoke"
     );
-    assert!(!is_kept(&talk));
+    assert!(!is_kept(&server));
 }
 
 #[test]
-fn signing_up_asks_for_the_page_that_begins_with_it() {
-    let talk = asked(OAuthLogin::sign_up(&facts(), about(), BACK));
-    assert_eq!(on_page(&talk, "prompt").as_deref(), Some("create"));
+fn sign_up_uses_prompt_create() {
+    let server = asked(OAuthLogin::sign_up(&facts(), about(), BACK));
+    assert_eq!(on_page(&server, "prompt").as_deref(), Some("create"));
 }
 
 #[test]
-fn where_the_page_cannot_begin_with_signing_up_the_person_is_told() {
+fn missing_prompt_create_is_reported() {
     let mut without = metadata();
     without["prompt_values_supported"] = Value::Null;
-    let mut talk = Talk::start(OAuthLogin::sign_up(&facts(), about(), BACK));
-    talk.answer(200, &without)
+    let mut server = ScriptedServer::start(OAuthLogin::sign_up(&facts(), about(), BACK));
+    server
+        .answer(200, &without)
         .answer(201, &json!({ "client_id": "c1" }));
-    assert_eq!(on_page(&talk, "prompt"), None);
-    let [Progress::Route { why, .. }] = &talk.notices[..] else {
-        panic!("{:?}", talk.notices)
+    assert_eq!(on_page(&server, "prompt"), None);
+    let [Progress::Route { why, .. }] = &server.progress[..] else {
+        panic!("{:?}", server.progress)
     };
-    assert!(why.contains("choose so there"), "{why}");
+    assert!(why.contains("choose that there"), "{why}");
 }
 
 #[test]
-fn the_client_is_kept_before_the_page_is_opened_and_used_again_on_another_port() {
+fn stored_client_is_reused() {
     let client = known_client();
     assert_eq!(client.client_id, "c1");
     let other_port = OAuthLogin::browser(&facts(), about(), "http://127.0.0.1:99/back");
-    let mut talk = Talk::start(other_port.client(client.clone()));
-    talk.answer(200, &metadata());
-    assert_eq!(on_page(&talk, "client_id").as_deref(), Some("c1"));
+    let mut server = ScriptedServer::start(other_port.client(client.clone()));
+    server.answer(200, &metadata());
+    assert_eq!(on_page(&server, "client_id").as_deref(), Some("c1"));
     // What was said of it must still be true.
     for other in [
         OAuthLogin::browser(&facts(), about(), "http://127.0.0.1:99/elsewhere"),
         OAuthLogin::browser(&facts(), ClientMetadata::new("https://new.example/"), BACK),
     ] {
-        let mut talk = Talk::start(other.client(client.clone()));
-        talk.answer(200, &metadata());
-        assert_eq!(talk.requests.last().unwrap(), "POST /clients");
+        let mut server = ScriptedServer::start(other.client(client.clone()));
+        server.answer(200, &metadata());
+        assert_eq!(server.requests.last().unwrap(), "POST /clients");
     }
     // One that was let in by codes alone cannot come back from a page.
     let mut by_codes = client.clone();
     by_codes.metadata.grant_types = Some(vec![GrantType::DeviceCode, GrantType::RefreshToken]);
-    let mut talk = Talk::start(login().client(by_codes));
-    talk.answer(200, &metadata());
-    assert_eq!(talk.requests.last().unwrap(), "POST /clients");
+    let mut server = ScriptedServer::start(login().client(by_codes));
+    server.answer(200, &metadata());
+    assert_eq!(server.requests.last().unwrap(), "POST /clients");
     let mut elsewhere = metadata();
     elsewhere["issuer"] = json!("https://other.example.org/");
-    let mut talk = Talk::start(login().client(client));
-    talk.answer(200, &elsewhere);
-    assert_eq!(talk.requests.last().unwrap(), "POST /clients");
+    let mut server = ScriptedServer::start(login().client(client));
+    server.answer(200, &elsewhere);
+    assert_eq!(server.requests.last().unwrap(), "POST /clients");
 }
 
 #[test]
-fn a_client_that_the_server_forgot_is_introduced_anew_once() {
-    let mut talk = Talk::start(login().client(known_client()));
-    talk.answer(200, &metadata());
-    let first = page(&talk);
-    come_back(&mut talk, "code=xyz");
-    talk.answer(401, &refusal("invalid_client"));
-    assert_eq!(talk.requests.last().unwrap(), "POST /clients");
-    let forgotten = talk.commits.last().unwrap().writes();
+fn forgotten_client_is_registered_once() {
+    let mut server = ScriptedServer::start(login().client(known_client()));
+    server.answer(200, &metadata());
+    let first = page(&server);
+    come_back(&mut server, "code=xyz");
+    server.answer(401, &refusal("invalid_client"));
+    assert_eq!(server.requests.last().unwrap(), "POST /clients");
+    let forgotten = server.commits.last().unwrap().writes();
     assert!(
         forgotten
             .iter()
             .any(|change| change.table == tables::OAUTH_CLIENTS && change.value.is_none())
     );
-    talk.answer(201, &json!({ "client_id": "c2" }));
-    assert_eq!(on_page(&talk, "client_id").as_deref(), Some("c2"));
+    server.answer(201, &json!({ "client_id": "c2" }));
+    assert_eq!(on_page(&server, "client_id").as_deref(), Some("c2"));
     assert_ne!(
-        page(&talk),
+        page(&server),
         first,
         "what proved who asked is not used twice"
     );
-    come_back(&mut talk, "code=abc");
-    talk.answer(401, &refusal("invalid_client"));
+    come_back(&mut server, "code=abc");
+    server.answer(401, &refusal("invalid_client"));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })
     ));
 }
 
 #[test]
-fn a_forgotten_client_that_the_browser_brings_back_is_introduced_anew() {
-    let mut talk = Talk::start(login().client(known_client()));
-    talk.answer(200, &metadata());
-    come_back(&mut talk, "error=unauthorized_client");
-    assert_eq!(talk.requests.last().unwrap(), "POST /clients");
+fn callback_error_registers_client_again() {
+    let mut server = ScriptedServer::start(login().client(known_client()));
+    server.answer(200, &metadata());
+    come_back(&mut server, "error=unauthorized_client");
+    assert_eq!(server.requests.last().unwrap(), "POST /clients");
 }
 
 #[test]
-fn an_answer_with_a_wrong_state_redeems_nothing_and_is_asked_for_again() {
-    let mut talk = asked(login());
-    let first = page(&talk);
+fn wrong_state_is_asked_again() {
+    let mut server = asked(login());
+    let first = page(&server);
     for at in 0..5 {
-        talk.reply(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
-        let Prompt::OpenPage { why, .. } = talk.question() else {
+        server.reply(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
+        let Prompt::OpenPage { why, .. } = server.question() else {
             panic!("{at}")
         };
         assert!(why.is_some(), "{at}");
-        assert_eq!(page(&talk), first, "{at}: the same page");
+        assert_eq!(page(&server), first, "{at}: the same page");
     }
-    talk.reply(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
+    server.reply(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
     assert!(
         matches!(
-            talk.error(),
+            server.error(),
             AuthError::Browser(BrowserError::WrongCallback { .. })
         ),
         "{}",
-        talk.error()
+        server.error()
     );
-    assert_eq!(talk.requests.len(), 2, "no code was redeemed");
+    assert_eq!(server.requests.len(), 2, "no code was redeemed");
 }
 
 #[test]
-fn a_page_that_came_back_without_a_state_or_code_can_be_mended() {
-    let mut talk = asked(login());
-    talk.reply(Answer::Text("nonsense".into()))
+fn incomplete_callback_is_asked_again() {
+    let mut server = asked(login());
+    server
+        .reply(Answer::Text("nonsense".into()))
         .reply(Answer::Yes);
-    come_back(&mut talk, "neither=1");
-    come_back(&mut talk, "code=xyz");
-    assert_eq!(form(talk.job(), "code").as_deref(), Some("xyz"));
+    come_back(&mut server, "neither=1");
+    come_back(&mut server, "code=xyz");
+    assert_eq!(form(server.job(), "code").as_deref(), Some("xyz"));
 }
 
 #[test]
-fn a_verifier_that_the_server_refuses_ends_it() {
-    let mut talk = redeeming();
-    talk.answer(400, &refusal("invalid_grant"));
-    let AuthError::OAuthRefused(OAuthRefusal { refusal, .. }) = talk.error() else {
-        panic!("{}", talk.error())
+fn refused_verifier_fails() {
+    let mut server = redeeming();
+    server.answer(400, &refusal("invalid_grant"));
+    let AuthError::OAuthRefused(OAuthRefusal { refusal, .. }) = server.error() else {
+        panic!("{}", server.error())
     };
     assert_eq!(refusal.code.as_str(), "invalid_grant");
-    assert!(!is_kept(&talk));
+    assert!(!is_kept(&server));
 }
 
 #[test]
-fn answers_that_nobody_waits_for_any_more_are_passed_over() {
-    let mut talk = asked(login());
-    let state = on_page(&talk, "state").unwrap();
+fn stale_inputs_are_ignored() {
+    let mut server = asked(login());
+    let state = on_page(&server, "state").unwrap();
     let answer = |code: &str| Answer::Text(format!("{BACK}?state={state}&code={code}").into());
     // Two requests came before the page.
     let (page, again, grant) = (EffectId(3), EffectId(4), EffectId(5));
-    talk.reply(Answer::Yes);
-    talk.step(Input::Answer(page, answer("old")));
-    talk.step(Input::Waited(again));
-    talk.reply(answer("xyz"));
-    talk.step(Input::Answer(again, answer("xyz")));
-    let sent = form(talk.job(), "code");
+    server.reply(Answer::Yes);
+    server.step(Input::Answer(page, answer("old")));
+    server.step(Input::Waited(again));
+    server.reply(answer("xyz"));
+    server.step(Input::Answer(again, answer("xyz")));
+    let sent = form(server.job(), "code");
     assert_eq!(sent.as_deref(), Some("xyz"));
     let lost = || Outcome::InDoubt(transport_error(TransportErrorKind::ConnectionLost));
-    talk.answer(200, &tokens());
-    talk.step(Input::Outcome(grant, lost()));
-    talk.answer(200, &owner());
-    talk.ok();
-    talk.step(Input::Outcome(grant, lost()));
-    let grants = talk.requests.iter().filter(|sent| *sent == "POST /token");
+    server.answer(200, &tokens());
+    server.step(Input::Outcome(grant, lost()));
+    server.answer(200, &owner());
+    server.ok();
+    server.step(Input::Outcome(grant, lost()));
+    let grants = server.requests.iter().filter(|sent| *sent == "POST /token");
     assert_eq!(grants.count(), 1);
 }
 
 #[test]
-fn refusals_on_the_page_end_it_in_the_servers_words() {
+fn page_refusals_carry_server_message() {
     for code in [
         "access_denied",
         "consent_required",
         "invalid_scope",
         "login_required",
     ] {
-        let mut talk = asked(login());
-        come_back(&mut talk, &format!("error={code}&error_description=words"));
-        let error = talk.error().to_string();
+        let mut server = asked(login());
+        come_back(
+            &mut server,
+            &format!("error={code}&error_description=words"),
+        );
+        let error = server.error().to_string();
         assert!(error.contains(code) && error.contains("words"), "{error}");
-        assert!(!is_kept(&talk), "{code}");
-        assert_eq!(talk.requests.len(), 2, "{code}");
+        assert!(!is_kept(&server), "{code}");
+        assert_eq!(server.requests.len(), 2, "{code}");
     }
 }
 
 #[test]
-fn a_refusal_with_a_wrong_state_is_nobodys() {
-    let mut talk = asked(login());
-    talk.reply(Answer::Text(
+fn refusal_with_wrong_state_is_ignored() {
+    let mut server = asked(login());
+    server.reply(Answer::Text(
         format!("{BACK}?state=other&error=access_denied").into(),
     ));
-    assert!(talk.is_asking());
+    assert!(server.is_asking());
 }
 
 #[test]
-fn trouble_of_the_server_on_the_page_keeps_the_sign_in() {
+fn transient_refusal_keeps_the_login() {
     for code in ["server_error", "temporarily_unavailable"] {
-        let mut talk = asked(login());
-        let first = page(&talk);
-        come_back(&mut talk, &format!("error={code}"));
-        assert!(is_kept(&talk), "{code}");
-        let talk = Talk::start(crate::oauth_crash::reload(&talk));
-        assert_ne!(page(&talk), first, "{code}: a new page");
+        let mut server = asked(login());
+        let first = page(&server);
+        come_back(&mut server, &format!("error={code}"));
+        assert!(is_kept(&server), "{code}");
+        let server = ScriptedServer::start(crate::oauth_resume::reload(&server));
+        assert_ne!(page(&server), first, "{code}: a new page");
     }
 }
 
 #[test]
-fn calling_it_off_keeps_nothing_and_nobody_there_keeps_the_page() {
-    let mut talk = asked(login());
-    talk.reply(Answer::No);
-    assert_eq!(talk.error(), &AuthError::Server(ServerError::Cancelled));
-    assert!(!is_kept(&talk));
-    let mut talk = asked(login());
-    let first = page(&talk);
-    talk.reply(Answer::Unavailable);
-    let AuthError::Browser(BrowserError::BrowserNeeded { url, .. }) = talk.error() else {
-        panic!("{}", talk.error())
+fn cancelled_login_is_removed() {
+    let mut server = asked(login());
+    server.reply(Answer::No);
+    assert_eq!(server.error(), &AuthError::Server(ServerError::Cancelled));
+    assert!(!is_kept(&server));
+    let mut server = asked(login());
+    let first = page(&server);
+    server.reply(Answer::Unavailable);
+    let AuthError::Browser(BrowserError::BrowserNeeded { url, .. }) = server.error() else {
+        panic!("{}", server.error())
     };
     assert_eq!(url.expose(), first);
-    let mut talk = Talk::start(crate::oauth_crash::reload(&talk));
+    let mut server = ScriptedServer::start(crate::oauth_resume::reload(&server));
     assert_eq!(
-        page(&talk),
+        page(&server),
         first,
         "the page that the person may have opened"
     );
-    come_back(&mut talk, "code=xyz");
-    assert_eq!(form(talk.job(), "code").as_deref(), Some("xyz"));
+    come_back(&mut server, "code=xyz");
+    assert_eq!(form(server.job(), "code").as_deref(), Some("xyz"));
 }
 
 #[test]
-fn an_address_that_no_browser_may_be_led_back_to_is_refused_before_anything_is_said() {
+fn invalid_redirect_uri_is_refused() {
     for address in [
         "http://example.org/",
         "ftp:x",
@@ -397,17 +406,17 @@ fn an_address_that_no_browser_may_be_led_back_to_is_refused_before_anything_is_s
         "http://127.0.0.1.evil/",
         "https://app.example/#x",
     ] {
-        let mut talk = Talk::start(OAuthLogin::browser(&facts(), about(), address));
-        talk.answer(200, &metadata());
+        let mut server = ScriptedServer::start(OAuthLogin::browser(&facts(), about(), address));
+        server.answer(200, &metadata());
         assert!(
             matches!(
-                talk.error(),
+                server.error(),
                 AuthError::OAuth(OAuthLoginError::RedirectAddress { .. })
             ),
             "{address}: {}",
-            talk.error()
+            server.error()
         );
-        assert_eq!(talk.requests.len(), 1);
+        assert_eq!(server.requests.len(), 1);
     }
     for (address, registered) in [
         ("http://localhost:8/", "http://localhost/"),
@@ -417,14 +426,14 @@ fn an_address_that_no_browser_may_be_led_back_to_is_refused_before_anything_is_s
         ("https://app.example/back", "https://app.example/back"),
         ("org.example.app:/back", "org.example.app:/back"),
     ] {
-        let mut talk = Talk::start(OAuthLogin::browser(&facts(), about(), address));
-        talk.answer(200, &metadata());
-        assert_eq!(talk.body()["redirect_uris"], json!([registered]));
+        let mut server = ScriptedServer::start(OAuthLogin::browser(&facts(), about(), address));
+        server.answer(200, &metadata());
+        assert_eq!(server.body()["redirect_uris"], json!([registered]));
     }
 }
 
 #[test]
-fn a_server_that_cannot_be_used_safely_is_not_used() {
+fn unsafe_metadata_is_refused() {
     let cases = [
         ("token_endpoint", json!("http://account.example.org/token")),
         (
@@ -441,75 +450,77 @@ fn a_server_that_cannot_be_used_safely_is_not_used() {
     for (name, value) in cases {
         let mut metadata = metadata();
         metadata[name] = value;
-        let mut talk = Talk::start(login());
-        talk.answer(200, &metadata);
+        let mut server = ScriptedServer::start(login());
+        server.answer(200, &metadata);
         assert!(
             matches!(
-                talk.error(),
+                server.error(),
                 AuthError::Server(ServerError::NotMatrix { .. })
             ),
             "{name}: {}",
-            talk.error()
+            server.error()
         );
-        assert_eq!(talk.requests.len(), 1, "{name}");
+        assert_eq!(server.requests.len(), 1, "{name}");
     }
-    let mut talk = Talk::start(login());
-    talk.answer(404, &json!({ "errcode": "M_UNRECOGNIZED" }));
+    let mut server = ScriptedServer::start(login());
+    server.answer(404, &json!({ "errcode": "M_UNRECOGNIZED" }));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::OAuth(OAuthLoginError::NoOAuth { .. })
     ));
     // A server on this machine may name addresses on this machine.
     let here = ServerInfo::of("http://127.0.0.1:8008".parse().unwrap());
     let mut metadata = metadata();
     metadata["registration_endpoint"] = json!("http://127.0.0.1:1/clients");
-    let mut talk = Talk::start(OAuthLogin::browser(&here, about(), BACK));
-    talk.answer(200, &metadata);
-    assert_eq!(talk.requests.len(), 2);
+    let mut server = ScriptedServer::start(OAuthLogin::browser(&here, about(), BACK));
+    server.answer(200, &metadata);
+    assert_eq!(server.requests.len(), 2);
 }
 
 #[test]
-fn refusals_of_the_introduction_end_it() {
-    let mut talk = Talk::start(login());
-    talk.answer(200, &metadata())
+fn client_registration_refusals_fail() {
+    let mut server = ScriptedServer::start(login());
+    server
+        .answer(200, &metadata())
         .answer(400, &refusal("invalid_redirect_uri"));
-    assert!(talk.error().to_string().contains("invalid_redirect_uri"));
-    let mut talk = Talk::start(login());
-    talk.answer(200, &metadata())
+    assert!(server.error().to_string().contains("invalid_redirect_uri"));
+    let mut server = ScriptedServer::start(login());
+    server
+        .answer(200, &metadata())
         .outcome(Outcome::Failed(transport_error(
             TransportErrorKind::Connect,
         )));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Server(ServerError::Unreachable { .. })
     ));
 }
 
 #[test]
-fn tokens_of_another_type_are_not_used() {
-    let mut talk = redeeming();
+fn non_bearer_tokens_are_refused() {
+    let mut server = redeeming();
     let mut other = tokens();
     other["token_type"] = json!("mac");
-    talk.answer(200, &other);
+    server.answer(200, &other);
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
     ));
 }
 
 #[test]
-fn a_secret_that_the_server_gave_unasked_goes_with_the_grant_until_it_ends() {
-    let mut talk = Talk::start(login());
+fn client_secret_is_sent_until_expiry() {
+    let mut server = ScriptedServer::start(login());
     let named = json!({ "client_id": "c1", "client_secret": "shh", "client_secret_expires_at": 1_700_000_100 });
-    talk.answer(200, &metadata()).answer(201, &named);
-    let stored = talk.commits.last().unwrap().writes();
+    server.answer(200, &metadata()).answer(201, &named);
+    let stored = server.commits.last().unwrap().writes();
     let stored = stored
         .iter()
         .find(|change| change.table == tables::OAUTH_CLIENTS);
     let client = OAuthClient::from_stored(stored.unwrap().value.as_deref().unwrap()).unwrap();
-    come_back(&mut talk, "code=xyz");
-    assert_eq!(form(talk.job(), "client_secret").as_deref(), Some("shh"));
-    let mut later = Talk::start(login().client(client));
+    come_back(&mut server, "code=xyz");
+    assert_eq!(form(server.job(), "client_secret").as_deref(), Some("shh"));
+    let mut later = ScriptedServer::start(login().client(client));
     later.now = 1_700_000_100_000;
     later.answer(200, &metadata());
     assert_eq!(later.requests.last().unwrap(), "POST /clients");

@@ -1,4 +1,4 @@
-//! Signing in with a code that is typed in on another device.
+//! Login with a device code.
 
 use matricula_auth::{
     AuthError, OAuthClient, OAuthLogin, OAuthLoginError, OAuthRefusal, Progress, ServerError,
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::{
     oauth::{about, form, metadata, owner, refusal, tokens},
-    oauth_crash::reload,
+    oauth_resume::reload,
     registration::facts,
-    talk::{Talk, transport_error},
+    scripted_server::{ScriptedServer, transport_error},
 };
 
 pub(crate) fn login() -> OAuthLogin {
@@ -27,202 +27,206 @@ pub(crate) fn code() -> Value {
 }
 
 /// Up to the first wait.
-fn waiting() -> Talk<OAuthLogin> {
-    let mut talk = Talk::start(login());
-    talk.answer(200, &metadata())
+fn waiting() -> ScriptedServer<OAuthLogin> {
+    let mut server = ScriptedServer::start(login());
+    server
+        .answer(200, &metadata())
         .answer(201, &json!({ "client_id": "c1" }))
         .answer(200, &code());
-    talk
+    server
 }
 
 /// Up to the first question whether the person has decided.
-fn polling() -> Talk<OAuthLogin> {
-    let mut talk = waiting();
-    talk.wake();
-    talk
+fn polling() -> ScriptedServer<OAuthLogin> {
+    let mut server = waiting();
+    server.wake();
+    server
 }
 
 #[test]
-fn the_code_is_shown_and_asked_about_until_the_person_has_decided() {
-    let mut talk = waiting();
+fn code_is_polled_until_decision() {
+    let mut server = waiting();
     assert_eq!(
-        talk.notices,
+        server.progress,
         [Progress::DeviceCode {
             url: "https://account.example.org/link".into(),
             url_with_code: Some("https://account.example.org/link?code=ABCD-EFGH".into()),
             user_code: "ABCD-EFGH".into(),
-            expires_at: matricula_core::Timestamp::from_millis(talk.now + 60_000),
+            expires_at: matricula_core::Timestamp::from_millis(server.now + 60_000),
         }]
     );
-    assert_eq!(talk.wake(), 7_000);
-    assert_eq!(form(talk.job(), "device_code").as_deref(), Some("d3v1c3"));
-    talk.answer(200, &tokens()).answer(200, &owner());
-    let account = talk.ok();
+    assert_eq!(server.wake(), 7_000);
+    assert_eq!(form(server.job(), "device_code").as_deref(), Some("d3v1c3"));
+    server.answer(200, &tokens()).answer(200, &owner());
+    let account = server.ok();
     assert_eq!(account.user_id.as_str(), "@alice:example.org");
     assert!(account.oauth.is_some());
 }
 
 #[test]
-fn authorization_pending_waits_as_long_as_before() {
-    let mut talk = polling();
-    talk.answer(400, &refusal("authorization_pending"));
-    assert_eq!(talk.wake(), 7_000);
+fn authorization_pending_keeps_the_interval() {
+    let mut server = polling();
+    server.answer(400, &refusal("authorization_pending"));
+    assert_eq!(server.wake(), 7_000);
 }
 
 #[test]
-fn slow_down_waits_five_seconds_longer_from_then_on() {
-    let mut talk = polling();
-    talk.answer(400, &refusal("slow_down"));
-    assert_eq!(talk.wake(), 12_000);
-    talk.answer(400, &refusal("authorization_pending"));
-    assert_eq!(talk.wake(), 12_000);
+fn slow_down_adds_five_seconds() {
+    let mut server = polling();
+    server.answer(400, &refusal("slow_down"));
+    assert_eq!(server.wake(), 12_000);
+    server.answer(400, &refusal("authorization_pending"));
+    assert_eq!(server.wake(), 12_000);
 }
 
 #[test]
-fn expired_token_ends_it() {
-    let mut talk = polling();
-    talk.answer(400, &refusal("expired_token"));
+fn expired_token_fails() {
+    let mut server = polling();
+    server.answer(400, &refusal("expired_token"));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::OAuth(OAuthLoginError::CodeExpired { .. })
     ));
 }
 
 #[test]
-fn access_denied_ends_it() {
-    let mut talk = polling();
-    talk.answer(400, &refusal("access_denied"));
-    let AuthError::OAuthRefused(OAuthRefusal { refusal, .. }) = talk.error() else {
-        panic!("{}", talk.error())
+fn access_denied_fails() {
+    let mut server = polling();
+    server.answer(400, &refusal("access_denied"));
+    let AuthError::OAuthRefused(OAuthRefusal { refusal, .. }) = server.error() else {
+        panic!("{}", server.error())
     };
     assert_eq!(refusal.code.as_str(), "access_denied");
 }
 
 #[test]
-fn a_code_whose_time_is_over_is_not_asked_about() {
-    let mut talk = polling();
+fn expired_code_is_not_polled() {
+    let mut server = polling();
     for _ in 0..7 {
-        talk.answer(400, &refusal("authorization_pending"));
-        talk.wake();
+        server.answer(400, &refusal("authorization_pending"));
+        server.wake();
     }
-    talk.answer(400, &refusal("authorization_pending"));
-    assert_eq!(talk.wake(), 4_000, "until the code ends, and no longer");
+    server.answer(400, &refusal("authorization_pending"));
+    assert_eq!(server.wake(), 4_000, "until the code ends, and no longer");
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::OAuth(OAuthLoginError::CodeExpired { .. })
     ));
 }
 
 #[test]
-fn five_seconds_are_waited_where_the_server_says_nothing_and_never_none() {
+fn default_interval_is_five_seconds() {
     for (interval, waited) in [(Value::Null, 5_000), (json!(0), 1_000)] {
-        let mut talk = Talk::start(login());
+        let mut server = ScriptedServer::start(login());
         let mut code = code();
         code["interval"] = interval;
-        talk.answer(200, &metadata())
+        server
+            .answer(200, &metadata())
             .answer(201, &json!({ "client_id": "c1" }))
             .answer(200, &code);
-        assert_eq!(talk.wake(), waited);
+        assert_eq!(server.wake(), waited);
     }
 }
 
 #[test]
-fn a_server_that_is_not_there_is_asked_ever_more_slowly() {
-    let mut talk = polling();
-    talk.outcome(Outcome::Failed(transport_error(
+fn unreachable_server_increases_the_interval() {
+    let mut server = polling();
+    server.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
-    assert_eq!(talk.wake(), 14_000);
-    talk.answer(503, &json!({}));
-    assert_eq!(talk.wake(), 28_000);
+    assert_eq!(server.wake(), 14_000);
+    server.answer(503, &json!({}));
+    assert_eq!(server.wake(), 28_000);
 }
 
 #[test]
-fn a_lost_answer_that_held_the_tokens_leads_to_a_new_code() {
-    let mut talk = polling();
-    talk.lose();
-    talk.wake();
-    talk.answer(400, &refusal("invalid_grant"));
-    assert_eq!(talk.requests.last().unwrap(), "POST /device");
-    let mut talk = polling();
-    talk.answer(400, &refusal("invalid_grant"));
+fn lost_tokens_lead_to_new_code() {
+    let mut server = polling();
+    server.lose();
+    server.wake();
+    server.answer(400, &refusal("invalid_grant"));
+    assert_eq!(server.requests.last().unwrap(), "POST /device");
+    let mut server = polling();
+    server.answer(400, &refusal("invalid_grant"));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })
     ));
 }
 
 #[test]
-fn it_goes_on_in_another_process_while_it_waits_and_while_it_asks() {
-    let mut talk = Talk::start(reload(&waiting()));
-    assert!(matches!(talk.notices[..], [Progress::DeviceCode { .. }]));
-    talk.wake();
-    let mut talk = Talk::start(reload(&talk));
-    assert_eq!(form(talk.job(), "device_code").as_deref(), Some("d3v1c3"));
-    talk.answer(400, &refusal("invalid_grant"));
+fn stored_device_login_resumes() {
+    let mut server = ScriptedServer::start(reload(&waiting()));
+    assert!(matches!(server.progress[..], [Progress::DeviceCode { .. }]));
+    server.wake();
+    let mut server = ScriptedServer::start(reload(&server));
+    assert_eq!(form(server.job(), "device_code").as_deref(), Some("d3v1c3"));
+    server.answer(400, &refusal("invalid_grant"));
     assert_eq!(
-        talk.requests.last().unwrap(),
+        server.requests.last().unwrap(),
         "POST /device",
         "it may have held the tokens"
     );
 }
 
 #[test]
-fn a_server_without_it_and_one_without_a_page_are_told_apart_from_the_rest() {
+fn missing_device_endpoint_is_reported() {
     let mut without = metadata();
     without["device_authorization_endpoint"] = Value::Null;
-    let mut talk = Talk::start(login());
-    talk.answer(200, &without)
+    let mut server = ScriptedServer::start(login());
+    server
+        .answer(200, &without)
         .answer(201, &json!({ "client_id": "c1" }));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
     ));
-    let mut talk = Talk::start(login());
+    let mut server = ScriptedServer::start(login());
     let mut script = code();
     script["verification_uri"] = json!("javascript:alert(1)");
-    talk.answer(200, &metadata())
+    server
+        .answer(200, &metadata())
         .answer(201, &json!({ "client_id": "c1" }))
         .answer(200, &script);
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
     ));
 }
 
 #[test]
-fn a_server_that_has_had_too_many_questions_is_asked_when_it_says() {
-    let mut talk = polling();
-    talk.answer(
+fn rate_limit_sets_the_interval() {
+    let mut server = polling();
+    server.answer(
         429,
         &json!({ "errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 20_000 }),
     );
-    assert_eq!(talk.wake(), 20_000);
+    assert_eq!(server.wake(), 20_000);
 }
 
 #[test]
-fn it_ends_even_where_the_clock_stands_still() {
-    let mut talk = waiting();
-    let now = talk.now;
+fn polling_ends_with_stopped_clock() {
+    let mut server = waiting();
+    let now = server.now;
     for _ in 0..10_000 {
-        if talk.result.is_some() {
+        if server.result.is_some() {
             break;
         }
-        talk.wake();
-        talk.now = now;
-        if talk.result.is_none() {
-            talk.answer(400, &refusal("authorization_pending"));
+        server.wake();
+        server.now = now;
+        if server.result.is_none() {
+            server.answer(400, &refusal("authorization_pending"));
         }
     }
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::OAuth(OAuthLoginError::CodeExpired { .. })
     ));
 }
 
 #[test]
-fn a_client_that_the_server_forgot_is_introduced_anew() {
-    let mut stored = Talk::start(login());
+fn forgotten_client_is_registered_again() {
+    let mut stored = ScriptedServer::start(login());
     stored
         .answer(200, &metadata())
         .answer(201, &json!({ "client_id": "c1" }));
@@ -231,16 +235,16 @@ fn a_client_that_the_server_forgot_is_introduced_anew() {
         .iter()
         .find(|change| change.table == tables::OAUTH_CLIENTS);
     let client = OAuthClient::from_stored(client.unwrap().value.as_deref().unwrap()).unwrap();
-    let mut talk = Talk::start(login().client(client));
-    talk.answer(200, &metadata());
-    assert_eq!(talk.requests.last().unwrap(), "POST /device");
-    talk.answer(401, &refusal("invalid_client"));
-    assert_eq!(talk.requests.last().unwrap(), "POST /clients");
-    talk.answer(201, &json!({ "client_id": "c2" }));
-    assert_eq!(form(talk.job(), "client_id").as_deref(), Some("c2"));
-    talk.answer(401, &refusal("invalid_client"));
+    let mut server = ScriptedServer::start(login().client(client));
+    server.answer(200, &metadata());
+    assert_eq!(server.requests.last().unwrap(), "POST /device");
+    server.answer(401, &refusal("invalid_client"));
+    assert_eq!(server.requests.last().unwrap(), "POST /clients");
+    server.answer(201, &json!({ "client_id": "c2" }));
+    assert_eq!(form(server.job(), "client_id").as_deref(), Some("c2"));
+    server.answer(401, &refusal("invalid_client"));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })
     ));
 }

@@ -1,4 +1,4 @@
-//! A session that stays: what ends it, what does not, and what is told.
+//! Sessions: calls, renewal, and what ends them.
 
 use matricula_auth::{
     Account, SessionError,
@@ -67,8 +67,8 @@ fn renew(
             return (*settled, commits, requests);
         }
         input = match step.effects.into_iter().next().unwrap() {
-            RenewalEffect::TakeTurn => RenewalInput::TurnTaken(Box::new(standing.clone())),
-            RenewalEffect::Lock => RenewalInput::Locked,
+            RenewalEffect::LockProcess => RenewalInput::ProcessLocked(Box::new(standing.clone())),
+            RenewalEffect::LockStore => RenewalInput::StoreLocked,
             RenewalEffect::Read => RenewalInput::Stored(None),
             RenewalEffect::Send(_) => {
                 requests += 1;
@@ -144,8 +144,8 @@ fn no_renewal(_: &mut SessionState) -> Result<(), SessionError> {
 }
 
 #[test]
-fn only_a_refusal_that_is_about_the_token_signs_out() {
-    let wanted = RenewalReason::Wanted;
+fn only_token_refusals_sign_out() {
+    let wanted = RenewalReason::Requested;
     for (account, status, body) in [
         (
             account(json!({})),
@@ -192,12 +192,12 @@ fn only_a_refusal_that_is_about_the_token_signs_out() {
 }
 
 #[test]
-fn trouble_is_tried_again_within_a_bound_and_changes_nothing() {
+fn transient_failures_are_retried_and_limited() {
     for account in [account(json!({})), of_oauth()] {
         for status in [408, 425, 429, 500, 502, 503, 504, 520] {
             let standing = SessionState::new(account.clone());
             let answers = [done(status, &json!({}))];
-            let (settled, commits, requests) = renew(&standing, RenewalReason::Wanted, &answers);
+            let (settled, commits, requests) = renew(&standing, RenewalReason::Requested, &answers);
             assert!(settled.result.is_err(), "{status}");
             assert_eq!(settled.account(), standing.account(), "{status}");
             assert_eq!((commits.len(), requests), (0, 4), "{status}");
@@ -206,7 +206,7 @@ fn trouble_is_tried_again_within_a_bound_and_changes_nothing() {
 }
 
 #[test]
-fn a_lost_answer_is_asked_for_again_with_the_old_token() {
+fn lost_response_reuses_old_token() {
     let answers = [
         done(502, &json!({})),
         done(
@@ -227,7 +227,7 @@ fn a_lost_answer_is_asked_for_again_with_the_old_token() {
 }
 
 #[test]
-fn a_token_is_due_a_tenth_of_its_life_before_its_end_and_a_minute_at_most() {
+fn renewal_margin_is_a_tenth() {
     for (lifetime, due) in [
         (1000, 900),
         (10_000, 9000),
@@ -237,7 +237,7 @@ fn a_token_is_due_a_tenth_of_its_life_before_its_end_and_a_minute_at_most() {
         let answer =
             json!({ "access_token": "new", "refresh_token": "r", "expires_in_ms": lifetime });
         let standing = SessionState::new(account(json!({})));
-        let (settled, ..) = renew(&standing, RenewalReason::Wanted, &[done(200, &answer)]);
+        let (settled, ..) = renew(&standing, RenewalReason::Requested, &[done(200, &answer)]);
         let account = settled.account();
         assert!(!account.is_due(at(NOW + due - 1)), "{lifetime}");
         assert!(account.is_due(at(NOW + due)), "{lifetime}");
@@ -252,7 +252,7 @@ fn a_token_is_due_a_tenth_of_its_life_before_its_end_and_a_minute_at_most() {
 }
 
 #[test]
-fn a_soft_logout_keeps_the_device_and_another_one_does_not() {
+fn soft_logout_keeps_the_device() {
     for (soft_logout, device) in [(true, Some("D")), (false, None)] {
         for refresh_token in [Value::Null, json!("ref")] {
             let standing = SessionState::new(account(json!({ "refresh_token": refresh_token })));
@@ -274,7 +274,7 @@ fn a_soft_logout_keeps_the_device_and_another_one_does_not() {
 }
 
 #[test]
-fn as_long_as_the_access_token_is_good_a_refused_refresh_token_ends_nothing() {
+fn valid_access_token_keeps_the_session() {
     let due = json!({ "expires_at": NOW + 100, "renew_at": NOW });
     let mut standing = SessionState::new(account(due));
     let refusal = [done(403, &json!({ "errcode": "M_FORBIDDEN" }))];
@@ -284,7 +284,7 @@ fn as_long_as_the_access_token_is_good_a_refused_refresh_token_ends_nothing() {
         let (settled, commits, sent) = renew(standing, RenewalReason::Due, &refusal);
         assert!(commits.is_empty());
         requests += sent;
-        standing.settle(&settled);
+        standing.apply(&settled);
         settled.result
     });
     assert_eq!(called.result.unwrap(), ok);
@@ -296,24 +296,28 @@ fn as_long_as_the_access_token_is_good_a_refused_refresh_token_ends_nothing() {
 }
 
 #[test]
-fn what_failed_is_left_alone_for_a_while_and_longer_each_time() {
+fn failed_renewal_backs_off() {
     let mut standing = SessionState::new(account(json!({})));
     let refused = RenewalReason::Refused { soft_logout: false };
     let mut pauses = Vec::new();
     for _ in 0..8 {
         let (settled, _, requests) = renew(&standing, refused, &[done(404, &json!({}))]);
-        standing.settle(&settled);
+        standing.apply(&settled);
         // All renewals here begin at the same moment: only the first one asks.
         pauses.push(requests);
     }
     assert_eq!(pauses, [1, 0, 0, 0, 0, 0, 0, 0]);
-    let (settled, _, requests) = renew(&standing, RenewalReason::Wanted, &[done(404, &json!({}))]);
+    let (settled, _, requests) = renew(
+        &standing,
+        RenewalReason::Requested,
+        &[done(404, &json!({}))],
+    );
     assert!(settled.result.is_err());
     assert_eq!(requests, 1, "who asks for it gets it");
 }
 
 #[test]
-fn a_refused_call_is_sent_again_once_with_the_new_token() {
+fn refused_call_is_retried_once() {
     let renewed = |standing: &mut SessionState| {
         standing.replace(account(json!({ "access_token": "new" })));
         Ok(())
@@ -336,7 +340,7 @@ fn a_refused_call_is_sent_again_once_with_the_new_token() {
 }
 
 #[test]
-fn a_locked_account_keeps_its_session_and_is_probed_slowly() {
+fn locked_account_keeps_its_session() {
     let mut standing = SessionState::new(account(json!({})));
     let body = json!({ "errcode": "M_USER_LOCKED", "error": "locked", "soft_logout": true });
     let locked = [done(401, &body)];
@@ -362,7 +366,7 @@ fn a_locked_account_keeps_its_session_and_is_probed_slowly() {
 }
 
 #[test]
-fn a_suspended_account_is_told_as_such_and_stays() {
+fn suspended_account_keeps_its_session() {
     let mut standing = SessionState::new(account(json!({})));
     let body = json!({ "errcode": "M_USER_SUSPENDED", "error": "be good" });
     let called = call(&mut standing, NOW, &[done(403, &body)], no_renewal);
@@ -375,17 +379,17 @@ fn a_suspended_account_is_told_as_such_and_stays() {
 }
 
 #[test]
-fn what_else_is_kept_with_the_account_is_not_undone_and_who_signed_in_anew_stays() {
+fn renewal_preserves_other_account_fields() {
     let mut otherwise = account(json!({ "password": "changed meanwhile" }));
     for device in ["D", "E"] {
         let before = account(json!({}));
-        let mut renewal = Renewal::new(RenewalReason::Wanted, before.access_token.clone());
+        let mut renewal = Renewal::new(RenewalReason::Requested, before.access_token.clone());
         let mut entropy = SeededEntropy::new(1);
         let mut step = |input| renewal.step(&mut StepContext::new(at(NOW), &mut entropy), input);
         let mut inputs = vec![
             RenewalInput::Start,
-            RenewalInput::TurnTaken(Box::new(SessionState::new(before.clone()))),
-            RenewalInput::Locked,
+            RenewalInput::ProcessLocked(Box::new(SessionState::new(before.clone()))),
+            RenewalInput::StoreLocked,
             RenewalInput::Stored(Some(Box::new(before))),
         ];
         let answer = json!({ "access_token": "new", "refresh_token": "ref2" });
@@ -411,7 +415,7 @@ fn what_else_is_kept_with_the_account_is_not_undone_and_who_signed_in_anew_stays
 }
 
 #[test]
-fn a_session_that_has_ended_sends_nothing() {
+fn ended_session_sends_nothing() {
     let mut standing = SessionState::new(account(json!({ "access_token": null })));
     let called = call(&mut standing, NOW, &[], no_renewal);
     assert!(matches!(

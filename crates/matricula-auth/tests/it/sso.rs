@@ -1,4 +1,4 @@
-//! Signing in and up by single sign-on.
+//! Login and sign-up by single sign-on.
 
 use matricula_auth::{
     Answer, AuthError, BrowserError, DeviceOptions, Progress, Prompt, RegistrationOptions,
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     registration::alice,
-    talk::{Talk, transport_error},
+    scripted_server::{ScriptedServer, transport_error},
 };
 
 const BACK: &str = "http://127.0.0.1:4321/";
@@ -27,20 +27,20 @@ fn sso() -> ServerInfo {
 }
 
 fn page<C: matricula_auth::Conversation<Error: Into<AuthError>>>(
-    talk: &Talk<C>,
+    server: &ScriptedServer<C>,
 ) -> (String, String) {
-    match talk.question() {
+    match server.question() {
         Prompt::OpenPage { url, state, .. } => (url.expose().into(), state.expose().into()),
         other => panic!("{other:?}"),
     }
 }
 
 fn come_back<C: matricula_auth::Conversation<Error: Into<AuthError>>>(
-    talk: &mut Talk<C>,
+    server: &mut ScriptedServer<C>,
     answer: &str,
 ) {
-    let (_, state) = page(talk);
-    talk.reply(Answer::Text(
+    let (_, state) = page(server);
+    server.reply(Answer::Text(
         format!("{BACK}?state={state}&{answer}").into(),
     ));
 }
@@ -49,40 +49,42 @@ fn signed_in() -> Value {
     json!({ "user_id": "@alice:example.org", "access_token": "syt", "device_id": "D" })
 }
 
-fn is_kept<C: matricula_auth::Conversation<Error: Into<AuthError>>>(talk: &Talk<C>) -> bool {
-    let changes = talk.commits.iter().flat_map(|commit| commit.writes());
+fn is_kept<C: matricula_auth::Conversation<Error: Into<AuthError>>>(
+    server: &ScriptedServer<C>,
+) -> bool {
+    let changes = server.commits.iter().flat_map(|commit| commit.writes());
     let mut changes = changes.filter(|change| change.table == tables::SSO_LOGINS);
     changes.next_back().unwrap().value.is_some()
 }
 
 #[test]
-fn the_page_leads_back_with_a_token_that_signs_in_on_a_device_of_ours() {
+fn callback_token_logs_in() {
     let login = SsoLogin::new(&sso(), BACK).device(DeviceOptions::new().device_name("Laptop"));
-    let mut talk = Talk::start(login);
-    let (url, state) = page(&talk);
+    let mut server = ScriptedServer::start(login);
+    let (url, state) = page(&server);
     let start = "https://matrix.example.org/_matrix/client/v3/login/sso/redirect?redirectUrl=";
     let back = format!("http%3A%2F%2F127.0.0.1%3A4321%2F%3Fstate%3D{state}");
     assert_eq!(url, format!("{start}{back}&action=login"));
-    // 258 bits that nobody can guess.
+    // 258 random bits.
     assert_eq!(state.len(), 43);
-    come_back(&mut talk, "loginToken=one-time");
-    let body = talk.body();
+    come_back(&mut server, "loginToken=one-time");
+    let body = server.body();
     assert_eq!(body["type"], "m.login.token");
     assert_eq!(body["token"], "one-time");
     assert_eq!(body["initial_device_display_name"], "Laptop");
     assert!(body["device_id"].is_string());
     // Durable before it is sent.
-    let kept = talk.commits.last().unwrap().writes()[0].value.clone();
+    let kept = server.commits.last().unwrap().writes()[0].value.clone();
     let kept = String::from_utf8(kept.unwrap()).unwrap();
     assert!(kept.contains("one-time") && kept.contains(body["device_id"].as_str().unwrap()));
-    talk.answer(200, &signed_in());
-    assert_eq!(talk.ok().user_id.as_str(), "@alice:example.org");
-    assert!(!is_kept(&talk));
-    assert_eq!(talk.requests, ["POST /_matrix/client/v3/login"]);
+    server.answer(200, &signed_in());
+    assert_eq!(server.ok().user_id.as_str(), "@alice:example.org");
+    assert!(!is_kept(&server));
+    assert_eq!(server.requests, ["POST /_matrix/client/v3/login"]);
 }
 
 #[test]
-fn signing_up_says_so_to_the_page_and_asks_nothing_of_register() {
+fn sign_up_uses_action_register() {
     for flows in [
         json!([{ "type": "m.login.sso", "oauth_aware_preferred": false }]),
         json!([
@@ -92,48 +94,48 @@ fn signing_up_says_so_to_the_page_and_asks_nothing_of_register() {
     ] {
         let sign_up = SignUp::new(&facts(&flows), alice());
         let about = matricula_api::oauth::ClientMetadata::new("https://app.example/");
-        let mut talk = Talk::start(sign_up.browser(about, BACK));
-        assert!(page(&talk).0.ends_with("&action=register"));
+        let mut server = ScriptedServer::start(sign_up.browser(about, BACK));
+        assert!(page(&server).0.ends_with("&action=register"));
         assert!(
-            matches!(&talk.notices[..], [Progress::Route { why, .. }] if why.contains("single sign-on"))
+            matches!(&server.progress[..], [Progress::Route { why, .. }] if why.contains("single sign-on"))
         );
-        come_back(&mut talk, "loginToken=t");
-        talk.answer(200, &signed_in());
-        talk.ok();
-        assert_eq!(talk.requests, ["POST /_matrix/client/v3/login"]);
+        come_back(&mut server, "loginToken=t");
+        server.answer(200, &signed_in());
+        server.ok();
+        assert_eq!(server.requests, ["POST /_matrix/client/v3/login"]);
     }
 }
 
 #[test]
-fn a_server_that_is_closed_to_strangers_lets_them_in_by_single_sign_on() {
+fn closed_registration_falls_back_to_sso() {
     let flows = json!([
         { "type": "m.login.password", "oauth_aware_preferred": false },
         { "type": "m.login.sso", "oauth_aware_preferred": false },
     ]);
     let about = matricula_api::oauth::ClientMetadata::new("https://app.example/");
     let sign_up = SignUp::new(&facts(&flows), RegistrationOptions::default()).browser(about, BACK);
-    let mut talk = Talk::start(sign_up);
-    talk.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "closed" }));
-    assert!(page(&talk).0.contains("/login/sso/redirect?"));
-    come_back(&mut talk, "loginToken=t");
-    talk.answer(200, &signed_in());
-    talk.ok();
+    let mut server = ScriptedServer::start(sign_up);
+    server.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "closed" }));
+    assert!(page(&server).0.contains("/login/sso/redirect?"));
+    come_back(&mut server, "loginToken=t");
+    server.answer(200, &signed_in());
+    server.ok();
 }
 
 #[test]
-fn of_several_providers_the_person_chooses_or_leaves_it_to_the_page() {
+fn person_chooses_a_provider() {
     let flows = json!([{
         "type": "m.login.sso", "oauth_aware_preferred": false,
         "identity_providers": [{ "id": "oidc-a/b", "name": "A" }, { "id": "b", "name": "B" }],
     }]);
     let path = |reply: Answer| {
-        let mut talk = Talk::start(SsoLogin::new(&facts(&flows), BACK));
-        let Prompt::IdentityProvider { providers } = talk.question() else {
-            panic!("{:?}", talk.question());
+        let mut server = ScriptedServer::start(SsoLogin::new(&facts(&flows), BACK));
+        let Prompt::IdentityProvider { providers } = server.question() else {
+            panic!("{:?}", server.question());
         };
         assert_eq!(providers[0].name, "A");
-        talk.reply(reply);
-        let url = page(&talk).0;
+        server.reply(reply);
+        let url = page(&server).0;
         url.split('?').next().unwrap().to_owned()
     };
     let base = "https://matrix.example.org/_matrix/client/v3/login/sso/redirect";
@@ -146,111 +148,111 @@ fn of_several_providers_the_person_chooses_or_leaves_it_to_the_page() {
 }
 
 #[test]
-fn an_answer_that_is_not_the_pages_is_asked_for_again_and_not_without_end() {
-    let mut talk = Talk::start(SsoLogin::new(&sso(), BACK));
+fn wrong_callback_is_limited() {
+    let mut server = ScriptedServer::start(SsoLogin::new(&sso(), BACK));
     for forged in [
         "loginToken=x",
         "state=forged&loginToken=x",
         "",
         "state=forged",
     ] {
-        let (url, _) = page(&talk);
-        talk.reply(Answer::Text(format!("{BACK}?{forged}").into()));
+        let (url, _) = page(&server);
+        server.reply(Answer::Text(format!("{BACK}?{forged}").into()));
         // The page that was opened stays good.
-        assert_eq!(page(&talk).0, url);
+        assert_eq!(page(&server).0, url);
     }
-    assert!(talk.requests.is_empty());
-    talk.reply(Answer::Yes).reply(Answer::Yes);
+    assert!(server.requests.is_empty());
+    server.reply(Answer::Yes).reply(Answer::Yes);
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Browser(BrowserError::WrongCallback { .. })
     ));
-    assert!(!is_kept(&talk));
+    assert!(!is_kept(&server));
 }
 
 #[test]
-fn a_lost_answer_is_asked_for_again_and_a_token_that_was_used_up_begins_anew() {
-    let mut talk = Talk::start(SsoLogin::new(&sso(), BACK));
-    come_back(&mut talk, "loginToken=t");
-    let first = talk.body();
-    talk.lose();
-    assert_eq!(talk.body(), first);
-    talk.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "used" }));
-    assert!(talk.result.is_none());
-    come_back(&mut talk, "loginToken=t2");
-    assert_eq!(talk.body()["device_id"], first["device_id"]);
-    talk.answer(200, &signed_in());
-    talk.ok();
+fn lost_response_reopens_the_page() {
+    let mut server = ScriptedServer::start(SsoLogin::new(&sso(), BACK));
+    come_back(&mut server, "loginToken=t");
+    let first = server.body();
+    server.lose();
+    assert_eq!(server.body(), first);
+    server.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "used" }));
+    assert!(server.result.is_none());
+    come_back(&mut server, "loginToken=t2");
+    assert_eq!(server.body()["device_id"], first["device_id"]);
+    server.answer(200, &signed_in());
+    server.ok();
 }
 
 #[test]
-fn it_goes_on_after_a_crash_at_any_point() {
-    let read = |talk: &Talk<SsoLogin>| {
-        let changes = talk.commits.iter().flat_map(|commit| commit.writes());
+fn login_resumes_after_any_crash() {
+    let read = |server: &ScriptedServer<SsoLogin>| {
+        let changes = server.commits.iter().flat_map(|commit| commit.writes());
         let kept = changes
             .filter_map(|change| change.value.clone())
             .next_back();
         SsoLogin::from_stored(&kept.unwrap()).unwrap()
     };
-    let talk = Talk::start(SsoLogin::new(&sso(), BACK));
-    let (_, state) = page(&talk);
-    let again = read(&talk).replace_redirect_uri("http://127.0.0.1:9/");
-    let mut talk = Talk::start(again);
-    let (url, same) = page(&talk);
+    let server = ScriptedServer::start(SsoLogin::new(&sso(), BACK));
+    let (_, state) = page(&server);
+    let again = read(&server).replace_redirect_uri("http://127.0.0.1:9/");
+    let mut server = ScriptedServer::start(again);
+    let (url, same) = page(&server);
     assert_eq!(same, state);
     assert!(url.contains("127.0.0.1%3A9%2F"), "{url}");
-    come_back(&mut talk, "loginToken=t");
-    let mut talk = Talk::start(read(&talk));
-    assert_eq!(talk.body()["token"], "t");
-    talk.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "used" }));
-    assert!(page(&talk).0.contains("/login/sso/redirect"));
+    come_back(&mut server, "loginToken=t");
+    let mut server = ScriptedServer::start(read(&server));
+    assert_eq!(server.body()["token"], "t");
+    server.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "used" }));
+    assert!(page(&server).0.contains("/login/sso/redirect"));
 }
 
 #[test]
-fn what_may_pass_is_kept_and_what_is_final_is_not() {
+fn transient_errors_keep_the_login() {
     let sent = || {
-        let mut talk = Talk::start(SsoLogin::new(&sso(), BACK));
-        come_back(&mut talk, "loginToken=t");
-        talk
+        let mut server = ScriptedServer::start(SsoLogin::new(&sso(), BACK));
+        come_back(&mut server, "loginToken=t");
+        server
     };
-    let mut talk = sent();
-    talk.outcome(Outcome::Failed(transport_error(
+    let mut server = sent();
+    server.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Server(ServerError::Unreachable { .. })
     ));
-    assert!(is_kept(&talk));
-    let mut talk = sent();
-    talk.answer(502, &json!({})).answer(502, &json!({}));
+    assert!(is_kept(&server));
+    let mut server = sent();
+    server.answer(502, &json!({})).answer(502, &json!({}));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
     ));
-    assert!(is_kept(&talk));
-    let mut talk = sent();
-    talk.answer(
+    assert!(is_kept(&server));
+    let mut server = sent();
+    server.answer(
         429,
         &json!({ "errcode": "M_LIMIT_EXCEEDED", "error": "slow" }),
     );
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Server(ServerError::RateLimited { .. })
     ));
-    assert!(is_kept(&talk));
-    let mut talk = sent();
-    talk.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "no" }));
+    assert!(is_kept(&server));
+    let mut server = sent();
+    server.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "no" }));
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Server(ServerError::Refused { .. })
     ));
-    assert!(!is_kept(&talk));
-    let mut talk = Talk::start(SsoLogin::new(&sso(), BACK));
-    talk.reply(Answer::Unavailable);
+    assert!(!is_kept(&server));
+    let mut server = ScriptedServer::start(SsoLogin::new(&sso(), BACK));
+    server.reply(Answer::Unavailable);
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Browser(BrowserError::BrowserNeeded { .. })
     ));
-    assert!(is_kept(&talk));
+    assert!(is_kept(&server));
 }

@@ -8,7 +8,7 @@ use crate::{
     server::{Request, Server, answer, error, matrix, object},
 };
 
-const SHAPES: &str = include_str!("../../../matricula-auth/tests/it/other_servers/shapes.json");
+const SHAPES: &str = include_str!("../../../matricula-auth/tests/it/real_world_quirks/shapes.json");
 
 fn start(shape: Value) -> Server {
     Server::start(move |request: &Request| {

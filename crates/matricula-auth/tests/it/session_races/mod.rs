@@ -1,10 +1,10 @@
-//! Processes that renew the same session at once, while answers are lost, servers fail and programs
-//! end: nobody is signed out, and no pair of tokens is lost.
+//! Processes that renew the same session at once, while responses are lost, servers fail and programs
+//! end: no session ends, and no token pair is lost.
 
 mod server;
-mod world;
+mod virtual_clock;
 
-use world::{Mistake, World};
+use virtual_clock::{Mistake, World};
 
 const ACTIONS: usize = 80;
 
@@ -16,7 +16,7 @@ fn run(seed: u64, mistake: Option<Mistake>) -> Result<World, String> {
 /// Prints its figures where they can be seen with `--nocapture`.
 #[test]
 #[allow(clippy::print_stdout)]
-fn ten_thousand_races_sign_nobody_out_and_lose_no_pair() {
+fn ten_thousand_races_lose_no_token_pair() {
     let (mut answered, mut failed, mut crashes) = (0, 0, 0);
     for seed in 0..10_000 {
         match run(seed, None) {
@@ -44,7 +44,7 @@ fn shown(mistake: Mistake) -> (u64, String) {
 
 #[test]
 #[allow(clippy::print_stdout)]
-fn a_mistake_in_driving_or_storing_is_seen() {
+fn driver_mistakes_are_detected() {
     for (mistake, expected) in [
         (Mistake::NoLock, "two refreshes at once"),
         (Mistake::NoReading, "signed out"),

@@ -1,4 +1,4 @@
-//! Whatever a server answers and a person says, a registration ends.
+//! Every registration ends, whatever the server and the person answer.
 
 use matricula_auth::{Answer, AuthError, RegistrationOptions, UiaError};
 use proptest::prelude::*;
@@ -57,12 +57,12 @@ proptest! {
     /// server listed as completed is attempted again in the same session; no password is sent before
     /// its name has passed the server's check, where the server has one; nothing goes out unencrypted.
     #[test]
-    fn it_always_ends(
+    fn every_registration_ends(
         answers in prop::collection::vec((any_answer(), 0u8..6), 1..12),
         has_name: bool,
         has_token: bool,
     ) {
-        let mut talk = register(RegistrationOptions {
+        let mut server = register(RegistrationOptions {
             username: has_name.then(|| "alice".to_owned()),
             token: has_token.then(|| "t".into()),
             ..RegistrationOptions::default()
@@ -71,20 +71,20 @@ proptest! {
         let mut unchecked = has_name;
         let mut turns = 0;
         for ((status, body), luck) in answers.iter().cycle() {
-            if talk.result.is_some() {
+            if server.result.is_some() {
                 break;
             }
             turns += 1;
-            prop_assert!(turns < 3_000, "no end: {:?}", talk.requests);
-            if talk.is_waiting() {
-                talk.wake();
+            prop_assert!(turns < 3_000, "no end: {:?}", server.requests);
+            if server.is_waiting() {
+                server.wake();
                 continue;
             }
-            if talk.is_asking() {
-                talk.reply(match luck { 0 => Answer::Unavailable, 1 => Answer::No, 2 => Answer::Yes, 3 => Answer::Text("a@example.org".into()), _ => Answer::Text("GB:07700900001".into()) });
+            if server.is_asking() {
+                server.reply(match luck { 0 => Answer::Unavailable, 1 => Answer::No, 2 => Answer::Yes, 3 => Answer::Text("a@example.org".into()), _ => Answer::Text("GB:07700900001".into()) });
                 continue;
             }
-            let url = talk.job().url().to_owned();
+            let url = server.job().url().to_owned();
             prop_assert!(url.starts_with("https://"), "{url}");
             if url.ends_with("/available") {
                 // The name is another, or the server does not say so.
@@ -92,43 +92,43 @@ proptest! {
                 let is_missing = matches!(*status, 404 | 405 | 501) && says_nothing;
                 unchecked = !(*luck != 5 && (is_missing || *status < 300 || *status == 403 || body.contains("M_UNRECOGNIZED") || body.contains("M_FORBIDDEN")));
             } else if url.ends_with("/register") {
-                prop_assert!(!unchecked || talk.body().get("password").is_none(), "{:?}", talk.requests);
+                prop_assert!(!unchecked || server.body().get("password").is_none(), "{:?}", server.requests);
             }
-            let auth = match talk.job().request_body().as_bytes() {
+            let auth = match server.job().request_body().as_bytes() {
                 [] => Value::Null,
-                _ => talk.body()["auth"].clone(),
+                _ => server.body()["auth"].clone(),
             };
             let attempt = (auth["session"].clone(), auth["type"].clone());
             prop_assert!(auth.is_null() || !completed.contains(&attempt), "{attempt:?} again");
             if *luck == 5 {
-                talk.lose();
+                server.lose();
                 continue;
             }
-            let asks = !talk.job().url().ends_with("/register");
+            let asks = !server.job().url().ends_with("/register");
             if let (false, Ok(Value::Object(answer))) = (asks, serde_json::from_str::<Value>(body)) {
                 for stage in answer.get("completed").and_then(Value::as_array).into_iter().flatten() {
                     completed.push((answer["session"].clone(), stage.clone()));
                 }
             }
-            talk.answer_text(*status, body);
+            server.answer_text(*status, body);
         }
     }
 }
 
 #[test]
-fn a_server_that_begins_a_new_session_each_time_is_given_up_after_forty_requests() {
-    let mut talk = register(RegistrationOptions::default());
+fn endless_sessions_stop_after_forty_requests() {
+    let mut server = register(RegistrationOptions::default());
     for session in 0..200 {
-        if talk.result.is_some() {
+        if server.result.is_some() {
             break;
         }
         let mut answer = uia(&json!([{ "stages": ["m.login.dummy"] }]));
         answer["session"] = json!(session.to_string());
-        talk.answer(401, &answer);
+        server.answer(401, &answer);
     }
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Uia(UiaError::Endless { .. })
     ));
-    assert_eq!(talk.requests.len(), 40);
+    assert_eq!(server.requests.len(), 40);
 }

@@ -1,5 +1,5 @@
-//! Every way of registering that a server can offer in up to three stages, for each of six wishes,
-//! with somebody to ask and with nobody, and with each thing that can go wrong once at each point.
+//! Every flow of up to three stages, for each of six options, with and without a person, and with each
+//! failure once at each request.
 //!
 //! What is chosen and how many requests it takes is worked out here by another rule than the
 //! machine's; how each failure ends is a table that was read line by line.
@@ -13,11 +13,11 @@ use std::{
 
 use matricula_auth::{Answer, Phone, Progress, Prompt, Registration, RegistrationOptions};
 use serde_json::Value;
-use server::{Fault, Said, Server, point};
+use server::{Fault, Reply, Server, point};
 
 use crate::{
     registration::facts,
-    talk::{Talk, transport_error},
+    scripted_server::{ScriptedServer, transport_error},
 };
 use matricula_core::{Processed, TransportError, TransportErrorKind, scheduler::Outcome};
 
@@ -107,7 +107,7 @@ fn wishes() -> [(&'static str, RegistrationOptions); 6] {
 
 /// What happened.
 struct Run {
-    talk: Talk<Registration>,
+    script: ScriptedServer<Registration>,
     server: Server,
     points: Vec<String>,
     chosen: Option<Vec<String>>,
@@ -115,7 +115,7 @@ struct Run {
 
 impl Run {
     fn end(&self) -> String {
-        match self.talk.result.as_ref().unwrap() {
+        match self.script.result.as_ref().unwrap() {
             Ok(_) => "an account".to_owned(),
             Err(error) => {
                 // The operation's variant: `Register(InDoubt { .. })` is "InDoubt".
@@ -151,62 +151,62 @@ fn answer_of(question: &Prompt, server: &mut Server) -> Answer {
 
 /// Registers, and checks on the way what must never happen.
 fn run(wishes: &RegistrationOptions, mut server: Server, somebody: bool) -> Run {
-    let mut talk = Talk::start(Registration::new(&facts(), wishes.clone()));
+    let mut script = ScriptedServer::start(Registration::new(&facts(), wishes.clone()));
     let (mut points, mut name_passed) = (Vec::new(), false);
     let mut completed: HashSet<(Value, Value)> = HashSet::new();
     let mut turns = 0;
-    while talk.result.is_none() {
+    while script.result.is_none() {
         turns += 1;
         assert!(turns < 100, "no end: {points:?}");
-        if talk.is_waiting() {
-            talk.wake();
+        if script.is_waiting() {
+            script.wake();
             continue;
         }
-        if talk.is_asking() {
-            let question = talk.question().clone();
+        if script.is_asking() {
+            let question = script.question().clone();
             let reply = match somebody {
                 true => answer_of(&question, &mut server),
                 false => Answer::Unavailable,
             };
-            talk.reply(reply);
+            script.reply(reply);
             continue;
         }
-        let job = talk.job().clone();
+        let job = script.job().clone();
         points.push(point(&job));
         check(&job, wishes, name_passed, &completed);
         let said = server.answer(&job);
         let answers_name = job.url().ends_with("/available");
         match said {
-            Said::Answer(status, body) => {
+            Reply::Answer(status, body) => {
                 name_passed |= answers_name && (status == 200 || status == 403 || status == 404);
                 for stage in body["completed"].as_array().into_iter().flatten() {
                     completed.insert((body["session"].clone(), stage.clone()));
                 }
-                talk.answer(status, &body);
+                script.answer(status, &body);
             }
-            Said::Unsent => {
+            Reply::Unsent => {
                 let error = TransportError {
                     kind: TransportErrorKind::Connect,
                     processed: Processed::No,
                     message: "refused".into(),
                 };
-                talk.outcome(Outcome::Failed(error));
+                script.outcome(Outcome::Failed(error));
             }
-            Said::Lost => {
-                talk.outcome(Outcome::InDoubt(transport_error(
+            Reply::Lost => {
+                script.outcome(Outcome::InDoubt(transport_error(
                     TransportErrorKind::ConnectionLost,
                 )));
             }
         }
     }
-    let chosen = talk.notices.iter().find_map(|notice| match notice {
+    let chosen = script.progress.iter().find_map(|notice| match notice {
         Progress::Route { stages, .. } => {
             Some(stages.iter().map(|it| it.as_str().to_owned()).collect())
         }
         _ => None,
     });
     Run {
-        talk,
+        script,
         server,
         points,
         chosen,
@@ -241,7 +241,7 @@ fn least(way: &[&str], wishes: &RegistrationOptions) -> usize {
 }
 
 #[test]
-fn takes_the_way_that_asks_least_in_as_few_requests_as_it_takes() {
+fn easiest_flow_takes_fewest_requests() {
     let mut cases = 0;
     for (name, wishes) in &wishes() {
         for way in ways() {
@@ -288,7 +288,7 @@ fn takes_the_way_that_asks_least_in_as_few_requests_as_it_takes() {
     report(&format!("{cases} cases without a failure"));
 }
 
-/// Said where it can be seen with `--nocapture`.
+/// Reply where it can be seen with `--nocapture`.
 #[allow(clippy::print_stdout)]
 fn report(what: &str) {
     println!("{what}");
@@ -347,11 +347,11 @@ fn faults(point: &str) -> Vec<Fault> {
     faults
 }
 
-/// With somebody to ask, and with nobody: how it ended.
+/// How it ended, with and without a person to ask.
 type Ends = BTreeMap<(String, Fault), [BTreeSet<String>; 2]>;
 
 #[test]
-fn each_failure_once_at_each_point_ends_as_it_should() {
+fn one_failure_at_each_request() {
     let (mut cases, mut ends) = (0, Ends::new());
     let all = wishes();
     thread::scope(|scope| {

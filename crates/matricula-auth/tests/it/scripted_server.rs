@@ -1,4 +1,4 @@
-//! A conversation with a scripted server, on a clock and entropy of its own.
+//! Runs a conversation against scripted responses, with its own clock and entropy.
 
 use matricula_auth::{Answer, AuthError, Conversation, Effect, Event, Input, Progress, Prompt};
 use matricula_core::{
@@ -8,13 +8,13 @@ use matricula_core::{
 use serde_json::Value;
 
 /// Steps a conversation and remembers what it did.
-pub(crate) struct Talk<C: Conversation> {
+pub(crate) struct ScriptedServer<C: Conversation> {
     pub(crate) conversation: C,
     pub(crate) now: u64,
     entropy: SeededEntropy,
     waiting: Vec<(EffectId, Waiting)>,
     pub(crate) commits: Vec<WriteBatch>,
-    pub(crate) notices: Vec<Progress>,
+    pub(crate) progress: Vec<Progress>,
     pub(crate) result: Option<Result<C::Output, AuthError>>,
     /// `METHOD path` of every request, in order.
     pub(crate) requests: Vec<String>,
@@ -26,21 +26,21 @@ enum Waiting {
     Moment(Timestamp),
 }
 
-impl<C: Conversation<Error: Into<AuthError>>> Talk<C> {
+impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
     /// Begins the conversation.
     pub(crate) fn start(conversation: C) -> Self {
-        let mut talk = Self {
+        let mut server = Self {
             conversation,
             now: 1_700_000_000_000,
             entropy: SeededEntropy::new(42),
             waiting: Vec::new(),
             commits: Vec::new(),
-            notices: Vec::new(),
+            progress: Vec::new(),
             result: None,
             requests: Vec::new(),
         };
-        talk.step(Input::Start);
-        talk
+        server.step(Input::Start);
+        server
     }
 
     pub(crate) fn step(&mut self, input: Input) {
@@ -64,7 +64,7 @@ impl<C: Conversation<Error: Into<AuthError>>> Talk<C> {
         }
         for event in step.events {
             match event {
-                Event::Progress(notice) => self.notices.push(notice),
+                Event::Progress(notice) => self.progress.push(notice),
                 Event::Finished(result) => {
                     assert!(self.result.is_none(), "it finished twice");
                     self.result = Some(result.map_err(Into::into));

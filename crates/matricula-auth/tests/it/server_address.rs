@@ -1,4 +1,4 @@
-//! What a person may type to name a homeserver.
+//! Parsing of server addresses.
 
 use matricula_auth::ServerAddress;
 
@@ -8,7 +8,7 @@ fn parse(text: &str) -> Result<ServerAddress, String> {
 }
 
 #[test]
-fn names_are_looked_up_and_addresses_are_taken_as_they_are() {
+fn names_and_urls_are_distinguished() {
     for (text, expected) in [
         ("example.org", "Name(ServerUrl(https://example.org))"),
         ("@alice:example.org", "Name(ServerUrl(https://example.org))"),
@@ -35,7 +35,7 @@ fn names_are_looked_up_and_addresses_are_taken_as_they_are() {
 }
 
 #[test]
-fn what_names_no_server_is_refused_with_what_to_give_instead() {
+fn invalid_address_is_refused_with_advice() {
     for text in [
         "",
         "@alice",
@@ -50,7 +50,7 @@ fn what_names_no_server_is_refused_with_what_to_give_instead() {
 }
 
 #[test]
-fn an_unencrypted_address_beyond_this_machine_is_refused() {
+fn remote_plain_http_is_refused() {
     let error = parse("http://matrix.example.org").unwrap_err();
     assert!(
         error.contains("not encrypted") && error.contains("https://"),
@@ -60,7 +60,7 @@ fn an_unencrypted_address_beyond_this_machine_is_refused() {
 }
 
 #[test]
-fn an_unencrypted_address_is_taken_from_whoever_knows_that_it_is_one() {
+fn remote_plain_http_can_be_allowed() {
     for url in ["http://matrix.example.org", "http://192.168.1.5:8008"] {
         let address = ServerAddress::with_plain_http(url).unwrap();
         assert_eq!(address.url().as_str(), url);
@@ -72,7 +72,7 @@ fn an_unencrypted_address_is_taken_from_whoever_knows_that_it_is_one() {
 }
 
 #[test]
-fn an_address_is_shown_as_it_was_meant() {
+fn address_is_displayed_as_typed() {
     assert_eq!(
         parse("@alice:Example.org").unwrap().to_string(),
         "example.org"

@@ -1,11 +1,11 @@
-//! Whatever a server answers and a person says, discovery ends, and asks nobody unencrypted.
+//! Every discovery ends, whatever the server and the person answer, and stays encrypted.
 
 use matricula_auth::{Answer, Discovery};
 use matricula_core::{ServerUrl, TransportErrorKind};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::talk::{Talk, transport_error};
+use crate::scripted_server::{ScriptedServer, transport_error};
 
 fn any_address() -> impl Strategy<Value = &'static str> {
     prop_oneof![
@@ -44,35 +44,35 @@ fn any_turn() -> impl Strategy<Value = (u16, String, u8, &'static str)> {
 
 proptest! {
     #[test]
-    fn it_always_ends(
+    fn every_discovery_ends(
         turns in prop::collection::vec(any_turn(), 1..12),
         server in prop_oneof![Just("example.org"), Just("@a:example.org"), Just("https://a.example.org")],
     ) {
         let discovery = Discovery::new(server.parse().unwrap())
             .registration(true)
             .password_policy(true);
-        let mut talk = Talk::start(discovery);
+        let mut script = ScriptedServer::start(discovery);
         for (status, body, luck, address) in turns.iter().cycle() {
-            if talk.result.is_some() {
+            if script.result.is_some() {
                 break;
             }
             // The look-up, and six questions for each server: the guess, and what the person says.
-            prop_assert!(talk.requests.len() <= 13, "no end: {:?}", talk.requests);
-            if talk.is_asking() {
-                talk.reply(match luck { 0 => Answer::Unavailable, 1 => Answer::No, _ => Answer::Text((*address).into()) });
+            prop_assert!(script.requests.len() <= 13, "no end: {:?}", script.requests);
+            if script.is_asking() {
+                script.reply(match luck { 0 => Answer::Unavailable, 1 => Answer::No, _ => Answer::Text((*address).into()) });
                 continue;
             }
-            let job = talk.any_job().clone();
+            let job = script.any_job().clone();
             let url: ServerUrl = job.url().parse().unwrap();
             prop_assert!(url.is_https() || url.is_loopback(), "{url}");
             match luck {
-                0 => talk.fail(transport_error(TransportErrorKind::Connect)),
-                _ => talk.answer_first(*status, body),
+                0 => script.fail(transport_error(TransportErrorKind::Connect)),
+                _ => script.answer_first(*status, body),
             };
         }
-        let tried = &talk.conversation.server_info().tried;
-        prop_assert_eq!(tried.len(), talk.requests.len(), "every request is written down");
-        if let Some(Ok(facts)) = &talk.result {
+        let tried = &script.conversation.server_info().tried;
+        prop_assert_eq!(tried.len(), script.requests.len(), "every request is written down");
+        if let Some(Ok(facts)) = &script.result {
             prop_assert!(facts.server.is_https() || facts.server.is_loopback());
         }
     }

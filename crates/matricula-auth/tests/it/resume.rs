@@ -1,4 +1,4 @@
-//! A registration is kept until there is an account, or certainly none.
+//! A stored registration resumes, until there is an account or certainly none.
 
 use matricula_auth::{
     Answer, AuthError, Progress, RegisterError, Registration, RegistrationOptions, ServerError,
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     registration::{alice, dummy, facts, reload, success, uia},
-    talk::{Talk, transport_error},
+    scripted_server::{ScriptedServer, transport_error},
 };
 
 fn refused(code: &str) -> Value {
@@ -21,17 +21,17 @@ fn no_connection() -> Outcome {
 }
 
 /// A registration with a made password, whose answer to the last request is on its way.
-fn last_request(wishes: RegistrationOptions) -> Talk<Registration> {
-    let mut talk = Talk::start(Registration::new(&facts(), wishes));
-    if talk.requests[0].starts_with("GET") {
-        talk.answer(200, &json!({}));
+fn last_request(wishes: RegistrationOptions) -> ScriptedServer<Registration> {
+    let mut server = ScriptedServer::start(Registration::new(&facts(), wishes));
+    if server.requests[0].starts_with("GET") {
+        server.answer(200, &json!({}));
     }
-    talk.answer(401, &dummy());
-    talk
+    server.answer(401, &dummy());
+    server
 }
 
-fn is_kept(talk: &Talk<Registration>) -> bool {
-    let last = talk.commits.last().unwrap().writes().last().unwrap();
+fn is_kept(server: &ScriptedServer<Registration>) -> bool {
+    let last = server.commits.last().unwrap().writes().last().unwrap();
     last.table == tables::REGISTRATIONS && last.value.is_some()
 }
 
@@ -40,7 +40,7 @@ fn two_stages() -> Value {
 }
 
 #[test]
-fn whatever_leaves_it_in_doubt_keeps_the_password_that_was_made() {
+fn doubt_keeps_the_generated_password() {
     let named = || RegistrationOptions {
         username: Some("alice".into()),
         ..RegistrationOptions::default()
@@ -49,45 +49,45 @@ fn whatever_leaves_it_in_doubt_keeps_the_password_that_was_made() {
         inhibit_login: true,
         ..named()
     };
-    type Ending = fn(&mut Talk<Registration>);
+    type Ending = fn(&mut ScriptedServer<Registration>);
     let endings: [(RegistrationOptions, Ending); 6] = [
-        (named(), |talk| {
-            talk.lose().lose().answer(404, &refused("M_UNRECOGNIZED"));
+        (named(), |server| {
+            server.lose().lose().answer(404, &refused("M_UNRECOGNIZED"));
         }),
-        (named(), |talk| {
-            talk.lose().lose().lose();
+        (named(), |server| {
+            server.lose().lose().lose();
         }),
-        (named(), |talk| {
-            talk.lose().outcome(no_connection());
+        (named(), |server| {
+            server.lose().outcome(no_connection());
         }),
-        (inhibited(), |talk| {
-            talk.lose().lose();
+        (inhibited(), |server| {
+            server.lose().lose();
         }),
-        (RegistrationOptions::default(), |talk| {
-            talk.lose().lose();
+        (RegistrationOptions::default(), |server| {
+            server.lose().lose();
         }),
-        (named(), |talk| {
-            talk.lose().lose().outcome(no_connection());
+        (named(), |server| {
+            server.lose().lose().outcome(no_connection());
         }),
     ];
     for (at, (wishes, ending)) in endings.into_iter().enumerate() {
-        let mut talk = last_request(wishes);
-        let password = talk.body()["password"].clone();
-        ending(&mut talk);
+        let mut server = last_request(wishes);
+        let password = server.body()["password"].clone();
+        ending(&mut server);
         assert!(
             matches!(
-                talk.error(),
+                server.error(),
                 AuthError::Register(RegisterError::InDoubt { .. })
             ),
             "{at}: {}",
-            talk.error()
+            server.error()
         );
-        assert!(is_kept(&talk), "{at}");
-        let mut talk = Talk::start(reload(&talk));
-        assert_eq!(talk.body()["password"], password, "{at}");
-        talk.answer(200, &success());
+        assert!(is_kept(&server), "{at}");
+        let mut server = ScriptedServer::start(reload(&server));
+        assert_eq!(server.body()["password"], password, "{at}");
+        server.answer(200, &success());
         assert_eq!(
-            talk.ok().password,
+            server.ok().password,
             Some(password.as_str().unwrap().into()),
             "{at}"
         );
@@ -95,17 +95,17 @@ fn whatever_leaves_it_in_doubt_keeps_the_password_that_was_made() {
 }
 
 #[test]
-fn trouble_on_the_way_keeps_what_was_done() {
+fn failure_midway_keeps_completed_stages() {
     let limited = json!({ "errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 9_000_000 });
-    let endings: [fn(&mut Talk<Registration>, &Value); 3] = [
-        |talk, _| {
-            talk.outcome(no_connection());
+    let endings: [fn(&mut ScriptedServer<Registration>, &Value); 3] = [
+        |server, _| {
+            server.outcome(no_connection());
         },
-        |talk, limited| {
-            talk.answer(429, limited);
+        |server, limited| {
+            server.answer(429, limited);
         },
-        |talk, _| {
-            talk.outcome(Outcome::Cancelled);
+        |server, _| {
+            server.outcome(Outcome::Cancelled);
         },
     ];
     for ending in endings {
@@ -113,24 +113,25 @@ fn trouble_on_the_way_keeps_what_was_done() {
             token: Some("once".into()),
             ..alice()
         };
-        let mut talk = Talk::start(Registration::new(&facts(), wishes));
+        let mut server = ScriptedServer::start(Registration::new(&facts(), wishes));
         let mut done = two_stages();
         done["completed"] = json!(["m.login.registration_token"]);
-        talk.answer(200, &json!({}))
+        server
+            .answer(200, &json!({}))
             .answer(401, &two_stages())
             .answer(401, &done);
-        ending(&mut talk, &limited);
-        assert!(is_kept(&talk), "{}", talk.error());
-        let talk = Talk::start(reload(&talk));
+        ending(&mut server, &limited);
+        assert!(is_kept(&server), "{}", server.error());
+        let server = ScriptedServer::start(reload(&server));
         assert_eq!(
-            talk.body()["auth"],
+            server.body()["auth"],
             json!({ "type": "m.login.dummy", "session": "s1" })
         );
     }
 }
 
 #[test]
-fn a_definite_refusal_keeps_nothing() {
+fn final_refusal_removes_the_registration() {
     let refusals = [
         (403, "M_FORBIDDEN"),
         (403, "M_UNKNOWN"),
@@ -138,35 +139,36 @@ fn a_definite_refusal_keeps_nothing() {
         (400, "M_BAD_JSON"),
     ];
     for (status, code) in refusals {
-        let mut talk = last_request(alice());
-        talk.answer(status, &refused(code));
-        if talk.result.is_none() {
-            talk.reply(Answer::Unavailable);
+        let mut server = last_request(alice());
+        server.answer(status, &refused(code));
+        if server.result.is_none() {
+            server.reply(Answer::Unavailable);
         }
         let is_closed = matches!(
-            talk.error(),
+            server.error(),
             AuthError::Register(RegisterError::Closed { .. })
         );
         assert_eq!(is_closed, status == 403, "{code}");
-        assert!(!is_kept(&talk), "{code}");
+        assert!(!is_kept(&server), "{code}");
     }
 }
 
 #[test]
-fn nothing_is_kept_where_nothing_was_sent() {
-    let mut talk = Talk::start(Registration::new(&facts(), alice()));
-    talk.outcome(no_connection());
-    assert!(!is_kept(&talk));
+fn nothing_is_stored_before_sending() {
+    let mut server = ScriptedServer::start(Registration::new(&facts(), alice()));
+    server.outcome(no_connection());
+    assert!(!is_kept(&server));
 }
 
 #[test]
-fn another_password_on_resuming_begins_a_new_session() {
+fn new_password_begins_a_new_session() {
     let wishes = RegistrationOptions {
         username: Some("bob".into()),
         ..RegistrationOptions::default()
     };
-    let mut talk = Talk::start(Registration::new(&facts(), wishes));
-    talk.answer(200, &json!({}))
+    let mut server = ScriptedServer::start(Registration::new(&facts(), wishes));
+    server
+        .answer(200, &json!({}))
         .answer(401, &two_stages())
         .reply(Answer::Unavailable);
     let answers = RegistrationOptions {
@@ -174,20 +176,24 @@ fn another_password_on_resuming_begins_a_new_session() {
         token: Some("t".into()),
         ..RegistrationOptions::default()
     };
-    let mut talk = Talk::start(reload(&talk).answers(answers));
-    talk.answer(200, &json!({}));
+    let mut server = ScriptedServer::start(reload(&server).answers(answers));
+    server.answer(200, &json!({}));
     assert_eq!(
-        (talk.body()["auth"].clone(), talk.body()["password"].clone()),
+        (
+            server.body()["auth"].clone(),
+            server.body()["password"].clone()
+        ),
         (Value::Null, json!("mine"))
     );
-    talk.answer(401, &two_stages())
+    server
+        .answer(401, &two_stages())
         .answer(401, &two_stages())
         .answer(200, &success());
-    assert_eq!(talk.ok().password, None, "the person knows it");
+    assert_eq!(server.ok().password, None, "the person knows it");
 }
 
 #[test]
-fn a_session_forgotten_before_the_last_stage_is_begun_anew_without_doubt() {
+fn forgotten_session_restarts_without_doubt() {
     let wishes = || RegistrationOptions {
         token: Some("t".into()),
         ..alice()
@@ -202,60 +208,62 @@ fn a_session_forgotten_before_the_last_stage_is_begun_anew_without_doubt() {
             json!({ "type": "m.login.registration_token", "token": "t", "session": "s2" }),
         ),
     ] {
-        let mut talk = Talk::start(Registration::new(&facts(), wishes()));
-        talk.answer(200, &json!({})).answer(401, &two_stages());
-        let mut talk = Talk::start(reload(&talk));
-        talk.answer(status, &answer);
-        assert_eq!(talk.body()["auth"], auth);
+        let mut server = ScriptedServer::start(Registration::new(&facts(), wishes()));
+        server.answer(200, &json!({})).answer(401, &two_stages());
+        let mut server = ScriptedServer::start(reload(&server));
+        server.answer(status, &answer);
+        assert_eq!(server.body()["auth"], auth);
     }
 }
 
 #[test]
-fn a_session_that_the_server_replaces_counts_nothing_as_done() {
+fn replaced_session_has_no_completed_stages() {
     let wishes = RegistrationOptions {
         token: Some("t".into()),
         ..alice()
     };
-    let mut talk = Talk::start(Registration::new(&facts(), wishes));
+    let mut server = ScriptedServer::start(Registration::new(&facts(), wishes));
     let mut done = two_stages();
     done["completed"] = json!(["m.login.registration_token"]);
     let mut other = two_stages();
     other["session"] = json!("s2");
-    talk.answer(200, &json!({}))
+    server
+        .answer(200, &json!({}))
         .answer(401, &two_stages())
         .answer(401, &done)
         .answer(401, &other);
-    assert_eq!(talk.body()["auth"]["type"], "m.login.registration_token");
-    assert_eq!(talk.body()["auth"]["session"], "s2");
+    assert_eq!(server.body()["auth"]["type"], "m.login.registration_token");
+    assert_eq!(server.body()["auth"]["session"], "s2");
 }
 
 #[test]
-fn a_name_that_was_taken_all_along_is_told_as_that() {
-    let mut talk = Talk::start(Registration::new(&facts(), alice()));
-    talk.answer(200, &json!({})).lose();
-    talk.answer(400, &refused("M_USER_IN_USE"))
+fn username_taken_before_is_reported() {
+    let mut server = ScriptedServer::start(Registration::new(&facts(), alice()));
+    server.answer(200, &json!({})).lose();
+    server
+        .answer(400, &refused("M_USER_IN_USE"))
         .answer(403, &refused("M_FORBIDDEN"));
-    talk.reply(Answer::Unavailable);
+    server.reply(Answer::Unavailable);
     assert!(
         matches!(
-            talk.error(),
+            server.error(),
             AuthError::Register(RegisterError::NameTaken { .. })
         ),
         "{}",
-        talk.error()
+        server.error()
     );
 }
 
 #[test]
-fn a_stage_done_in_a_browser_is_asked_about_and_the_rest_goes_on() {
+fn stage_completed_in_browser_is_polled() {
     let flow = uia(&json!([{ "stages": ["m.login.recaptcha", "m.login.dummy"] }]));
-    let mut talk = last_request_with(&flow);
-    talk.reply(Answer::Unavailable);
+    let mut server = last_request_with(&flow);
+    server.reply(Answer::Unavailable);
     assert!(matches!(
-        talk.error(),
+        server.error(),
         AuthError::Uia(UiaError::StagesNotSupported(_))
     ));
-    let mut talk_again = Talk::start(reload(&talk));
+    let mut talk_again = ScriptedServer::start(reload(&server));
     assert_eq!(talk_again.body()["auth"], json!({ "session": "s1" }));
     assert_eq!(talk_again.body()["password"], "wordpass");
     let mut done = flow.clone();
@@ -265,43 +273,44 @@ fn a_stage_done_in_a_browser_is_asked_about_and_the_rest_goes_on() {
     talk_again.answer(200, &success());
     talk_again.ok();
 
-    talk = Talk::start(reload(&talk));
-    talk.answer(401, &flow).reply(Answer::Unavailable);
+    server = ScriptedServer::start(reload(&server));
+    server.answer(401, &flow).reply(Answer::Unavailable);
     assert!(
         matches!(
-            talk.error(),
+            server.error(),
             AuthError::Uia(UiaError::StagesNotSupported(_))
         ),
         "not done yet"
     );
 }
 
-fn last_request_with(flow: &Value) -> Talk<Registration> {
-    let mut talk = Talk::start(Registration::new(&facts(), alice()));
-    talk.answer(200, &json!({})).answer(401, flow);
-    talk
+fn last_request_with(flow: &Value) -> ScriptedServer<Registration> {
+    let mut server = ScriptedServer::start(Registration::new(&facts(), alice()));
+    server.answer(200, &json!({})).answer(401, flow);
+    server
 }
 
 #[test]
-fn the_route_is_told_again_on_going_on() {
-    let mut talk = Talk::start(Registration::new(&facts(), alice()));
-    talk.answer(200, &json!({}))
+fn flow_is_reported_again_on_resume() {
+    let mut server = ScriptedServer::start(Registration::new(&facts(), alice()));
+    server
+        .answer(200, &json!({}))
         .answer(401, &two_stages())
         .reply(Answer::Unavailable);
     let answers = RegistrationOptions {
         token: Some("t".into()),
         ..RegistrationOptions::default()
     };
-    let talk = Talk::start(reload(&talk).answers(answers));
+    let server = ScriptedServer::start(reload(&server).answers(answers));
     assert!(
-        matches!(&talk.notices[..], [Progress::Route { .. }]),
+        matches!(&server.progress[..], [Progress::Route { .. }]),
         "{:?}",
-        talk.notices
+        server.progress
     );
 }
 
 #[test]
-fn what_a_server_sends_is_stored_within_bounds() {
+fn stored_server_data_is_bounded() {
     let big = "x".repeat(100_000);
     let many: Vec<Value> = (0..10_000)
         .map(|_| json!({ "stages": ["m.login.registration_token"] }))
@@ -309,8 +318,8 @@ fn what_a_server_sends_is_stored_within_bounds() {
     let mut answer = uia(&json!(many));
     answer["params"] =
         json!({ "m.login.terms": { "policies": { "a": { "version": big } } }, "other": big });
-    let talk = last_request_with(&answer);
-    let stored = talk.commits.last().unwrap().writes()[0]
+    let server = last_request_with(&answer);
+    let stored = server.commits.last().unwrap().writes()[0]
         .value
         .as_ref()
         .unwrap()
@@ -319,7 +328,7 @@ fn what_a_server_sends_is_stored_within_bounds() {
 }
 
 #[test]
-fn terms_that_cannot_be_read_are_not_accepted() {
+fn unreadable_terms_are_not_accepted() {
     let page = |url: &str| json!({ "policies": { "p": { "version": "1", "en": { "name": "T", "url": url } } } });
     for params in [
         json!(7),
@@ -336,11 +345,11 @@ fn terms_that_cannot_be_read_are_not_accepted() {
             accept_terms: true,
             ..alice()
         };
-        let mut talk = Talk::start(Registration::new(&facts(), wishes));
-        talk.answer(200, &json!({})).answer(401, &answer);
+        let mut server = ScriptedServer::start(Registration::new(&facts(), wishes));
+        server.answer(200, &json!({})).answer(401, &answer);
         assert!(
             matches!(
-                talk.error(),
+                server.error(),
                 AuthError::Server(ServerError::NotMatrix { .. })
             ),
             "{params}"
@@ -349,22 +358,23 @@ fn terms_that_cannot_be_read_are_not_accepted() {
 }
 
 #[test]
-fn a_server_with_both_ways_that_is_closed_in_one_is_said_to_want_the_other() {
+fn closed_registration_points_to_oauth() {
     let mut both = facts();
     both.oauth_issuer = Some("https://account.example.org/".into());
     both.login_flows = serde_json::from_value(
         json!([{ "type": "m.login.password", "oauth_aware_preferred": false }]),
     )
     .unwrap();
-    let mut talk = Talk::start(Registration::new(&both, alice()));
-    talk.answer(403, &refused("M_FORBIDDEN"))
+    let mut server = ScriptedServer::start(Registration::new(&both, alice()));
+    server
+        .answer(403, &refused("M_FORBIDDEN"))
         .answer(403, &refused("M_FORBIDDEN"));
     assert!(
         matches!(
-            talk.error(),
+            server.error(),
             AuthError::Register(RegisterError::OAuthNeeded { .. })
         ),
         "{}",
-        talk.error()
+        server.error()
     );
 }

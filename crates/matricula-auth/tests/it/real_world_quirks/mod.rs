@@ -1,4 +1,4 @@
-//! Homeservers whose answers have other shapes than Synapse's: what each conversation makes of them.
+//! Homeservers whose responses have other shapes than Synapse's.
 //!
 //! The shapes are data, which the tests of the command read, too. An answer is for the first line that
 //! fits: method, path, the stage that is done (with its token), status, body.
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     registration::{alice, facts, register},
-    talk::Talk,
+    scripted_server::ScriptedServer,
 };
 
 const SHAPES: &str = include_str!("shapes.json");
@@ -53,29 +53,32 @@ impl Shape {
         (line[3].as_u64().unwrap() as u16, body)
     }
 
-    /// Lets the conversation talk to this server to its end.
-    fn talk<C: Conversation<Error: Into<AuthError>>>(&self, conversation: C) -> Talk<C> {
-        let mut talk = Talk::start(conversation);
-        while talk.result.is_none() {
+    /// Lets the conversation server to this server to its end.
+    fn server<C: Conversation<Error: Into<AuthError>>>(
+        &self,
+        conversation: C,
+    ) -> ScriptedServer<C> {
+        let mut server = ScriptedServer::start(conversation);
+        while server.result.is_none() {
             assert!(
-                talk.requests.len() < 20,
+                server.requests.len() < 20,
                 "{}: {:?}",
                 self.name(),
-                talk.requests
+                server.requests
             );
-            match talk.is_asking() {
+            match server.is_asking() {
                 true => {
-                    talk.reply(Answer::Unavailable);
+                    server.reply(Answer::Unavailable);
                 }
                 false => {
-                    let job = talk.any_job().clone();
+                    let job = server.any_job().clone();
                     let (status, body) = self.answer(&job);
                     let path = job.url().splitn(4, '/').nth(3).unwrap().to_owned();
-                    talk.answer_path(&path, status, &body);
+                    server.answer_path(&path, status, &body);
                 }
             }
         }
-        talk
+        server
     }
 
     fn facts(&self) -> ServerInfo {
@@ -83,7 +86,7 @@ impl Shape {
         let discovery = Discovery::new(address)
             .registration(true)
             .password_policy(true);
-        self.talk(discovery).ok().clone()
+        self.server(discovery).ok().clone()
     }
 }
 
@@ -95,7 +98,7 @@ fn wishes() -> RegistrationOptions {
 }
 
 #[test]
-fn each_is_discovered_with_its_ways_to_register() {
+fn servers_are_discovered_with_methods() {
     for shape in Shape::all() {
         let facts = shape.facts();
         assert_eq!(facts.oauth_issuer, None, "{}", shape.name());
@@ -117,10 +120,10 @@ fn each_is_discovered_with_its_ways_to_register() {
 }
 
 #[test]
-fn each_is_registered_on_in_as_few_requests_as_it_takes() {
+fn registration_takes_fewest_requests() {
     for shape in Shape::all() {
-        let talk = shape.talk(Registration::new(&shape.facts(), wishes()));
-        let account = talk.ok();
+        let server = shape.server(Registration::new(&shape.facts(), wishes()));
+        let account = server.ok();
         assert_eq!(account.user_id.as_str(), "@a:b.test", "{}", shape.name());
         assert!(account.access_token.is_some(), "{}", shape.name());
         assert_eq!((&account.refresh_token, account.expires_at), (&None, None));
@@ -129,21 +132,21 @@ fn each_is_registered_on_in_as_few_requests_as_it_takes() {
             _ => 3,
         };
         assert_eq!(
-            talk.requests.len(),
+            server.requests.len(),
             most,
             "{}: {:?}",
             shape.name(),
-            talk.requests
+            server.requests
         );
     }
 }
 
 #[test]
-fn each_is_signed_in_to() {
+fn login_works_on_each() {
     for shape in Shape::all() {
         let login = Login::new(&shape.facts(), "alice", "wordpass".into());
-        let talk = shape.talk(login);
-        let account = talk.ok();
+        let server = shape.server(login);
+        let account = server.ok();
         let device = match shape.name() {
             "null for whatever is absent" => None,
             _ => Some("D2"),
@@ -153,45 +156,45 @@ fn each_is_signed_in_to() {
 }
 
 #[test]
-fn a_wrong_token_is_asked_for_again_although_the_status_is_another() {
+fn wrong_token_with_odd_status() {
     let shape = Shape::all().into_iter().nth(1).unwrap();
     let wrong = RegistrationOptions {
         token: Some("wrong".into()),
         ..RegistrationOptions::default()
     };
-    let mut talk = Talk::start(Registration::new(&shape.facts(), wrong));
+    let mut server = ScriptedServer::start(Registration::new(&shape.facts(), wrong));
     for _ in 0..2 {
-        let job = talk.any_job().clone();
+        let job = server.any_job().clone();
         let (status, body) = shape.answer(&job);
-        talk.answer_text(status, &body);
+        server.answer_text(status, &body);
     }
-    let Prompt::RegistrationToken { why } = talk.question() else {
-        panic!("{:?}", talk.question());
+    let Prompt::RegistrationToken { why } = server.question() else {
+        panic!("{:?}", server.question());
     };
     assert_eq!(why.as_deref(), Some("Invalid registration token"));
-    talk.reply(Answer::Text("right".into()));
-    let (status, body) = shape.answer(&talk.any_job().clone());
-    talk.answer_text(status, &body);
-    assert_eq!(talk.ok().user_id.as_str(), "@a:b.test");
+    server.reply(Answer::Text("right".into()));
+    let (status, body) = shape.answer(&server.any_job().clone());
+    server.answer_text(status, &body);
+    assert_eq!(server.ok().user_id.as_str(), "@a:b.test");
 }
 
 #[test]
-fn a_closed_server_without_codes_is_closed_in_its_words() {
-    let mut talk = register(RegistrationOptions::default());
-    talk.answer(403, &json!({ "error": "Registration is disabled" }));
-    let AuthError::Register(RegisterError::Closed { message, .. }) = talk.error() else {
-        panic!("{}", talk.error());
+fn closed_server_without_error_codes() {
+    let mut server = register(RegistrationOptions::default());
+    server.answer(403, &json!({ "error": "Registration is disabled" }));
+    let AuthError::Register(RegisterError::Closed { message, .. }) = server.error() else {
+        panic!("{}", server.error());
     };
     assert_eq!(message, "Registration is disabled");
 }
 
 #[test]
-fn a_wrong_password_without_a_code_is_one() {
+fn wrong_password_without_error_code() {
     for status in [401, 403] {
-        let mut talk = Talk::start(Login::new(&facts(), "alice", "wrong".into()));
-        talk.answer(status, &json!({ "error": "Bad password" }));
-        let AuthError::Login(LoginError::WrongPassword { message, .. }) = talk.error() else {
-            panic!("{}", talk.error());
+        let mut server = ScriptedServer::start(Login::new(&facts(), "alice", "wrong".into()));
+        server.answer(status, &json!({ "error": "Bad password" }));
+        let AuthError::Login(LoginError::WrongPassword { message, .. }) = server.error() else {
+            panic!("{}", server.error());
         };
         assert_eq!(message, "Bad password");
     }
@@ -199,7 +202,7 @@ fn a_wrong_password_without_a_code_is_one() {
 
 /// Pages and empty bodies at every point: an error that names the server, never a success.
 #[test]
-fn what_no_homeserver_says_is_an_error_in_words_wherever_it_comes() {
+fn non_matrix_responses_are_errors() {
     for body in [
         "",
         "<html><body>Bad gateway</body></html>",
@@ -208,20 +211,21 @@ fn what_no_homeserver_says_is_an_error_in_words_wherever_it_comes() {
         "\"no\"",
     ] {
         for status in [200, 400, 403, 404, 500, 502] {
-            let mut talk = register(RegistrationOptions::default());
-            talk.answer_text(status, body);
-            while talk.result.is_none() && talk.requests.len() < 10 {
-                talk.answer_text(status, body);
+            let mut server = register(RegistrationOptions::default());
+            server.answer_text(status, body);
+            while server.result.is_none() && server.requests.len() < 10 {
+                server.answer_text(status, body);
             }
-            let error = talk.error().to_string();
+            let error = server.error().to_string();
             assert!(
                 error.starts_with("https://matrix.example.org "),
                 "{status} {body}: {error}"
             );
             assert!(!error.contains("<html>"), "{error}");
-            let mut talk = Talk::start(Login::new(&facts(), "alice", "wordpass".into()));
-            talk.answer_text(status, body);
-            let error = talk.error().to_string();
+            let mut server =
+                ScriptedServer::start(Login::new(&facts(), "alice", "wordpass".into()));
+            server.answer_text(status, body);
+            let error = server.error().to_string();
             assert!(
                 error.starts_with("https://matrix.example.org "),
                 "{status} {body}: {error}"

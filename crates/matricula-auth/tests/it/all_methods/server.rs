@@ -1,4 +1,4 @@
-//! A homeserver as a value: it offers ways to register, keeps one session, and fails once where told.
+//! A homeserver as a value: it offers flows, has one session, and fails once at a given request.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub(super) enum Fault {
 }
 
 /// What comes back.
-pub(super) enum Said {
+pub(super) enum Reply {
     Answer(u16, Value),
     Unsent,
     Lost,
@@ -70,30 +70,30 @@ impl Server {
         }
     }
 
-    pub(super) fn answer(&mut self, job: &Job) -> Said {
+    pub(super) fn answer(&mut self, job: &Job) -> Reply {
         let number = self.requests;
         self.requests += 1;
         let fault = self.fault.filter(|(at, _)| *at == number);
         match fault {
             None => {
                 let (status, body) = self.process(job);
-                Said::Answer(status, body)
+                Reply::Answer(status, body)
             }
             Some((_, Fault::Refused(status, code))) => {
                 let body = json!({ "errcode": code, "error": "the server's words" });
-                Said::Answer(status, body)
+                Reply::Answer(status, body)
             }
             Some((_, Fault::NotDone(code))) => {
                 let mut body = self.demand();
                 body["errcode"] = json!(code);
                 body["error"] = json!("the server's words");
-                Said::Answer(401, body)
+                Reply::Answer(401, body)
             }
-            Some((_, Fault::Unsent)) => Said::Unsent,
-            Some((_, Fault::LostBefore)) => Said::Lost,
+            Some((_, Fault::Unsent)) => Reply::Unsent,
+            Some((_, Fault::LostBefore)) => Reply::Lost,
             Some((_, Fault::LostAfter)) => {
                 self.process(job);
-                Said::Lost
+                Reply::Lost
             }
         }
     }

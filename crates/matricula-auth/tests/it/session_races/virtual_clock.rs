@@ -1,5 +1,5 @@
-//! Processes that share an account, a store, a lock and a server, stepped in an order that a seed
-//! determines, with everything going wrong that can.
+//! Processes that share an account, a store, a lock and a server on a virtual clock. A seed determines their
+//! order and all failures.
 
 use std::collections::BTreeSet;
 
@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 
 use super::server::{Server, answer};
 
-/// A mistake that whoever drives the machines, or stores for them, could make.
+/// A mistake of a driver or a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mistake {
     /// The lock across processes is not taken.
     NoLock,
-    /// The account is not read anew after the lock was taken.
+    /// The account is not read again after the lock was taken.
     NoReading,
     /// New tokens are stored only after the next request.
     StoredLate,
@@ -362,7 +362,7 @@ impl World {
             }
         }
         if let Some(RenewalEvent::Finished(settled)) = step.events.into_iter().next() {
-            self.processes[at].standing.settle(&settled);
+            self.processes[at].standing.apply(&settled);
             self.processes[at].has_turn_out = false;
             self.is_locked &= !renewing.has_lock;
             let standing = Box::new(self.processes[at].standing.clone());
@@ -370,8 +370,8 @@ impl World {
             return Ok(false);
         }
         renewing.next = match step.effects.into_iter().next() {
-            Some(RenewalEffect::TakeTurn) => Next::TakeTurn,
-            Some(RenewalEffect::Lock) => Next::Lock,
+            Some(RenewalEffect::LockProcess) => Next::TakeTurn,
+            Some(RenewalEffect::LockStore) => Next::Lock,
             Some(RenewalEffect::Read) => Next::Read,
             Some(RenewalEffect::Wait(until)) => Next::Wait(until),
             Some(RenewalEffect::Send(job)) => {
@@ -406,14 +406,14 @@ impl World {
             Next::TakeTurn => {
                 self.processes[at].has_turn_out = true;
                 renewing.has_turn = true;
-                RenewalInput::TurnTaken(Box::new(self.processes[at].standing.clone()))
+                RenewalInput::ProcessLocked(Box::new(self.processes[at].standing.clone()))
             }
-            Next::Lock if self.mistake == Some(Mistake::NoLock) => RenewalInput::Locked,
+            Next::Lock if self.mistake == Some(Mistake::NoLock) => RenewalInput::StoreLocked,
             Next::Lock if self.is_locked => return Ok(Err(Next::Lock)),
             Next::Lock => {
                 self.is_locked = true;
                 renewing.has_lock = true;
-                RenewalInput::Locked
+                RenewalInput::StoreLocked
             }
             Next::Read if self.mistake == Some(Mistake::NoReading) => RenewalInput::Stored(None),
             Next::Read => RenewalInput::Stored(Some(Box::new(self.store.clone()))),

@@ -1,4 +1,4 @@
-//! Rules that the specification puts on a client that registers, where no other module shows them.
+//! Rules of the specification for clients that no other module tests.
 
 use matricula_api::client::refresh::RefreshResponse;
 use matricula_auth::{
@@ -10,18 +10,19 @@ use serde_json::json;
 
 use crate::{
     registration::{alice, facts, success, uia},
-    talk::Talk,
+    scripted_server::ScriptedServer,
 };
 
 #[test]
-fn a_server_that_names_no_session_is_sent_none() {
-    let mut talk = Talk::start(Registration::new(&facts(), RegistrationOptions::default()));
-    talk.answer(401, &json!({ "flows": [{ "stages": ["m.login.dummy"] }] }));
-    assert_eq!(talk.body()["auth"], json!({ "type": "m.login.dummy" }));
+fn missing_session_is_not_sent() {
+    let mut server =
+        ScriptedServer::start(Registration::new(&facts(), RegistrationOptions::default()));
+    server.answer(401, &json!({ "flows": [{ "stages": ["m.login.dummy"] }] }));
+    assert_eq!(server.body()["auth"], json!({ "type": "m.login.dummy" }));
 }
 
 #[test]
-fn single_sign_on_that_is_preferred_rules_registering_out_beside_passwords_too() {
+fn preferred_sso_forbids_registration() {
     let facts: ServerInfo = serde_json::from_value(json!({
         "server": "https://matrix.example.org", "versions": ["v1.18"], "oauth_issuer": null,
         "registration": null,
@@ -31,29 +32,30 @@ fn single_sign_on_that_is_preferred_rules_registering_out_beside_passwords_too()
         ],
     }))
     .unwrap();
-    let talk = Talk::start(Registration::new(&facts, alice()));
+    let server = ScriptedServer::start(Registration::new(&facts, alice()));
     assert!(
         matches!(
-            talk.error(),
+            server.error(),
             AuthError::Register(RegisterError::SsoNeeded { .. })
         ),
         "{}",
-        talk.error()
+        server.error()
     );
-    assert!(talk.requests.is_empty());
+    assert!(server.requests.is_empty());
 }
 
 #[test]
-fn every_document_is_put_before_the_person() {
+fn all_policies_are_shown() {
     let mut offer = uia(&json!([{ "stages": ["m.login.terms"] }]));
     offer["params"] = json!({ "m.login.terms": { "policies": {
         "privacy": { "version": "1", "en_GB": { "name": "Privacy", "url": "https://e.org/p" } },
         "terms": { "version": "2", "fr": { "name": "Conditions", "url": "https://e.org/t" } },
     }}});
-    let mut talk = Talk::start(Registration::new(&facts(), RegistrationOptions::default()));
-    talk.answer(401, &offer);
-    let Prompt::AcceptTerms { policies } = talk.question() else {
-        panic!("{:?}", talk.question());
+    let mut server =
+        ScriptedServer::start(Registration::new(&facts(), RegistrationOptions::default()));
+    server.answer(401, &offer);
+    let Prompt::AcceptTerms { policies } = server.question() else {
+        panic!("{:?}", server.question());
     };
     let shown: Vec<_> = policies
         .iter()
@@ -69,24 +71,26 @@ fn every_document_is_put_before_the_person() {
 }
 
 #[test]
-fn a_token_without_a_term_does_not_expire() {
-    let mut registering = Talk::start(Registration::new(&facts(), RegistrationOptions::default()));
+fn token_without_lifetime_never_expires() {
+    let mut registering =
+        ScriptedServer::start(Registration::new(&facts(), RegistrationOptions::default()));
     registering.answer(200, &success());
     assert_eq!(registering.ok().expires_at, None);
-    let mut signing_in = Talk::start(Login::new(&facts(), "alice", "wordpass".into()));
+    let mut signing_in = ScriptedServer::start(Login::new(&facts(), "alice", "wordpass".into()));
     signing_in.answer(200, &success());
     assert_eq!(signing_in.ok().expires_at, None);
 }
 
 #[test]
-fn a_renewed_token_takes_the_place_of_the_old_one_with_its_term() {
-    let mut talk = Talk::start(Registration::new(&facts(), RegistrationOptions::default()));
+fn refresh_replaces_token_and_expiry() {
+    let mut server =
+        ScriptedServer::start(Registration::new(&facts(), RegistrationOptions::default()));
     let mut first = success();
     first["refresh_token"] = json!("syr_1");
     first["expires_in_ms"] = json!(1_000);
-    talk.answer(200, &first);
-    let mut account = talk.ok().clone();
-    let now = Timestamp::from_millis(talk.now);
+    server.answer(200, &first);
+    let mut account = server.ok().clone();
+    let now = Timestamp::from_millis(server.now);
 
     let answer = |body| serde_json::from_value::<RefreshResponse>(body).unwrap();
     account.renew(now, answer(json!({ "access_token": "syt_2" })));
@@ -97,25 +101,25 @@ fn a_renewed_token_takes_the_place_of_the_old_one_with_its_term() {
     let both = json!({ "access_token": "syt_3", "refresh_token": "syr_3", "expires_in_ms": 500 });
     account.renew(now, answer(both));
     assert_eq!(account.refresh_token, Some("syr_3".into()));
-    let end = Timestamp::from_millis(talk.now + 500);
+    let end = Timestamp::from_millis(server.now + 500);
     assert_eq!(account.expires_at, Some(end));
 }
 
 #[test]
-fn an_identity_server_without_an_address_makes_a_document_unusable() {
-    let mut talk = Talk::start(Discovery::new("example.org".parse().unwrap()));
+fn invalid_identity_server_fails_discovery() {
+    let mut server = ScriptedServer::start(Discovery::new("example.org".parse().unwrap()));
     let homeserver = json!({ "base_url": "https://matrix.example.org" });
-    talk.answer(
+    server.answer(
         200,
         &json!({ "m.homeserver": homeserver, "m.identity_server": {} }),
     );
-    talk.reply(Answer::Unavailable);
+    server.reply(Answer::Unavailable);
     assert!(
         matches!(
-            talk.error(),
+            server.error(),
             AuthError::Discovery(DiscoveryError::WellKnown { .. })
         ),
         "{}",
-        talk.error()
+        server.error()
     );
 }

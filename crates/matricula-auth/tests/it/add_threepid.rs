@@ -1,0 +1,372 @@
+//! Adding an email address or a phone number to an account.
+
+use matricula_auth::{
+    AddThreepid, Answer, AuthError, PendingThreepid, Prompt, ServerError, Threepid, ThreepidError,
+    UiaError, tables,
+};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
+use serde_json::{Value, json};
+
+use crate::{
+    registration::refused,
+    scripted_server::{ScriptedServer, transport_error},
+    uia_request::{account, password, stages},
+};
+
+const EMAIL: &str = "POST /_matrix/client/v3/account/3pid/email/requestToken";
+const PHONE: &str = "POST /_matrix/client/v3/account/3pid/msisdn/requestToken";
+const ADD: &str = "POST /_matrix/client/v3/account/3pid/add";
+const LIST: &str = "GET /_matrix/client/v3/account/3pid";
+
+fn email() -> Threepid {
+    Threepid::Email("alice@example.org".into())
+}
+
+fn phone() -> Threepid {
+    Threepid::Phone("GB:07700900001".parse().unwrap())
+}
+
+fn adding(address: Threepid) -> ScriptedServer<AddThreepid> {
+    ScriptedServer::start(AddThreepid::new(&account(Some("kept")), address))
+}
+
+/// Up to the question whether the link was followed.
+fn written_to() -> ScriptedServer<AddThreepid> {
+    let mut server = adding(email());
+    server.answer(200, &json!({ "sid": "sid1" }));
+    server
+}
+
+fn stored(server: &ScriptedServer<AddThreepid>) -> Option<PendingThreepid> {
+    let mut changes = server.commits.iter().flat_map(|commit| commit.writes());
+    let last = changes.rfind(|change| change.table == tables::THREEPID_ADDITIONS)?;
+    let value = last.value.as_ref()?;
+    Some(serde_json::from_slice(value).unwrap())
+}
+
+/// The program ended, and another goes on with what was stored.
+fn another_process(
+    server: &ScriptedServer<AddThreepid>,
+    address: Threepid,
+) -> ScriptedServer<AddThreepid> {
+    let addition = AddThreepid::new(&account(Some("kept")), address);
+    ScriptedServer::start(addition.resume(stored(server).unwrap()))
+}
+
+fn not_yet() -> Value {
+    refused("M_THREEPID_AUTH_FAILED")
+}
+
+#[test]
+fn opened_link_adds_the_address() {
+    let mut server = adding(email());
+    assert_eq!(server.requests, [EMAIL]);
+    let asked = server.body();
+    let secret = asked["client_secret"].as_str().unwrap().to_owned();
+    assert!(secret.len() >= 32);
+    assert_eq!(
+        (&asked["email"], &asked["send_attempt"]),
+        (&json!("alice@example.org"), &json!(1))
+    );
+    assert!(stored(&server).is_some(), "stored before it is sent");
+    server.answer(200, &json!({ "sid": "sid1" }));
+    let address = "alice@example.org".to_owned();
+    assert_eq!(
+        *server.question(),
+        Prompt::FollowLink { address, why: None }
+    );
+    server.reply(Answer::Yes);
+    assert_eq!(server.requests.last().unwrap(), ADD);
+    assert_eq!(
+        server.body(),
+        json!({ "sid": "sid1", "client_secret": secret })
+    );
+    server.answer(401, &password());
+    assert_eq!(server.body()["auth"]["password"], "kept");
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        server.answer(400, &not_yet());
+        waits.push(server.wake());
+        assert_eq!(server.body()["auth"], json!({ "session": "s1" }));
+    }
+    assert_eq!(waits, [2_000, 3_000, 4_500]);
+    server.answer(200, &json!({}));
+    server.ok();
+    assert_eq!(stored(&server), None);
+    let sent = server.requests.iter().filter(|request| *request == EMAIL);
+    assert_eq!(sent.count(), 1, "one message");
+}
+
+#[test]
+fn wrong_code_is_asked_again() {
+    let mut server = adding(phone());
+    assert_eq!(server.requests, [PHONE]);
+    assert_eq!(server.body()["country"], "GB");
+    let url = "https://id.example.org/submit";
+    server.answer(200, &json!({ "sid": "sid1", "submit_url": url }));
+    server.reply(Answer::Text("000000".into()));
+    assert_eq!(server.requests.last().unwrap(), "POST /submit");
+    server.answer(400, &refused("M_TOKEN_INCORRECT"));
+    assert!(matches!(
+        server.question(),
+        Prompt::Code { why: Some(_), .. }
+    ));
+    server.reply(Answer::Text("123456".into()));
+    server
+        .answer(200, &json!({ "success": true }))
+        .answer(200, &json!({}));
+    server.ok();
+}
+
+#[test]
+fn resume_sends_no_second_message() {
+    let mut first = written_to();
+    first.reply(Answer::Unavailable);
+    assert!(matches!(
+        first.error(),
+        AuthError::Threepid(ThreepidError::AddressNotProved { .. })
+    ));
+    let mut server = another_process(&first, email());
+    assert_eq!(server.requests, [ADD]);
+    server.answer(400, &not_yet());
+    assert!(server.is_asking());
+    server.reply(Answer::Unavailable);
+    let mut server = another_process(&first, email());
+    server.answer(200, &json!({}));
+    server.ok();
+    assert_eq!(stored(&server), None);
+}
+
+#[test]
+fn stored_state_belongs_to_one_address() {
+    let server = written_to();
+    let server = another_process(&server, Threepid::Email("bob@example.org".into()));
+    assert_eq!(server.requests, [EMAIL]);
+    assert_eq!(server.body()["email"], "bob@example.org");
+}
+
+#[test]
+fn crash_sends_no_second_message() {
+    // Before the first answer: the same request again, with the same secret and number.
+    let server = adding(email());
+    let body = server.body();
+    let again = another_process(&server, email());
+    assert_eq!(again.body(), body);
+    // After it, and while adding.
+    let mut server = written_to();
+    for _ in 0..3 {
+        let again = another_process(&server, email());
+        assert_eq!(again.requests, [ADD]);
+        match server.is_asking() {
+            true => server.reply(Answer::Yes),
+            false => server.answer(401, &password()),
+        };
+    }
+}
+
+#[test]
+fn more_messages_are_limited() {
+    let mut server = written_to();
+    let mut attempts = Vec::new();
+    while server.result.is_none() {
+        server.reply(Answer::No);
+        if server.result.is_none() {
+            attempts.push(server.body()["send_attempt"].as_u64().unwrap());
+            server.answer(200, &json!({ "sid": "sid" }));
+        }
+    }
+    assert_eq!(attempts, [2, 3, 4, 5, 6]);
+    assert!(matches!(
+        server.error(),
+        AuthError::Threepid(ThreepidError::AddressNotProved { .. })
+    ));
+}
+
+#[test]
+fn refused_address_is_removed() {
+    for code in [
+        "M_THREEPID_IN_USE",
+        "M_THREEPID_DENIED",
+        "M_INVALID_EMAIL",
+        "M_SERVER_NOT_TRUSTED",
+    ] {
+        let mut server = adding(email());
+        server.answer(400, &refused(code));
+        let AuthError::Threepid(ThreepidError::AddressRefused { code: told, .. }) = server.error()
+        else {
+            panic!("{}", server.error())
+        };
+        assert_eq!(told.as_str(), code);
+        assert_eq!(stored(&server), None);
+    }
+    // Somebody else was faster.
+    let mut server = written_to();
+    server
+        .reply(Answer::Yes)
+        .answer(400, &refused("M_THREEPID_IN_USE"));
+    assert!(matches!(
+        server.error(),
+        AuthError::Threepid(ThreepidError::AddressRefused { .. })
+    ));
+    assert_eq!(stored(&server), None);
+}
+
+#[test]
+fn other_errors_keep_the_address() {
+    type Ending = fn(&mut ScriptedServer<AddThreepid>);
+    let endings: [Ending; 6] = [
+        |server| {
+            server.answer(404, &refused("M_UNRECOGNIZED"));
+        },
+        |server| {
+            server.answer(500, &refused("M_UNKNOWN"));
+        },
+        |server| {
+            server.answer(429, &refused("M_LIMIT_EXCEEDED"));
+        },
+        |server| {
+            server.lose();
+        },
+        |server| {
+            server.outcome(Outcome::Failed(transport_error(
+                TransportErrorKind::Connect,
+            )));
+        },
+        |server| {
+            server
+                .answer(200, &json!({ "sid": "sid1" }))
+                .reply(Answer::Yes)
+                .answer(401, &stages(&["m.login.sso"]))
+                .reply(Answer::Unavailable);
+        },
+    ];
+    for (at, ending) in endings.into_iter().enumerate() {
+        let mut server = adding(email());
+        ending(&mut server);
+        server.error();
+        assert!(stored(&server).is_some(), "{at}");
+    }
+}
+
+#[test]
+fn lost_response_lists_addresses() {
+    let listed = |medium: &str, address: &str| json!({ "threepids": [{ "medium": medium, "address": address, "validated_at": 1, "added_at": 1 }] });
+    for (listed, is_there) in [
+        (listed("email", "Alice@example.org"), true),
+        (listed("email", "bob@example.org"), false),
+        (listed("msisdn", "alice@example.org"), false),
+        (json!({}), false),
+    ] {
+        let mut server = written_to();
+        server.reply(Answer::Yes).answer(401, &password()).lose();
+        assert_eq!(server.requests.last().unwrap(), LIST);
+        server.answer(200, &listed);
+        if !is_there {
+            assert_eq!(server.requests.last().unwrap(), ADD, "{listed}");
+            server.answer(401, &password());
+            assert_eq!(server.body()["auth"]["password"], "kept");
+            server.answer(200, &json!({}));
+        }
+        server.ok();
+        assert_eq!(stored(&server), None);
+    }
+    let mut server = written_to();
+    server.reply(Answer::Yes).lose().lose();
+    assert!(matches!(
+        server.error(),
+        AuthError::Uia(UiaError::MayBeDone { .. })
+    ));
+    assert!(stored(&server).is_some());
+}
+
+#[test]
+fn phone_number_matches_server_format() {
+    let mut server = adding(phone());
+    server
+        .answer(
+            200,
+            &json!({ "sid": "sid1", "submit_url": "https://id.example.org/submit" }),
+        )
+        .reply(Answer::Text("123456".into()))
+        .answer(200, &json!({ "success": true }))
+        .lose();
+    server.answer(
+        200,
+        &json!({ "threepids": [
+        { "medium": "msisdn", "address": "447700900001", "validated_at": 1, "added_at": 1 }
+    ] }),
+    );
+    server.ok();
+}
+
+#[test]
+fn code_goes_to_safe_urls_only() {
+    for url in [
+        "http://id.example.org/submit",
+        "https://10.0.0.1/submit",
+        "file:///x",
+        "",
+    ] {
+        let mut server = adding(phone());
+        server
+            .answer(200, &json!({ "sid": "sid1", "submit_url": url }))
+            .reply(Answer::Text("123456".into()));
+        assert!(
+            matches!(
+                server.error(),
+                AuthError::Server(ServerError::NotMatrix { .. })
+            ),
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn every_addition_ends() {
+    let answers = [
+        (200, json!({ "sid": "sid1" })),
+        (200, json!({})),
+        (400, not_yet()),
+        (401, password()),
+        (401, stages(&["m.login.dummy"])),
+        (500, refused("M_UNKNOWN")),
+    ];
+    // Each pair of answers, in turn.
+    for first in &answers {
+        for second in &answers {
+            let mut server = adding(email());
+            let mut turns = 0;
+            while server.result.is_none() {
+                turns += 1;
+                assert!(turns < 5_000, "{first:?} {second:?}");
+                if server.is_asking() {
+                    server.reply(Answer::Yes);
+                } else if server.is_waiting() {
+                    server.wake();
+                } else {
+                    let (status, body) = if turns % 2 == 0 { first } else { second };
+                    server.answer(*status, body);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn known_code_is_submitted() {
+    let mut first = adding(phone());
+    let url = "https://id.example.org/submit";
+    first
+        .answer(200, &json!({ "sid": "sid1", "submit_url": url }))
+        .reply(Answer::Unavailable);
+    let later = AddThreepid::new(&account(Some("kept")), phone())
+        .resume(stored(&first).unwrap())
+        .code("123456".into());
+    let mut server = ScriptedServer::start(later);
+    assert_eq!(server.requests, ["POST /submit"]);
+    assert_eq!(server.body()["token"], "123456");
+    server
+        .answer(200, &json!({ "success": true }))
+        .answer(200, &json!({}));
+    server.ok();
+}

@@ -1,0 +1,94 @@
+//! A registration follows what discovery found out, such as the password policy.
+
+use matricula_auth::{Answer, AuthError, Prompt, RegisterError, Registration, RegistrationOptions};
+use serde_json::{Value, json};
+
+use crate::{
+    registration::{alice, facts, refused, success, uia},
+    scripted_server::ScriptedServer,
+};
+
+fn with_policy(wishes: RegistrationOptions, policy: Value) -> ScriptedServer<Registration> {
+    let mut facts = facts();
+    facts.password_policy = Some(serde_json::from_value(policy).unwrap());
+    ScriptedServer::start(Registration::new(&facts, wishes))
+}
+
+fn twelve_with_digit() -> Value {
+    json!({ "minimum_length": 12, "digit": true, "symbol": false, "uppercase": false, "lowercase": false })
+}
+
+#[test]
+fn weak_password_is_never_sent() {
+    let mut server = with_policy(alice(), twelve_with_digit());
+    server.answer(200, &json!({ "available": true }));
+    for weak in ["short1", "long but without"] {
+        let Prompt::Password { why: Some(why) } = server.question() else {
+            panic!("{:?}", server.question());
+        };
+        assert!(why.contains("does not accept the password"), "{why}");
+        server.reply(Answer::Text(weak.into()));
+    }
+    assert_eq!(server.requests.len(), 1, "the name, and no password");
+    server.reply(Answer::Text("long enough 1".into()));
+    assert_eq!(server.body()["password"], "long enough 1");
+}
+
+#[test]
+fn weak_password_without_person_fails() {
+    let mut server = with_policy(alice(), twelve_with_digit());
+    server
+        .answer(200, &json!({ "available": true }))
+        .reply(Answer::Unavailable);
+    let AuthError::Register(RegisterError::WeakPassword { code, .. }) = server.error() else {
+        panic!("{}", server.error());
+    };
+    assert_eq!(code.as_str(), "M_PASSWORD_TOO_SHORT");
+}
+
+#[test]
+fn generated_password_has_required_length() {
+    for (least, length) in [(0, 24), (24, 24), (40, 40), (1_000_000, 256)] {
+        let policy = json!({ "minimum_length": least, "digit": true, "symbol": true, "uppercase": true, "lowercase": true });
+        let mut server = with_policy(RegistrationOptions::default(), policy);
+        if least > 256 {
+            // Nobody can be in earnest: the person decides.
+            assert!(matches!(server.question(), Prompt::Password { .. }));
+            continue;
+        }
+        assert_eq!(server.body()["password"].as_str().unwrap().len(), length);
+        server.answer(200, &success());
+        server.ok();
+    }
+}
+
+#[test]
+fn required_flow_is_taken() {
+    let flows = uia(&json!([
+        { "stages": ["m.login.dummy"] },
+        { "stages": ["m.login.registration_token"] },
+    ]));
+    let way = serde_json::from_value(json!({ "stages": ["m.login.registration_token"] })).unwrap();
+    let wishes = RegistrationOptions {
+        token: Some("t".into()),
+        ..RegistrationOptions::default()
+    };
+    let registration = Registration::new(&facts(), wishes).only_flow(way);
+    let mut server = ScriptedServer::start(registration.clone());
+    server.answer(401, &flows);
+    assert_eq!(server.body()["auth"]["type"], "m.login.registration_token");
+    let mut server = ScriptedServer::start(registration);
+    server.answer(401, &uia(&json!([{ "stages": ["m.login.dummy"] }])));
+    assert!(matches!(
+        server.error(),
+        AuthError::Register(RegisterError::Closed { .. })
+    ));
+    // Everything else stays as it is.
+    let mut server =
+        ScriptedServer::start(Registration::new(&facts(), RegistrationOptions::default()));
+    server.answer(403, &refused("M_FORBIDDEN"));
+    assert!(matches!(
+        server.error(),
+        AuthError::Register(RegisterError::Closed { .. })
+    ));
+}

@@ -1,0 +1,295 @@
+//! Change of an account's password.
+
+use matricula_auth::{
+    Account, AccountError, Answer, AuthError, PasswordChange, PendingPassword, Progress, UiaError,
+    tables,
+};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
+use serde_json::{Value, json};
+
+use crate::{
+    registration::refused,
+    scripted_server::{ScriptedServer, transport_error},
+    uia_request::{account, password, stages, wrong},
+};
+
+const CHANGE: &str = "POST /_matrix/client/v3/account/password";
+
+fn given(account: &Account) -> ScriptedServer<PasswordChange> {
+    ScriptedServer::start(PasswordChange::new(account, "new".into()))
+}
+
+fn made(account: &Account) -> ScriptedServer<PasswordChange> {
+    ScriptedServer::start(PasswordChange::generated(account))
+}
+
+/// What is stored of the new password: whether it is certain and which; nothing any more; or nothing
+/// ever.
+fn stored(server: &ScriptedServer<PasswordChange>) -> Option<Option<(bool, Option<String>)>> {
+    let mut changes = server.commits.iter().flat_map(|commit| commit.writes());
+    let change = changes.rfind(|change| change.table == tables::PASSWORD_CHANGES)?;
+    assert_eq!(change.key, "@alice:example.org");
+    Some(change.value.as_ref().map(|json| {
+        let pending: PendingPassword = serde_json::from_slice(json).unwrap();
+        let password = pending.password.map(|made| made.expose().to_owned());
+        (pending.is_set, password)
+    }))
+}
+
+/// This password, which the account may have.
+fn maybe(password: &str) -> Option<Option<(bool, Option<String>)>> {
+    Some(Some((false, Some(password.to_owned()))))
+}
+
+fn pending(password: &str) -> PendingPassword {
+    serde_json::from_value(json!({ "password": password, "is_set": false })).unwrap()
+}
+
+fn tried(server: &ScriptedServer<PasswordChange>) -> Value {
+    server.body()["auth"]["password"].clone()
+}
+
+#[test]
+fn old_password_authenticates_the_change() {
+    let mut server = given(&account(Some("old")));
+    assert_eq!(
+        server.body(),
+        json!({ "new_password": "new", "logout_devices": true })
+    );
+    server.answer(401, &password());
+    assert_eq!(tried(&server), "old");
+    assert_eq!(server.body()["new_password"], "new");
+    server.answer(200, &json!({}));
+    assert_eq!(*server.ok(), None, "the person keeps it");
+    assert_eq!(stored(&server), Some(Some((true, None))));
+    assert_eq!(server.requests, [CHANGE, CHANGE]);
+
+    let keeping = PasswordChange::new(&account(None), "new".into()).keep_devices(true);
+    assert_eq!(
+        ScriptedServer::start(keeping).body()["logout_devices"],
+        false
+    );
+}
+
+#[test]
+fn generated_password_is_stored_before_sending() {
+    let mut server = made(&account(Some("old")));
+    let new = server.body()["new_password"].as_str().unwrap().to_owned();
+    assert_eq!(new.len(), 24);
+    assert_eq!(server.commits.len(), 1);
+    assert_eq!(stored(&server), maybe(&new));
+    server.answer(401, &password()).answer(200, &json!({}));
+    assert_eq!(server.ok().as_ref().unwrap().expose(), new);
+    assert_eq!(stored(&server), Some(Some((true, Some(new)))));
+}
+
+#[test]
+fn certain_failure_removes_generated_password() {
+    type Ending = fn(&mut ScriptedServer<PasswordChange>);
+    let endings: [Ending; 5] = [
+        |server| {
+            server.answer(400, &refused("M_WEAK_PASSWORD"));
+        },
+        |server| {
+            server.outcome(Outcome::Failed(transport_error(
+                TransportErrorKind::Connect,
+            )));
+        },
+        |server| {
+            server
+                .answer(401, &password())
+                .answer(401, &wrong())
+                .reply(Answer::Unavailable);
+        },
+        |server| {
+            server.answer(404, &refused("M_UNRECOGNIZED"));
+        },
+        |server| {
+            server.answer(429, &refused("M_LIMIT_EXCEEDED"));
+        },
+    ];
+    for (at, ending) in endings.into_iter().enumerate() {
+        let mut server = made(&account(Some("old")));
+        ending(&mut server);
+        server.error();
+        assert_eq!(stored(&server), Some(None), "{at}");
+    }
+}
+
+#[test]
+fn weak_password_is_reported() {
+    let mut server = given(&account(Some("old")));
+    server.answer(400, &refused("M_PASSWORD_TOO_SHORT"));
+    assert!(matches!(
+        server.error(),
+        AuthError::Uia(UiaError::WeakPassword { .. })
+    ));
+}
+
+/// A server on which the change was made, or was not; it loses the answer.
+fn lost(is_changed: bool) -> ScriptedServer<PasswordChange> {
+    let mut server = given(&account(Some("old")));
+    server.answer(401, &password()).lose();
+    assert!(matches!(
+        server.progress.last(),
+        Some(Progress::Settling(how)) if how.contains("asking again")
+    ));
+    server.answer(401, &password());
+    let right = if is_changed { "new" } else { "old" };
+    let mut given = Vec::new();
+    while server.result.is_none() {
+        let password = tried(&server).as_str().unwrap().to_owned();
+        given.push(password.clone());
+        match password == right {
+            true => server.answer(200, &json!({})),
+            false => server.answer(401, &wrong()),
+        };
+    }
+    assert!(given.len() <= 2, "{given:?}");
+    server
+}
+
+#[test]
+fn lost_response_tries_both_passwords() {
+    for is_changed in [true, false] {
+        assert_eq!(*lost(is_changed).ok(), None);
+    }
+}
+
+#[test]
+fn unknown_result_keeps_the_password() {
+    type Ending = fn(&mut ScriptedServer<PasswordChange>);
+    let endings: [Ending; 4] = [
+        |server| {
+            server.lose();
+        },
+        |server| {
+            server.outcome(Outcome::Failed(transport_error(
+                TransportErrorKind::Connect,
+            )));
+        },
+        |server| {
+            server.answer(401, &json!({ "errcode": "M_UNKNOWN_TOKEN" }));
+        },
+        |server| {
+            server
+                .answer(401, &password())
+                .answer(401, &wrong())
+                .answer(401, &wrong());
+            server.reply(Answer::Unavailable);
+        },
+    ];
+    for (at, ending) in endings.into_iter().enumerate() {
+        for first in [0, 1] {
+            let mut server = made(&account(Some("old")));
+            server.answer(401, &password());
+            match first {
+                0 => server.lose(),
+                _ => server.answer(500, &refused("M_UNKNOWN")),
+            };
+            ending(&mut server);
+            assert!(
+                matches!(
+                    server.error(),
+                    AuthError::Account(AccountError::PasswordInDoubt { .. })
+                ),
+                "{at}: {}",
+                server.error()
+            );
+            assert!(
+                matches!(stored(&server), Some(Some((false, Some(_))))),
+                "{at}"
+            );
+        }
+    }
+}
+
+#[test]
+fn resume_uses_the_same_password() {
+    let mut server = made(&account(Some("old")));
+    server.answer(401, &password());
+    // The program ends here. What was stored is read back.
+    let kept = stored(&server).unwrap().unwrap().1.unwrap();
+    let pending = || pending(&kept);
+    for is_changed in [true, false] {
+        let change = PasswordChange::generated(&account(Some("old"))).resume(pending());
+        let mut server = ScriptedServer::start(change);
+        assert_eq!(server.body()["new_password"], kept.as_str());
+        server.answer(401, &password());
+        let right = if is_changed { kept.as_str() } else { "old" };
+        while server.result.is_none() {
+            match tried(&server) == right {
+                true => server.answer(200, &json!({})),
+                false => server.answer(401, &wrong()),
+            };
+        }
+        assert_eq!(server.ok().as_ref().unwrap().expose(), kept);
+    }
+    // A refusal does not say what became of the earlier change.
+    let change = PasswordChange::generated(&account(Some("old"))).resume(pending());
+    let mut server = ScriptedServer::start(change);
+    server.answer(400, &refused("M_WEAK_PASSWORD"));
+    assert_eq!(stored(&server), maybe(&kept));
+}
+
+#[test]
+fn browser_stage_keeps_the_password() {
+    let mut server = made(&account(None));
+    let new = server.body()["new_password"].clone();
+    server
+        .answer(401, &stages(&["m.login.sso"]))
+        .reply(Answer::Unavailable);
+    assert!(matches!(
+        server.error(),
+        AuthError::Uia(UiaError::StagesNotSupported(_))
+    ));
+    let kept = stored(&server).unwrap().unwrap().1.unwrap();
+    let change = PasswordChange::generated(&account(None))
+        .resume(pending(&kept))
+        .session("s1");
+    let mut server = ScriptedServer::start(change);
+    assert_eq!(server.body()["new_password"], new);
+    assert_eq!(server.body()["auth"], json!({ "session": "s1" }));
+    server.answer(200, &json!({}));
+    server.ok();
+}
+
+/// An account that an OAuth 2.0 server keeps.
+pub(crate) fn delegated(page: Option<&str>) -> Account {
+    let mut json = serde_json::to_value(account(None)).unwrap();
+    json["oauth"] = json!({
+        "issuer": "https://id.example.org/", "client_id": "c1",
+        "token_endpoint": "https://id.example.org/token",
+        "revocation_endpoint": "https://id.example.org/revoke",
+        "account_management_uri": page,
+    });
+    serde_json::from_value(json).unwrap()
+}
+
+#[test]
+fn oauth_account_needs_account_page() {
+    for (page, told) in [
+        (
+            Some("https://id.example.org/account"),
+            "; open https://id.example.org/account in a browser",
+        ),
+        (None, "; look for it there in a browser"),
+    ] {
+        let server = given(&delegated(page));
+        assert_eq!(server.requests, [""; 0]);
+        let error = server.error().to_string();
+        assert!(error.ends_with(told), "{error}");
+    }
+}
+
+#[test]
+fn debug_output_has_no_password() {
+    let account = account(Some("canary-kept"));
+    let change = PasswordChange::new(&account, "canary-new".into())
+        .password("canary-old".into())
+        .resume(pending("canary-pending"));
+    let mut server = ScriptedServer::start(change);
+    server.answer(401, &password());
+    let shown = format!("{:?}", server.conversation);
+    assert!(!shown.contains("canary"), "{shown}");
+}
