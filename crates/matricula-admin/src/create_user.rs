@@ -290,7 +290,7 @@ impl CreateUser {
                 }
                 ErrorCode::Unrecognized => AdminError::NoAdministration { server },
                 ErrorCode::InvalidUsername => self.invalid(error),
-                _ => ServerError::Refused { server, error }.into(),
+                _ => ServerError::refused(server, error).into(),
             },
             error => ServerError::from_api(&self.server, error).into(),
         }

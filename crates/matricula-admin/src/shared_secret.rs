@@ -256,7 +256,7 @@ impl SharedSecretRegistration {
                 }
             }
             _ if error.status == 403 => return AdminError::SharedSecretWrong { server, message },
-            _ => return ServerError::Refused { server, error }.into(),
+            _ => return ServerError::refused(server, error).into(),
         };
         refusal.into()
     }

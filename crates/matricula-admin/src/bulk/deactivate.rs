@@ -108,7 +108,7 @@ impl BulkDeactivation {
                     user_id: self.administrator.user_id.clone(),
                 },
                 ErrorCode::Unrecognized => AdminError::NoAdministration { server },
-                _ => ServerError::Refused { server, error }.into(),
+                _ => ServerError::refused(server, error).into(),
             }),
             Err(error) => Err(ServerError::from_api(&server, error).into()),
         }

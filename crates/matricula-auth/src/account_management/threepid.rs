@@ -251,7 +251,7 @@ impl AddThreepid {
                 message: error.message,
             });
         } else {
-            self.core.fail(ServerError::Refused { server, error });
+            self.core.fail(ServerError::refused(server, error));
         }
     }
 
@@ -356,10 +356,10 @@ impl AddThreepid {
             Ok(_) => self.finish(),
             Err(UiaError::Server(ServerError::Refused { error, .. })) => match error.code {
                 ErrorCode::ThreepidAuthFailed | ErrorCode::SessionNotValidated => {
-                    self.on_not_validated(cx, error);
+                    self.on_not_validated(cx, *error);
                 }
-                ErrorCode::ThreepidInUse | ErrorCode::ThreepidDenied => self.on_refused(error),
-                _ => self.core.fail(ServerError::Refused { server, error }),
+                ErrorCode::ThreepidInUse | ErrorCode::ThreepidDenied => self.on_refused(*error),
+                _ => self.core.fail(ServerError::refused(server, *error)),
             },
             Err(UiaError::MayBeDone { what, .. }) => {
                 let password = request.last_password().cloned();

@@ -124,7 +124,7 @@ pub enum ServerError {
         /// The server.
         server: ServerUrl,
         /// The server's error.
-        error: MatrixError,
+        error: Box<MatrixError>,
     },
     /// The conversation was cancelled.
     #[error("cancelled")]
@@ -136,7 +136,7 @@ impl ServerError {
     pub fn from_api(server: &ServerUrl, error: ApiError) -> Self {
         let server = server.clone();
         match error {
-            ApiError::Matrix(error) => Self::Refused { server, error },
+            ApiError::Matrix(error) => Self::refused(server, error),
             ApiError::RateLimited { retry_after, .. } => Self::RateLimited {
                 server,
                 retry_after,
@@ -146,6 +146,12 @@ impl ServerError {
                 what: other.to_string(),
             },
         }
+    }
+
+    /// A [refusal](Self::Refused).
+    pub fn refused(server: ServerUrl, error: MatrixError) -> Self {
+        let error = Box::new(error);
+        Self::Refused { server, error }
     }
 
     /// The response of a request.

@@ -122,6 +122,6 @@ pub(crate) fn appservice_refusal(
             message: error.message,
         },
         ErrorCode::AppserviceLoginUnsupported => AppserviceError::NoServiceLogin { server },
-        _ => ServerError::Refused { server, error }.into(),
+        _ => ServerError::refused(server, error).into(),
     }
 }

@@ -33,7 +33,7 @@ impl Registration {
                 // Any other error is not about the username. The password is not sent to such a server.
                 _ => {
                     let server = self.server.clone();
-                    self.core.fail(ServerError::Refused { server, error });
+                    self.core.fail(ServerError::refused(server, error));
                 }
             },
             Err(ApiError::UnexpectedStatus { status }) if is_missing(status) => self.advance(),
@@ -163,7 +163,7 @@ impl Registration {
                     None => RegisterError::Closed { server, message },
                 });
             }
-            _ => self.core.fail(ServerError::Refused { server, error }),
+            _ => self.core.fail(ServerError::refused(server, error)),
         }
     }
 
@@ -187,7 +187,7 @@ impl Registration {
     fn on_refused_address(&mut self, stage: Stage, error: MatrixError) {
         if error.status == 404 || error.status >= 500 || error.code == ErrorCode::Unrecognized {
             let server = self.server.clone();
-            let error = ServerError::Refused { server, error };
+            let error = ServerError::refused(server, error);
             return self.pause(Phase::Paused { polls_first: false }, error);
         }
         let address = self.threepids.refuse(&stage);

@@ -218,12 +218,11 @@ async fn a_dead_session_is_no_proof_that_an_account_is_gone() {
         .run(&mut deactivation, &mut store, &mut nobody)
         .await
         .unwrap_err();
-    match failed {
-        Error::Auth(AuthError::Server(ServerError::Refused { error, .. }))
-        | Error::Api(ApiError::Matrix(error)) => {
-            assert_eq!(error.code, ErrorCode::UnknownToken);
-        }
+    let error = match failed {
+        Error::Auth(AuthError::Server(ServerError::Refused { error, .. })) => *error,
+        Error::Api(ApiError::Matrix(error)) => error,
         other => panic!("{other}"),
-    }
+    };
+    assert_eq!(error.code, ErrorCode::UnknownToken);
     assert_eq!(store.accounts().unwrap().len(), 1);
 }
