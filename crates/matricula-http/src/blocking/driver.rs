@@ -36,7 +36,8 @@ impl<M: DrivenMachine, H> fmt::Debug for Driver<M, H> {
 }
 
 impl<M: DrivenMachine, H: Host<M>> Driver<M, H> {
-    /// Applies an input now. If it leads to a write, this returns when that is durable.
+    /// Applies an input now. A write that follows is done on this thread, unless another thread is
+    /// already writing.
     pub fn input(&self, input: M::Input) {
         self.0.input(input);
     }

@@ -35,8 +35,9 @@ impl Transport {
     async fn carry(&self, job: &Job) -> Result<Response, TransportError> {
         let token = self.config.credentials.token_of(job)?;
         let mut exchange = Exchange::new(job, token.as_ref(), &self.config)?;
-        // A runtime with one thread does not poll its sockets while a prompt blocks that thread. This
-        // lets it notice closed connections: a request on one of them would end in doubt.
+        // A current-thread runtime does not poll its sockets between two calls of `block_on`, or while
+        // other code blocks its thread. This lets it notice connections that were closed meanwhile: a
+        // request on one of them would end in doubt.
         tokio::task::yield_now().await;
         loop {
             let response = self.request(job, &exchange).await?;
