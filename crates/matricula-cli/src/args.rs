@@ -1,4 +1,4 @@
-//! What can be typed after `matricula`.
+//! The command line: commands and their options.
 
 pub(crate) mod account;
 pub(crate) mod accounts;
@@ -41,13 +41,13 @@ pub(crate) struct Global {
     /// Print one JSON object instead of words
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Ask nothing: end with an error where something is missing
+    /// Never ask: fail if something is missing
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
-    /// Keep accounts and private homeservers in this directory
+    /// Store accounts and private homeservers in this directory
     #[arg(long, global = true, value_name = "DIR", env = "MATRICULA_HOME")]
     pub(crate) home: Option<PathBuf>,
-    /// Whether a new account store is sealed with a key in the system's keyring
+    /// Whether a new account store is encrypted with a key in the system's keyring
     #[arg(
         long,
         global = true,
@@ -56,14 +56,14 @@ pub(crate) struct Global {
         default_value = "auto"
     )]
     pub(crate) keyring: accounts::KeyringUse,
-    /// Give a single request this many seconds
+    /// Timeout of a single request
     #[arg(long, global = true, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) timeout: Duration,
-    /// Send also to other machines' http:// addresses, unencrypted: everyone on the way can read
-    /// passwords and tokens
+    /// Allow unencrypted http:// addresses of other machines: passwords and tokens can be read on
+    /// the network
     #[arg(long, global = true)]
     pub(crate) allow_plain_http: bool,
-    /// Write what happens to standard error; secrets are never in it
+    /// Log to standard error; secrets are never logged
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log: Option<LogLevel>,
 }
@@ -78,7 +78,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "give a number of seconds above 0".to_owned())
 }
 
-/// How much is logged.
+/// The log level.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LogLevel {
     Error,
@@ -102,32 +102,32 @@ impl From<LogLevel> for tracing::Level {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make an account
+    /// Register an account
     Register(Box<Register>),
     /// Sign in to an account
     Login(Login),
     /// Sign out
     Logout(accounts::Logout),
-    /// List the accounts that are kept here
+    /// List the stored accounts
     Accounts(accounts::Accounts),
-    /// Choose the account that is used where none is named
+    /// Choose the default account
     Switch(accounts::Switch),
-    /// Show who you are, as the server says
+    /// Show the user and device that the server knows
     Whoami(AccountArg),
     /// Renew the session's token
     Refresh(AccountArg),
-    /// Your account: password, addresses, devices, name and picture, its end
+    /// Your account: password, addresses, devices, name, avatar, deactivation
     #[command(subcommand)]
     Account(account::Account),
-    /// Where secrets are kept: sealed with a key in the system's keyring, or in a file
+    /// Where secrets are stored: encrypted with a key in the system's keyring, or in a file
     #[command(subcommand)]
     Keyring(accounts::Keyring),
     /// Upload and download files
     #[command(subcommand)]
     Media(media::Media),
-    /// Show what a server is and offers
+    /// Show what a server offers
     Discover(Discover),
-    /// Make accounts, users and registration tokens on a server that you run
+    /// Manage accounts, users and registration tokens on a server that you administrate
     #[command(subcommand)]
     Admin(admin::Admin),
     /// The operations of the Matrix specification
@@ -158,7 +158,7 @@ pub(crate) struct Register {
     /// The name; without one the server picks one
     #[arg(long, value_name = "NAME", conflicts_with = "guest")]
     pub(crate) username: Option<String>,
-    /// Read the password from standard input; without one a strong one is made and kept
+    /// Read the password from standard input; without one a strong one is generated and stored
     #[arg(long, conflicts_with = "guest")]
     pub(crate) password_stdin: bool,
     /// Read the password from a file
@@ -170,7 +170,7 @@ pub(crate) struct Register {
     /// Read the server's registration token from standard input
     #[arg(long, conflicts_with = "token_file")]
     pub(crate) token_stdin: bool,
-    /// The email address of the account; the server writes to it to prove that it is yours
+    /// The email address of the account; the server sends a message to it
     #[arg(long, value_name = "ADDRESS", conflicts_with = "guest")]
     pub(crate) email: Option<String>,
     /// The phone number of the account with its country, like GB:07700900001
@@ -182,29 +182,29 @@ pub(crate) struct Register {
     /// Accept the server's terms
     #[arg(long)]
     pub(crate) accept_terms: bool,
-    /// Make a guest account
+    /// Register a guest
     #[arg(long)]
     pub(crate) guest: bool,
-    /// Make a user of a guest whose account is kept here; the user id stays
+    /// Upgrade a stored guest to a user; the user ID stays the same
     #[arg(long, conflicts_with_all = ["server", "username", "guest", "resume", "method", "paste"])]
     pub(crate) upgrade_guest: bool,
-    /// Which guest, or with a list which administrator, like @17:example.org; without one, the account
-    /// used last
+    /// The guest, or with a list the administrator, like @17:example.org; without one, the default
+    /// account
     #[arg(long, value_name = "USER_ID", requires = "with_account")]
     pub(crate) account: Option<String>,
-    /// Make the account without signing in to it
+    /// Register without signing in
     #[arg(long)]
     pub(crate) inhibit_login: bool,
     /// Get a token that expires, and one that renews it
     #[arg(long)]
     pub(crate) refresh_token: bool,
-    /// The id of this device; without one it is made
+    /// The ID of this device; without one it is generated
     #[arg(long, value_name = "ID", conflicts_with = "guest")]
     pub(crate) device_id: Option<String>,
     /// The name of this device, for people
     #[arg(long, value_name = "NAME")]
     pub(crate) device_name: Option<String>,
-    /// In which way; pages are opened in a browser
+    /// The method; web pages are opened in a browser
     #[arg(
         long,
         value_name = "METHOD",
@@ -214,10 +214,10 @@ pub(crate) struct Register {
     pub(crate) method: RegisterMethod,
     #[command(flatten)]
     pub(crate) paste: Paste,
-    /// Read the code of the message that the server has sent from a file
+    /// Read the code that the server sent from a file
     #[arg(long, value_name = "FILE", requires = "resume")]
     pub(crate) code_file: Option<PathBuf>,
-    /// Go on with a registration that waited for you; with --email or --phone the server writes again
+    /// Resume a registration; with --email or --phone the server sends another message
     #[arg(long, value_name = "ID", conflicts_with_all = ["server", "guest", "inhibit_login", "refresh_token", "device_id", "device_name", "method"])]
     pub(crate) resume: Option<String>,
     /// Print the requests instead of sending them, secrets masked
@@ -233,9 +233,9 @@ pub(crate) struct Register {
     matricula login alice --server https://matrix.example.org --password-file password.txt\n  \
     matricula login --server example.org --method device-code")]
 pub(crate) struct Login {
-    /// Who, like @alice:example.org; without one, the account used last
+    /// The user, like @alice:example.org; without one, the default account
     pub(crate) user: Option<String>,
-    /// The homeserver, where the user id does not lead to it
+    /// The homeserver, if the user ID does not name it
     #[arg(long)]
     pub(crate) server: Option<String>,
     /// Read the password from standard input
@@ -250,25 +250,25 @@ pub(crate) struct Login {
     /// Get a token that expires, and one that renews it
     #[arg(long)]
     pub(crate) refresh_token: bool,
-    /// The id of this device, to take its place
+    /// The ID of a device whose session is replaced
     #[arg(long, value_name = "ID")]
     pub(crate) device_id: Option<String>,
     /// The name of this device, for people
     #[arg(long, value_name = "NAME")]
     pub(crate) device_name: Option<String>,
-    /// In which way; pages are opened in a browser
+    /// The method; web pages are opened in a browser
     #[arg(long, value_name = "METHOD", default_value = "auto", conflicts_with_all = ["password_stdin", "password_file"])]
     pub(crate) method: LoginMethod,
     #[command(flatten)]
     pub(crate) paste: Paste,
-    /// Go on with a sign-in that waited for you
+    /// Resume a sign-in
     #[arg(long, value_name = "ID", conflicts_with_all = ["user", "server", "password_stdin", "password_file", "refresh_token", "device_id", "device_name", "method"])]
     pub(crate) resume: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AccountArg {
-    /// Whose account, like @alice:example.org; without one, the account used last
+    /// The account, like @alice:example.org; without one, the default account
     #[arg(long, value_name = "USER_ID")]
     pub(crate) account: Option<String>,
 }
@@ -277,7 +277,7 @@ pub(crate) struct AccountArg {
 pub(crate) enum Api {
     /// List the operations
     List(ApiList),
-    /// Show what an operation takes
+    /// Show the parameters of an operation
     Show(ApiShow),
     /// Call any operation
     Call(Box<ApiCall>),
@@ -288,15 +288,15 @@ pub(crate) enum Api {
     matricula api list\n  \
     matricula api list profile")]
 pub(crate) struct ApiList {
-    /// Only those with this in their id or path
+    /// Only operations with this in their ID or path
     pub(crate) word: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:\n  matricula api show sendMessage")]
 pub(crate) struct ApiShow {
-    /// Its id; identity/getVersions where several APIs have it, and not the client-server API's is
-    /// meant
+    /// The operation's ID; with the API, like identity/getVersions, if it is not the client-server
+    /// API's
     pub(crate) operation: String,
 }
 
@@ -316,27 +316,27 @@ pub(crate) struct ApiShow {
     group(ArgGroup::new("one_token").args(["token_file", "token_stdin"]))
 )]
 pub(crate) struct ApiCall {
-    /// Its id; identity/getVersions where several APIs have it, and not the client-server API's is
-    /// meant
+    /// The operation's ID; with the API, like identity/getVersions, if it is not the client-server
+    /// API's
     pub(crate) operation: String,
-    /// What it takes, by name: NAME=TEXT, NAME:=JSON for a field of the body, and for a secret
-    /// NAME=@FILE or, from standard input, NAME=@-
+    /// Its parameters: NAME=TEXT, NAME:=JSON for a field of the body, NAME=@FILE for a secret,
+    /// NAME=@- for a secret from standard input
     #[arg(value_name = "NAME=VALUE")]
     pub(crate) arguments: Vec<String>,
-    /// The body: JSON, @FILE, or - for standard input; fields given by name are put into it
+    /// The body: JSON, @FILE, or - for standard input; fields given by name are added to it
     #[arg(long, value_name = "JSON")]
     pub(crate) json_body: Option<String>,
     /// Send this file as the body
     #[arg(long, value_name = "FILE", conflicts_with = "json_body")]
     pub(crate) body_file: Option<PathBuf>,
-    /// Write the file that is downloaded here
+    /// Write the downloaded file to this path
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Whose account, like @alice:example.org; without one, the account used last
+    /// The account, like @alice:example.org; without one, the default account
     #[arg(long, value_name = "USER_ID", conflicts_with = "server")]
     pub(crate) account: Option<String>,
-    /// Call it on this server instead of an account's, like https://matrix.example.org; nothing is
-    /// looked up, and no account's token is sent there
+    /// Call it on this server instead of an account's, like https://matrix.example.org; no
+    /// account's token is sent
     #[arg(long)]
     pub(crate) server: Option<String>,
     /// Read the token for that server from a file
@@ -345,7 +345,7 @@ pub(crate) struct ApiCall {
     /// Read the token for that server from standard input
     #[arg(long, requires = "server")]
     pub(crate) token_stdin: bool,
-    /// Print secrets of the answer, such as tokens, instead of masking them
+    /// Print secrets of the response, such as tokens, instead of masking them
     #[arg(long)]
     pub(crate) show_secrets: bool,
     /// Print the request instead of sending it, secrets masked
@@ -358,16 +358,16 @@ pub(crate) struct ApiCall {
     matricula homeserver\n  \
     matricula homeserver --port 8008 --directory ./try-it")]
 pub(crate) struct Homeserver {
-    /// Where its data is; without one, the private homeserver's
+    /// The data directory; without one, the private homeserver's
     #[arg(long, value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
     /// The port on 127.0.0.1; without one, a free one
     #[arg(long, default_value = "0")]
     pub(crate) port: u16,
-    /// Listen on this address instead; others can then reach it
+    /// Listen on this address instead; other machines can then reach it
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<std::net::IpAddr>,
-    /// Let strangers register, where others can reach it
+    /// Let everyone register, even if other machines can reach it
     #[arg(long, requires = "listen")]
     pub(crate) allow_open_registration: bool,
 }

@@ -1,4 +1,4 @@
-//! How pages are opened for the person, and how their answers come back.
+//! Opens web pages for the person, and receives their callbacks.
 
 use std::{
     io::{self, BufRead, IsTerminal, Read},
@@ -13,30 +13,30 @@ use matricula::{
 
 use crate::output::{Output, link};
 
-/// The longest address that is read from standard input.
-const LONGEST: u64 = 64 << 10;
+/// The maximum size of an address on standard input, in bytes.
+const MAX_ADDRESS_SIZE: u64 = 64 << 10;
 
-/// What this program says of itself to OAuth 2.0 servers. They want a page on the web, and it has
-/// none: the name can be nobody's.
+/// The client metadata for OAuth 2.0 servers. They require a web page: this one is of a reserved
+/// domain, because the program has none.
 pub(crate) fn about() -> ClientMetadata {
     ClientMetadata::new("https://matricula.example/").client_name("matricula")
 }
 
-/// Where pages are opened.
+/// How pages are opened.
 #[derive(Debug, Default)]
 pub(crate) enum PageOpener {
     /// In a browser of this machine.
     Here(CallbackServer),
-    /// Wherever the person likes; the address that they lead back to is typed in.
+    /// By the person, on any machine. The callback address is read from standard input.
     Pasted,
-    /// Nowhere.
+    /// Not at all.
     #[default]
     Nowhere,
 }
 
 impl PageOpener {
-    /// The way that fits, and where pages are to lead back to. `may_open`: a person looks at this
-    /// machine. `before`: where they were to lead back to in an earlier run.
+    /// The opener, and the redirect URI. `may_open`: a person sees this machine's screen. `before`:
+    /// the redirect URI of an earlier run.
     pub(crate) async fn open(
         output: Output,
         paste: bool,
@@ -45,7 +45,7 @@ impl PageOpener {
     ) -> (Self, String) {
         let listening = match before {
             Some(address) if may_open && !paste => CallbackServer::listen_again(address).await,
-            // The person's browser may have come back to that address already.
+            // The browser may have returned to that address already.
             Some(address) => {
                 let pages = if paste { Self::Pasted } else { Self::Nowhere };
                 return (pages, address.to_owned());
@@ -63,15 +63,15 @@ impl PageOpener {
                 (pages, redirect_uri)
             }
             Err(error) => {
-                output.warn(&format!("nobody may listen on 127.0.0.1: {error}"));
+                output.warn(&format!("no port of 127.0.0.1 can be opened: {error}"));
                 let pages = if paste { Self::Pasted } else { Self::Nowhere };
                 (pages, "http://127.0.0.1/".to_owned())
             }
         }
     }
 
-    /// Begins to answer a question to open a page, where there is a way to open one. Nothing blocks,
-    /// so that Ctrl-C ends it.
+    /// Answers [`Prompt::OpenPage`]; `None` for other prompts, or if no page can be opened. It does
+    /// not block, so that Ctrl-C works.
     pub(crate) fn answer(&self, output: Output, question: &Prompt) -> Option<AnswerFuture> {
         let Prompt::OpenPage {
             url,
@@ -89,8 +89,8 @@ impl PageOpener {
         match self {
             Self::Here(browser) => {
                 let expected = browser.expect(url.clone(), state.clone()).ok()?;
-                let patience = minutes(browser.answer_timeout());
-                Some(Box::pin(show(output, page, expected, patience)))
+                let timeout = minutes(browser.answer_timeout());
+                Some(Box::pin(show(output, page, expected, timeout)))
             }
             Self::Pasted => {
                 output.say_in_full(&format!(
@@ -105,20 +105,20 @@ impl PageOpener {
     }
 }
 
-async fn show(output: Output, page: String, expected: PendingCallback, patience: String) -> Answer {
+async fn show(output: Output, page: String, expected: PendingCallback, timeout: String) -> Answer {
     let page = match io::stderr().is_terminal() {
         true => &page,
-        // Only a terminal is looked at by the person alone.
+        // Other output than a terminal may be stored: it gets the address without the secret.
         false => expected.start(),
     };
     match expected.open().await {
         Ok(()) => output.say_in_full(&format!(
-            "a browser is opened, and waited for {patience}; if none shows up, open this page in one \
+            "a browser is opened, and waited for {timeout}; if none shows up, open this page in one \
              on this machine:\n  {page}"
         )),
         Err(error) => output.warn_in_full(&format!(
             "no browser can be opened ({error}); open this page in one on this machine, within \
-             {patience}:\n  {page}"
+             {timeout}:\n  {page}"
         )),
     }
     expected.answer().await
@@ -127,7 +127,10 @@ async fn show(output: Output, page: String, expected: PendingCallback, patience:
 async fn read_address() -> Answer {
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
-        let length = io::stdin().lock().take(LONGEST).read_line(&mut line);
+        let length = io::stdin()
+            .lock()
+            .take(MAX_ADDRESS_SIZE)
+            .read_line(&mut line);
         Some(line).filter(|_| matches!(length, Ok(1..)))
     });
     match read.await {
@@ -136,7 +139,7 @@ async fn read_address() -> Answer {
     }
 }
 
-/// A time in words, in whole minutes.
+/// A duration in whole minutes.
 pub(crate) fn minutes(time: Duration) -> String {
     match time.as_secs().div_ceil(60) {
         1 => "a minute".to_owned(),

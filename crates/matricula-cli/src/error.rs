@@ -1,4 +1,4 @@
-//! How a command fails: an exit code, a sentence, and the same as JSON.
+//! The error of a command: exit code, message, JSON.
 
 use matricula::runner::BuildError;
 use matricula::{
@@ -15,44 +15,44 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum CommandError {
-    /// The library says why.
+    /// An error of the library.
     Library(Error),
-    /// The library says why, and the registration is kept for going on later.
+    /// An error of the library. The registration or login is stored and can be resumed.
     Resumable {
         error: Box<Error>,
-        /// What a program needs to go on with it, as JSON.
+        /// More fields of the JSON object.
         details: Value,
-        /// The command that goes on with it.
+        /// The command that resumes it.
         next: String,
     },
-    /// The library says why, and the command tells it in its own words.
+    /// An error of the library, explained by the command.
     Explained {
         message: String,
         exit_code: u8,
-        /// What a program needs to know besides, as JSON.
+        /// More fields of the JSON object.
         details: Value,
         /// The command that helps.
         next: Option<String>,
     },
-    /// The command did what it was asked for and has told the result, which is not a good one.
+    /// The command printed its result, which is negative.
     Reported {
         message: String,
         exit_code: u8,
         /// The command that helps.
         next: Option<String>,
     },
-    /// The command was typed in a way that makes no sense.
+    /// A mistake on the command line.
     Usage(String),
     /// There is no account, or no session in it.
     NotSignedIn {
         message: String,
-        /// The command that mends it.
+        /// The command that helps.
         next: String,
     },
-    /// Anything else.
+    /// Another error.
     Other(String),
     /// Ctrl-C.
     Interrupted,
@@ -75,7 +75,7 @@ impl CommandError {
         }
     }
 
-    /// A word for scripts.
+    /// The `kind` of the JSON object.
     fn kind(&self) -> &'static str {
         match self.exit_code() {
             2 => "usage",
@@ -102,7 +102,7 @@ impl CommandError {
         }
     }
 
-    /// What to type next, where that helps.
+    /// The command to type next.
     pub(crate) fn next(&self) -> Option<&str> {
         match self {
             Self::Resumable { next, .. } | Self::NotSignedIn { next, .. } => Some(next),
@@ -111,7 +111,7 @@ impl CommandError {
         }
     }
 
-    /// Whether standard output has the result already.
+    /// Whether the result was printed to standard output.
     pub(crate) fn has_result(&self) -> bool {
         matches!(self, Self::Reported { .. })
     }
@@ -166,7 +166,7 @@ fn add_details(error: &mut Value, library: &Error) {
     }
 }
 
-/// The exit code of the contract.
+/// The exit code: see `docs/registering.md`.
 pub(crate) fn exit_code(error: &Error) -> u8 {
     match error {
         Error::Address(_) | Error::UserId(_) | Error::NoUser => 2,
@@ -194,7 +194,7 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         AuthError::Threepid(_) => 6,
         AuthError::Browser(BrowserError::BrowserNeeded { .. }) => 6,
         AuthError::OAuthRefused(refused) => match refused.refusal.code {
-            // The refusal may pass with time.
+            // The error may be temporary.
             OAuthErrorCode::ServerError | OAuthErrorCode::TemporarilyUnavailable => 1,
             _ => 7,
         },

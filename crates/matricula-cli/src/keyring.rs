@@ -1,4 +1,4 @@
-//! Which keyring keeps the key that the accounts are sealed with.
+//! The keyring for the key of the account store.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -16,8 +16,8 @@ pub(crate) fn chosen(choice: KeyringUse) -> Arc<dyn Keyring> {
     }
 }
 
-/// The same, for a store that falls back to a file, which is then said. Who switched the keyring off
-/// knows.
+/// The same keyring, which prints a message if a new store cannot use it. Nothing is printed if the
+/// keyring was switched off.
 pub(crate) fn announced(choice: KeyringUse, accounts: PathBuf, output: Output) -> Arc<dyn Keyring> {
     match choice {
         KeyringUse::Auto => Arc::new(AnnouncingKeyring {
@@ -29,8 +29,8 @@ pub(crate) fn announced(choice: KeyringUse, accounts: PathBuf, output: Output) -
     }
 }
 
-/// A keyring of which it is said aloud when it is not there for a new store. The store then keeps a
-/// file, which is there the next time: so that is said once.
+/// A keyring that prints a message if it does not store a key. This happens once, because the store
+/// then has a file without encryption.
 #[derive(Debug)]
 struct AnnouncingKeyring {
     keyring: Arc<dyn Keyring>,

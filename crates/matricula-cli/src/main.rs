@@ -36,8 +36,8 @@ fn run(args: Args, output: &Output) -> Result<(), CommandError> {
         .enable_all()
         .build()
         .map_err(|error| CommandError::other(format!("no runtime: {error}")))?;
-    // The homeserver is stopped with Ctrl-C, which is then no interruption, and so is a run; a file that
-    // is on its way says how to go on.
+    // These commands handle Ctrl-C themselves: it stops a homeserver or a run, and a transfer
+    // prints how to resume.
     let stops_itself = match &args.command {
         args::Command::Homeserver(_) | args::Command::Media(_) => true,
         args::Command::Register(options) => options.bulk.is_wanted(),
@@ -49,7 +49,7 @@ fn run(args: Args, output: &Output) -> Result<(), CommandError> {
             _ = tokio::signal::ctrl_c(), if !stops_itself => Err(CommandError::Interrupted),
         }
     });
-    // What still runs in the background is given up: everything that counts is stored.
+    // Background tasks are dropped: all state is stored.
     runtime.shutdown_background();
     result
 }

@@ -1,4 +1,4 @@
-//! What is printed: data to standard output, talk to standard error.
+//! Output: data to standard output, messages to standard error.
 
 #![allow(
     clippy::print_stdout,
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::error::CommandError;
 
-/// Prints, in words or as JSON.
+/// Prints as text or as JSON.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     json: bool,
@@ -32,22 +32,23 @@ impl Output {
         self.json
     }
 
-    /// Talk: how it goes.
+    /// Prints a message.
     pub(crate) fn say(self, text: &str) {
         eprintln!("{}", printable(&quoted(text)));
     }
 
-    /// Talk that should not be overlooked.
+    /// Prints a warning.
     pub(crate) fn warn(self, text: &str) {
         self.warn_in_full(&quoted(text));
     }
 
-    /// Talk of our own in several lines, with an address in it, which is longer than other texts.
+    /// Prints a message of several lines. It is not shortened, because it may contain a long
+    /// address.
     pub(crate) fn say_in_full(self, text: &str) {
         eprintln!("{}", printable(text));
     }
 
-    /// The same, not to be overlooked.
+    /// Prints a warning of several lines.
     pub(crate) fn warn_in_full(self, text: &str) {
         if self.colour {
             eprintln!("\x1b[33m{}\x1b[0m", printable(text));
@@ -56,7 +57,7 @@ impl Output {
         }
     }
 
-    /// The result: in words, or the JSON object.
+    /// Prints the result: as text, or the JSON object.
     pub(crate) fn result(self, words: &str, object: &Value) {
         let text = if self.json {
             escaped(&object.to_string())
@@ -64,33 +65,33 @@ impl Output {
             printable(words)
         };
         let mut out = std::io::stdout().lock();
-        // Whoever closed the other end has read enough.
+        // The reader may have closed the pipe.
         let _ = writeln!(out, "{text}");
     }
 
-    /// The result as a sheet of labels and what belongs to them, or the JSON object. Where labels are the
-    /// same, the first stands for all.
-    pub(crate) fn sheet(self, rows: &[Row], object: &Value) {
+    /// Prints the result as a table of labels and values, or the JSON object. Repeated labels are
+    /// shown once.
+    pub(crate) fn table(self, rows: &[Row], object: &Value) {
         if self.json {
             return self.result("", object);
         }
         let has_colour = std::io::stdout().is_terminal() && no_colour_is_unset();
         let mut out = std::io::stdout().lock();
-        // Whoever closed the other end has read enough.
-        let _ = out.write_all(sheet(rows, has_colour).as_bytes());
+        // The reader may have closed the pipe.
+        let _ = out.write_all(table(rows, has_colour).as_bytes());
     }
 
-    /// The result where it is JSON in words too: laid out for people.
+    /// Prints a result that is JSON in text mode too, but indented.
     pub(crate) fn json(self, pretty: &str, object: &Value) {
         self.result(&escaped(pretty), object);
     }
 
-    /// The result as it is: a file's bytes. Terminals are not to get any.
+    /// Prints raw bytes. Not for terminals.
     pub(crate) fn bytes(self, bytes: &[u8]) {
         let _ = std::io::stdout().lock().write_all(bytes);
     }
 
-    /// What to type next.
+    /// Prints the command to type next.
     pub(crate) fn next(self, command: &str) {
         if self.json {
             return;
@@ -103,7 +104,7 @@ impl Output {
         }
     }
 
-    /// Why it failed.
+    /// Prints an error.
     pub(crate) fn failure(self, failure: &CommandError) {
         let message = printable(&quoted(&failure.message()));
         if self.colour {
@@ -119,7 +120,7 @@ impl Output {
     }
 }
 
-/// A line of a [sheet](Output::sheet).
+/// A row of a [table](Output::table).
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     label: &'static str,
@@ -127,7 +128,7 @@ pub(crate) struct Row {
     style: Style,
 }
 
-/// How a line is to be taken.
+/// The style of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     Plain,
@@ -151,7 +152,7 @@ impl Row {
     }
 }
 
-fn sheet(rows: &[Row], has_colour: bool) -> String {
+fn table(rows: &[Row], has_colour: bool) -> String {
     let width = rows.iter().map(|row| row.label.len()).max().unwrap_or(0);
     let mut text = String::new();
     let mut last = "";
@@ -177,29 +178,29 @@ fn no_colour_is_unset() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A text of the server's, to stand within a line of ours: in one line, and not for pages.
+/// A text of a server as part of a line: without line breaks, and shortened.
 pub(crate) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 1_000;
+    const MAX_LENGTH: usize = 1_000;
     let line: String = text
         .chars()
         .map(|c| if c == '\n' { ' ' } else { c })
         .collect();
-    match line.char_indices().nth(LONGEST) {
+    match line.char_indices().nth(MAX_LENGTH) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
 }
 
-/// The text without what could play tricks on a terminal.
+/// The text without characters that control a terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().filter(|c| is_harmless(*c)).collect()
+    text.chars().filter(|c| is_printable(*c)).collect()
 }
 
-/// JSON that says the same, without what could play tricks on a terminal.
+/// The same JSON, with control characters escaped.
 fn escaped(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
-        if is_harmless(c) {
+        if is_printable(c) {
             escaped.push(c);
         } else {
             // All of them have at most four digits.
@@ -209,9 +210,9 @@ fn escaped(json: &str) -> String {
     escaped
 }
 
-/// Not one of the control characters other than line breaks, nor of those that change the
-/// direction of writing.
-fn is_harmless(c: char) -> bool {
+/// Whether it is neither a control character, except a line break, nor a bidirectional control
+/// character.
+fn is_printable(c: char) -> bool {
     match c {
         '\n' => true,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' => false,
@@ -220,8 +221,8 @@ fn is_harmless(c: char) -> bool {
     }
 }
 
-/// A time for people.
-pub(crate) fn in_words(time: Duration) -> String {
+/// A readable duration.
+pub(crate) fn duration(time: Duration) -> String {
     match time.as_secs() {
         0..=99 => format!("{} s", time.as_secs_f64().ceil()),
         100..=5_999 => format!("{} min", time.as_secs().div_ceil(60)),
@@ -229,7 +230,7 @@ pub(crate) fn in_words(time: Duration) -> String {
     }
 }
 
-/// An address that a server named, if it is one that may be shown as a link.
+/// An address of a server, if it is an http or https link.
 pub(crate) fn link(url: &str) -> Option<String> {
     let lower = url.trim_start().to_ascii_lowercase();
     (lower.starts_with("https://") || lower.starts_with("http://")).then(|| printable(url))
@@ -271,10 +272,10 @@ mod tests {
             Row::new("warning", "two").style(Style::Bad),
         ];
         assert_eq!(
-            sheet(&rows, false),
+            table(&rows, false),
             "server   https://b.test\nwarning  one[7m next: curl evil\n         two\n"
         );
-        let coloured = sheet(&rows, true);
+        let coloured = table(&rows, true);
         assert!(
             coloured.contains("\u{1b}[33mone[7m next: curl evil\u{1b}[0m\n"),
             "{coloured:?}"

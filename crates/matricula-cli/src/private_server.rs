@@ -1,4 +1,4 @@
-//! The private homeserver behind an account on this machine.
+//! The private homeserver of an account on this machine.
 
 use std::{
     net::SocketAddr,
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::error::CommandError;
 
-/// A private homeserver that can be reached: started here, or found running. One that was started
-/// here stops when this is dropped.
+/// A private homeserver that runs in this process or another one. A server of this process stops
+/// when this is dropped.
 #[derive(Debug)]
 pub(crate) struct RunningServer {
     directory: PathBuf,
@@ -37,24 +37,24 @@ impl RunningServer {
         self.server.is_local()
     }
 
-    /// What is kept with an account so that its server is found again.
+    /// The data that is stored with an account, to find its server again.
     pub(crate) fn data(&self) -> Value {
         json!({ "homeserver": self.directory })
     }
 
-    /// Lets it finish what it is doing.
+    /// Stops it gracefully.
     pub(crate) async fn stop(self) {
         self.server.stop().await;
     }
 }
 
-/// Opens the server in this directory on a free loopback port, making it if there is none. Where
-/// another command is using it, that one is waited for.
+/// Opens the server in this directory on a free loopback port; creates it if necessary. If another
+/// command uses it, waits for that command.
 pub(crate) async fn open_private(directory: &Path) -> Result<RunningServer, CommandError> {
     open(directory, options().publish_address(false)).await
 }
 
-/// Opens the server in this directory where it is told to listen, for every process to use.
+/// Opens the server in this directory on this address, for all processes.
 pub(crate) async fn open_at(
     directory: &Path,
     address: SocketAddr,
@@ -82,23 +82,23 @@ async fn open(directory: &Path, options: ServerOptions) -> Result<RunningServer,
     })
 }
 
-/// What is kept with an account on `url`, if that is where the server in this directory listens.
+/// The data to store with an account on `url`, if the server in this directory listens there.
 pub(crate) fn data_of_running(directory: &Path, url: &ServerUrl) -> Option<Value> {
     let address = std::fs::read_to_string(directory.join("address")).ok()?;
     (address == url.as_str()).then(|| json!({ "homeserver": directory }))
 }
 
-/// Opens the server that an account's data names, if it names one.
+/// Opens the server that the data of an account names, if any.
 pub(crate) async fn reopen(data: &Value) -> Result<Option<RunningServer>, CommandError> {
     let Some(directory) = data.get("homeserver").and_then(Value::as_str) else {
         return Ok(None);
     };
     let directory = Path::new(directory);
-    // A new server in its place would know nothing of the account.
+    // A new server would not have the account.
     if !directory.join("config.json").exists() {
         return Err(CommandError::other(format!(
             "the private homeserver of this account is gone from {}; bring the directory back, or \
-             register anew",
+             register again",
             directory.display()
         )));
     }

@@ -8,7 +8,7 @@ pub(crate) fn program() -> String {
     }
 }
 
-/// A word that a shell reads as this text.
+/// The text quoted as one word for a shell.
 pub(crate) fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

@@ -1,4 +1,4 @@
-//! What can be typed after `matricula account`.
+//! The command line of `matricula account`.
 
 use std::path::PathBuf;
 
@@ -9,11 +9,11 @@ use super::AccountArg;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Account {
-    /// Show what the server keeps of your account
+    /// Show what the server knows about your account
     Show(AccountArg),
-    /// Show or set the name that others see
+    /// Show or set the display name
     Name(Name),
-    /// Show or set the picture that others see
+    /// Show or set the avatar
     Avatar(Avatar),
     /// Change the password
     Password(Password),
@@ -25,25 +25,24 @@ pub(crate) enum Account {
     Phone(PhoneNumber),
     /// The devices that are signed in
     Devices(Devices),
-    /// Hand the session's token to another program, in a file
+    /// Write the session's token to a file, for another program
     Token(Token),
-    /// Close the account for good
+    /// Deactivate the account permanently
     Deactivate(Deactivate),
 }
 
-/// Options of what the server does only once it knows who is there.
+/// Options of commands that need user-interactive authentication.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Authentication {
     #[command(flatten)]
     pub(crate) of: AccountArg,
-    /// Read the account's password from standard input; one that is kept with the account need not
-    /// be given
+    /// Read the account's password from standard input; a stored password is used by itself
     #[arg(long)]
     pub(crate) password_stdin: bool,
     /// Read the account's password from a file
     #[arg(long, value_name = "FILE", conflicts_with = "password_stdin")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Go on with the same command after a page in a browser
+    /// Continue the same command after a page in a browser
     #[arg(long, value_name = "SESSION")]
     pub(crate) resume: Option<String>,
     /// Print the first request instead of sending it, secrets masked
@@ -54,10 +53,10 @@ pub(crate) struct Authentication {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:\n  matricula account token --to-file bot.json")]
 pub(crate) struct Token {
-    /// The file, which is made; only you can read it
+    /// The file to create; only you can read it
     #[arg(long, value_name = "FILE")]
     pub(crate) to_file: PathBuf,
-    /// Put it in the place of a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(crate) overwrite: bool,
     #[command(flatten)]
@@ -69,9 +68,9 @@ pub(crate) struct Token {
     matricula account name\n  \
     matricula account name 'Alice in Chains'")]
 pub(crate) struct Name {
-    /// The new name; without one, yours is shown
+    /// The new name; without one, the current name is shown
     pub(crate) name: Option<String>,
-    /// Take it away
+    /// Remove it
     #[arg(long, conflicts_with = "name")]
     pub(crate) remove: bool,
     /// Print the request instead of sending it
@@ -86,10 +85,10 @@ pub(crate) struct Name {
     matricula account avatar\n  \
     matricula account avatar mxc://example.org/AbCdEf")]
 pub(crate) struct Avatar {
-    /// The picture, which the server has already; without one, yours is shown
+    /// The address of an uploaded image; without one, the current avatar is shown
     #[arg(value_name = "MXC")]
     pub(crate) picture: Option<MxcUri>,
-    /// Take it away
+    /// Remove it
     #[arg(long, conflicts_with = "picture")]
     pub(crate) remove: bool,
     /// Print the request instead of sending it
@@ -104,8 +103,8 @@ pub(crate) struct Avatar {
     matricula account password\n  \
     matricula account password --password-file old.txt --new-password-file new.txt --keep-devices")]
 pub(crate) struct Password {
-    /// Read the new password from a file; without one you are asked for it, or, where nobody can be
-    /// asked, a strong one is made and kept
+    /// Read the new password from a file; without one you are asked for it, or without a terminal a
+    /// strong one is generated and stored
     #[arg(long, value_name = "FILE")]
     pub(crate) new_password_file: Option<PathBuf>,
     /// Leave your other devices signed in
@@ -120,10 +119,10 @@ pub(crate) struct Password {
     matricula account deactivate\n  \
     matricula account deactivate --erase --yes --no-input")]
 pub(crate) struct Deactivate {
-    /// Ask the server to show your messages to nobody who joins a room later
+    /// Ask the server to hide your messages from users who join a room later
     #[arg(long)]
     pub(crate) erase: bool,
-    /// Do not ask whether you are sure
+    /// Do not ask for confirmation
     #[arg(long)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -134,8 +133,7 @@ pub(crate) struct Deactivate {
 pub(crate) enum Email {
     /// List them
     List(AccountArg),
-    /// Add one: the server writes to it, and you follow the link; the same command again goes on
-    /// where it waited for you
+    /// Add one: the server sends a link to it; run the same command again to continue
     Add(EmailAdd),
     /// Remove one
     Remove(EmailRemove),
@@ -166,7 +164,7 @@ pub(crate) struct EmailRemove {
 pub(crate) enum PhoneNumber {
     /// List them
     List(AccountArg),
-    /// Add one: the server sends it a code; the same command again goes on where it waited for you
+    /// Add one: the server sends a code to it; run the same command again to continue
     Add(PhoneAdd),
     /// Remove one
     Remove(PhoneRemove),
@@ -177,7 +175,7 @@ pub(crate) struct PhoneAdd {
     /// The number with its country, like GB:07700900001
     #[arg(value_name = "COUNTRY:NUMBER")]
     pub(crate) number: Phone,
-    /// Read the code that the server has sent from a file
+    /// Read the code that the server sent from a file
     #[arg(long, value_name = "FILE")]
     pub(crate) code_file: Option<PathBuf>,
     #[command(flatten)]
@@ -186,7 +184,7 @@ pub(crate) struct PhoneAdd {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PhoneRemove {
-    /// The number as the list shows it, like 447700900001
+    /// The number as listed, like 447700900001
     pub(crate) number: String,
     /// Print the request instead of sending it
     #[arg(long)]
@@ -214,9 +212,9 @@ pub(crate) struct Devices {
 pub(crate) enum DevicesCommand {
     /// List them
     List(AccountArg),
-    /// Name one for people
+    /// Set the display name of a device
     Rename(DeviceRename),
-    /// Sign some out
+    /// Sign devices out
     Delete(DevicesDelete),
 }
 

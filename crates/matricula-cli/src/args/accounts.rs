@@ -1,4 +1,4 @@
-//! What can be typed after `matricula accounts`, `switch`, `logout` and `keyring`.
+//! The command line of `matricula accounts`, `switch`, `logout` and `keyring`.
 
 use clap::{Subcommand, ValueEnum};
 
@@ -7,7 +7,7 @@ use super::AccountArg;
 /// Whether the system's keyring is used.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum KeyringUse {
-    /// Where one answers within 2 seconds
+    /// If one answers within 2 seconds
     Auto,
     /// Never
     Off,
@@ -28,15 +28,15 @@ pub(crate) struct Accounts {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountsCommand {
-    /// Keep an account here no longer; the server keeps it
+    /// Remove an account from the store; it stays on the server
     Forget(Forget),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Forget {
-    /// Whose, like @alice:example.org
+    /// The account, like @alice:example.org
     pub(crate) user_id: String,
-    /// Even if it is signed in, or if its password was made here and is known nowhere else
+    /// Even if it is signed in, or its generated password is stored only here
     #[arg(long)]
     pub(crate) with_secrets: bool,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Forget {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:\n  matricula switch @alice:example.org")]
 pub(crate) struct Switch {
-    /// The account that is used from now on where none is named
+    /// The new default account
     pub(crate) user_id: String,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Switch {
 pub(crate) struct Logout {
     #[command(flatten)]
     pub(crate) of: AccountArg,
-    /// Sign out of every account that is kept here
+    /// Sign out of all stored accounts
     #[arg(long, conflicts_with = "account")]
     pub(crate) all: bool,
 }
@@ -64,10 +64,10 @@ pub(crate) struct Logout {
 #[derive(Debug, Subcommand)]
 #[command(before_help = "Example:\n  matricula keyring status")]
 pub(crate) enum Keyring {
-    /// Show where secrets are kept
+    /// Show where secrets are stored
     Status,
-    /// Seal the accounts with a key in the system's keyring
+    /// Encrypt the accounts with a key in the system's keyring
     On,
-    /// Keep the accounts in a file that only you can read, without the keyring
+    /// Store the accounts in a file that only you can read, without the keyring
     Off,
 }

@@ -1,4 +1,4 @@
-//! What can be typed after `matricula discover`.
+//! The command line of `matricula discover`.
 
 use std::path::PathBuf;
 
@@ -8,11 +8,11 @@ use std::path::PathBuf;
     matricula discover @alice:example.org          also what she may do, where she is signed in here\n  \
     matricula discover example.org --try --json    for those who run example.org")]
 pub(crate) struct Discover {
-    /// A homeserver, like example.org or https://matrix.example.org, or a user of it
+    /// A homeserver, like example.org or https://matrix.example.org, or one of its users
     pub(crate) server: String,
-    /// Register a throw-away account in each way that needs no person, sign out and in, and
-    /// deactivate it: exit code 0 where all of that works, 1 where some does not, 6 where every way
-    /// needs a person, 7 where there is none
+    /// Register a temporary account by each method that needs no person, sign out and in, and
+    /// deactivate it; exit codes: 0 everything works, 1 something fails, 6 every method needs a
+    /// person, 7 there is no method
     #[arg(long = "try")]
     pub(crate) try_ways: bool,
     /// Read the server's registration token from a file

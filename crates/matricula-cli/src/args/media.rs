@@ -1,4 +1,4 @@
-//! What can be typed after `matricula media`.
+//! The command line of `matricula media`.
 
 use std::path::PathBuf;
 
@@ -9,9 +9,9 @@ use super::AccountArg;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Media {
-    /// Upload a file, and print the address that it has then
+    /// Upload a file, and print its address
     Put(Put),
-    /// Download a file; the same command again goes on where it was cut off
+    /// Download a file; run the same command again to resume an interrupted download
     Get(Get),
 }
 
@@ -23,13 +23,13 @@ pub(crate) enum Media {
 pub(crate) struct Put {
     /// The file
     pub(crate) file: PathBuf,
-    /// Its media type; without one, guessed from the end of its name
+    /// Its content type; without one, guessed from the file name
     #[arg(long = "type", value_name = "MIME", value_parser = media_type)]
     pub(crate) media_type: Option<String>,
-    /// The name that the server and others see; without one, the file's own
+    /// The name that is sent; without one, the file name
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Tell the server no name
+    /// Send no name
     #[arg(long, conflicts_with = "name")]
     pub(crate) no_name: bool,
     /// Print the requests instead of sending them
@@ -47,9 +47,9 @@ pub(crate) struct Get {
     /// The file's address, like mxc://example.org/AbCdEf
     #[arg(value_name = "MXC")]
     pub(crate) content_uri: MxcUri,
-    /// Where to; without one, under the last part of the address
+    /// The output file; without one, named after the last part of the address
     pub(crate) file: Option<PathBuf>,
-    /// Put it in the place of a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(crate) overwrite: bool,
     /// Print the request instead of sending it

@@ -1,12 +1,12 @@
-//! The ways in, as they are typed.
+//! The methods of registration and login on the command line.
 
 use clap::ValueEnum;
 use matricula::auth::AuthMethod;
 
-/// In which way an account is made.
+/// The method of registration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RegisterMethod {
-    /// The one that the server wants
+    /// The method that the server prefers
     #[default]
     Auto,
     /// Matrix's own registration
@@ -18,7 +18,7 @@ pub(crate) enum RegisterMethod {
 }
 
 impl RegisterMethod {
-    /// The one that was named, if one was.
+    /// The method that was named, if any.
     pub(crate) fn named(self) -> Option<AuthMethod> {
         match self {
             Self::Auto => None,
@@ -29,10 +29,10 @@ impl RegisterMethod {
     }
 }
 
-/// In which way somebody signs in.
+/// The method of login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LoginMethod {
-    /// With the password if there is one, else in the way that the server wants
+    /// With the password if there is one, else the method that the server prefers
     #[default]
     Auto,
     /// With a password
@@ -41,12 +41,12 @@ pub(crate) enum LoginMethod {
     Oauth,
     /// By single sign-on, on a page
     Sso,
-    /// With a code that is typed into a page of the OAuth 2.0 server, on any device
+    /// With a code that you enter on a page of the OAuth 2.0 server, on any device
     DeviceCode,
 }
 
 impl LoginMethod {
-    /// The one that was named, if one was.
+    /// The method that was named, if any.
     pub(crate) fn named(self) -> Option<AuthMethod> {
         match self {
             Self::Auto => None,
@@ -58,11 +58,10 @@ impl LoginMethod {
     }
 }
 
-/// How pages are opened.
+/// How web pages are opened.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(crate) struct Paste {
-    /// Open no browser: print the page's address, and read the address that it leads back to from
-    /// standard input
+    /// Open no browser: print the page's address, and read the callback address from standard input
     #[arg(long, conflicts_with = "password_stdin")]
     pub(crate) paste: bool,
 }

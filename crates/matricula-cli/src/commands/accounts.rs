@@ -1,4 +1,4 @@
-//! `accounts` and `switch`: the accounts that are kept here, and which of them is meant.
+//! `accounts` and `switch`: the stored accounts, and the default account.
 
 use std::fmt::Write;
 
@@ -28,7 +28,7 @@ fn list(context: &Context<'_>) -> Result<(), CommandError> {
     for account in &accounts {
         let is_default = default.as_deref() == Some(account.user_id.as_str());
         let mark = if is_default { '*' } else { ' ' };
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(
             words,
             "{mark} {}  {}  {}",

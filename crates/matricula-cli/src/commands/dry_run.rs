@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::error::CommandError;
 
-/// Prints what registering would send before the first answer that decides how to go on.
+/// Prints the requests of a registration up to the first response that decides the next step.
 pub(crate) fn register(
     context: &Context<'_>,
     server: Option<&str>,
@@ -25,7 +25,7 @@ pub(crate) fn register(
     let address: ServerAddress = match server {
         Some(server) => context.address(server)?,
         None => {
-            // Where the private one will listen is known only when it does.
+            // The address of the private server is known only when it runs.
             let private: ServerUrl = "http://private.localhost"
                 .parse()
                 .map_err(|error| CommandError::other(format!("{error}")))?;
@@ -51,7 +51,7 @@ pub(crate) fn register(
     Ok(())
 }
 
-/// Prints what registering a user of an application service would send.
+/// Prints the requests of a registration for an application service.
 pub(crate) fn appservice(
     context: &Context<'_>,
     address: ServerAddress,
@@ -62,7 +62,7 @@ pub(crate) fn appservice(
     print(context, jobs);
 }
 
-/// Prints what registering with a shared secret would send.
+/// Prints the requests of a registration with the shared secret.
 pub(crate) fn admin_register(
     context: &Context<'_>,
     address: ServerAddress,
@@ -85,7 +85,7 @@ fn print(context: &Context<'_>, jobs: Vec<(Job, EffectId)>) {
     show(context, &jobs);
 }
 
-/// Prints what a conversation would send before the first answer.
+/// Prints the first requests of a conversation.
 pub(super) fn conversation<C: Conversation>(
     context: &Context<'_>,
     conversation: &mut C,
@@ -145,7 +145,7 @@ fn body(job: &Job) -> Option<String> {
     }
 }
 
-/// The request, secrets masked, for programs.
+/// The request as JSON, secrets masked.
 pub(super) fn describe(job: &Job) -> Value {
     json!({
         "operation": job.operation_id(),
@@ -156,7 +156,7 @@ pub(super) fn describe(job: &Job) -> Value {
     })
 }
 
-/// The request, secrets masked, for people.
+/// The request as text, secrets masked.
 pub(super) fn words(job: &Job) -> String {
     let mut line = format!("{:4} {}", job.request_method(), job.masked_url());
     for (at, (name, value)) in job.masked_query().iter().enumerate() {

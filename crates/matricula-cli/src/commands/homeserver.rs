@@ -1,4 +1,4 @@
-//! `matricula homeserver`: the embedded one, until it is told to stop.
+//! `matricula homeserver`: runs the embedded homeserver until it is stopped.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -50,7 +50,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Waits for Ctrl-C, or for whoever manages processes to ask politely.
+/// Waits for Ctrl-C or SIGTERM.
 async fn stop_signal() -> Result<(), CommandError> {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! `matricula keyring`: where secrets are kept.
+//! `matricula keyring`: shows and changes where secrets are stored.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! One module a command.
+//! The commands, one module each, and what they share.
 
 mod account;
 mod account_output;
@@ -34,7 +34,7 @@ use crate::{
     terminal::Terminal,
 };
 
-/// What every command has at hand.
+/// What all commands use.
 pub(crate) struct Context<'a> {
     pub(crate) home: DataDirs,
     pub(crate) runner: Runner,
@@ -44,7 +44,7 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The server that a person named.
+    /// The server that the command line names.
     pub(crate) fn address(&self, text: &str) -> Result<ServerAddress, CommandError> {
         let allowed = ServerAddress::with_plain_http(text);
         if self.global.allow_plain_http {
@@ -53,7 +53,7 @@ impl Context<'_> {
         text.parse()
             .map_err(|error: ServerAddressError| match allowed {
                 Ok(_) => CommandError::Usage(format!(
-                    "{error}, or --allow-plain-http where nobody else is on the way"
+                    "{error}, or --allow-plain-http on a trusted network"
                 )),
                 Err(_) => error.into(),
             })
@@ -106,11 +106,10 @@ impl Context<'_> {
             .prompts(terminal.clone())
     }
 
-    /// A command line to type next: this program as it was called, with the options that it takes
-    /// to find the same accounts.
+    /// A command line to type next, with the options that find the same accounts.
     pub(crate) fn command(&self, command: &str) -> String {
         let program = program();
-        // What came from the environment is still there for the next command.
+        // The next command reads the environment too.
         let from_environment = std::env::var_os("MATRICULA_HOME");
         match &self.global.home {
             Some(home) if from_environment.is_none_or(|named| named != home.as_os_str()) => {
@@ -160,23 +159,23 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), CommandError>
     }
 }
 
-/// A secret from standard input or a file; the line break that editors and `echo` leave is dropped.
+/// A secret from standard input or a file, without the final line break.
 pub(crate) fn read_secret(
     from_stdin: bool,
     file: Option<&Path>,
     what: &str,
 ) -> Result<Option<Secret>, CommandError> {
-    // Longer than any password or token that a server takes.
-    const LONGEST: u64 = 64 * 1024;
+    // The maximum size in bytes, more than servers accept.
+    const MAX_SIZE: u64 = 64 * 1024;
     let mut text = String::new();
     let read = match file {
         Some(path) => std::fs::File::open(path)
-            .and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+            .and_then(|file| file.take(MAX_SIZE).read_to_string(&mut text))
             .map_err(|error| {
                 CommandError::Usage(format!("the {what} in {}: {error}", path.display()))
             }),
         None if from_stdin => std::io::stdin()
-            .take(LONGEST)
+            .take(MAX_SIZE)
             .read_to_string(&mut text)
             .map_err(|error| CommandError::Usage(format!("the {what} on standard input: {error}"))),
         None => return Ok(None),

@@ -1,4 +1,4 @@
-//! `whoami`, `refresh` and `logout`: what is done in a session.
+//! `whoami`, `refresh` and `logout`.
 
 use matricula::{Account, api::client::whoami::WhoAmI};
 use serde_json::json;
@@ -78,7 +78,7 @@ pub(crate) async fn log_out(context: &Context<'_>, options: Logout) -> Result<()
     Ok(())
 }
 
-/// Signs out of every account here; what one server does not take keeps no other from being told.
+/// Signs out of all stored accounts; an error of one server does not stop the others.
 async fn log_out_of_all(context: &Context<'_>) -> Result<(), CommandError> {
     let accounts = context.home.accounts().accounts()?;
     let (mut ended, mut left) = (Vec::new(), Vec::new());
@@ -125,7 +125,7 @@ fn count(accounts: usize) -> String {
     }
 }
 
-/// Signs out of one account, and returns what is left of it.
+/// Signs out of one account, and returns the account without its session.
 async fn end_session(
     context: &Context<'_>,
     user_id: Option<&str>,

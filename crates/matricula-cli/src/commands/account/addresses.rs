@@ -117,7 +117,7 @@ pub(crate) async fn remove_phone(
         dry_run,
         of,
     } = options;
-    // Servers list them without the sign that people write before them.
+    // Servers list phone numbers without the leading plus sign.
     let number = number.trim_start_matches('+').to_owned();
     remove(context, of, Medium::Msisdn, number, dry_run).await
 }
@@ -137,7 +137,7 @@ async fn remove(
     }
     let removed = session.remove_address(medium.clone(), &address).await;
     removed.map_err(|error| call_failed(context, &session, error))?;
-    // A message that was sent to it proves nothing any more.
+    // The pending validation of the address is now useless.
     let mut patch = WriteBatch::default();
     let key = PendingThreepid::key(
         &session.account().user_id,

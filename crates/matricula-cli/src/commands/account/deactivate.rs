@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<()
         return dry_run::conversation(context, &mut deactivation);
     }
     let mut terminal = Terminal::new(context.output, context.no_input);
-    // On an account page the person is asked there.
+    // The account page asks for confirmation itself.
     if session.account().oauth.is_none() {
         make_sure(context, &session, &options, &terminal)?;
     }
@@ -39,7 +39,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<()
     Ok(())
 }
 
-/// Says what will happen, and goes on only where that is wanted.
+/// Warns, and asks for confirmation.
 fn make_sure(
     context: &Context<'_>,
     session: &Session,

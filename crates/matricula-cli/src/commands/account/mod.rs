@@ -1,4 +1,4 @@
-//! `matricula account`: what is done with an account after it was made.
+//! `matricula account`: manages an account.
 
 mod addresses;
 mod deactivate;
@@ -54,7 +54,7 @@ impl Authentication {
     }
 }
 
-/// Runs a conversation to its end. `command` is what was typed, for going on with it later.
+/// Runs a conversation to its end. `command` is the command line that continues it later.
 async fn run_conversation<C>(
     context: &Context<'_>,
     session: &Session,
@@ -74,7 +74,7 @@ where
     result.map_err(|error| failed(context, session, error, command))
 }
 
-/// The failure, with how to go on where a person is waited for.
+/// The error; if a person must act, with the command that continues.
 fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str) -> CommandError {
     let user_id = shell_word(session.account().user_id.as_str());
     let command = format!("account {command} --account {user_id}");
@@ -123,12 +123,12 @@ fn dry_run_of<E: Endpoint>(context: &Context<'_>, session: &Session, request: &E
     dry_run::show(context, &[session.job(request)]);
 }
 
-/// A failure of a plain call.
+/// The error of a call.
 fn call_failed(context: &Context<'_>, session: &Session, error: Error) -> CommandError {
     account_source::session_ended(context, &session.account(), error)
 }
 
-/// What was done, in words and for programs.
+/// Prints the result, in words or as JSON.
 fn tell(context: &Context<'_>, session: &Session, words: &str, object: Value) {
     tell_of(context, &session.account(), words, object);
 }

@@ -61,7 +61,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), 
     Ok(())
 }
 
-/// What was typed, without what a server may have been given already.
+/// The command line to repeat, without the new password, which the server may have already.
 fn command(options: &Password) -> String {
     let mut command = "password".to_owned();
     if options.keep_devices {

@@ -27,7 +27,7 @@ pub(crate) async fn show(context: &Context<'_>, of: AccountArg) -> Result<(), Co
     let devices = session.devices().await.map_err(failed)?;
     let addresses = match session.addresses().await {
         Ok(addresses) => addresses,
-        // Where an OAuth 2.0 server keeps the account, it keeps the addresses.
+        // An OAuth 2.0 server manages the addresses of its accounts.
         Err(matricula::Error::Api(ApiError::Matrix(error)))
             if error.code == ErrorCode::Unrecognized =>
         {

@@ -1,4 +1,4 @@
-//! `matricula account token`: a session's token for another program.
+//! `matricula account token`: writes a session's token for another program.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -56,7 +56,7 @@ pub(super) fn run(context: &Context<'_>, options: &Token) -> Result<(), CommandE
     Ok(())
 }
 
-/// Two that renew one session would each leave the other with a dead token.
+/// Two programs that renew one session would invalidate each other's tokens.
 fn renewed(context: &Context<'_>, account: &Account) -> CommandError {
     let user_id = &account.user_id;
     CommandError::Explained {
@@ -82,8 +82,8 @@ fn not_written(file: &Path, error: &io::Error) -> CommandError {
     }
 }
 
-/// Writes a file that only its owner can read: old or new, never half, and nothing that was there
-/// unless that is wished.
+/// Writes a file atomically that only its owner can read. An existing file is replaced only if
+/// requested.
 fn write(path: &Path, text: &[u8], overwrite: bool) -> io::Result<()> {
     if !overwrite {
         return fill(private_new(path)?, text);

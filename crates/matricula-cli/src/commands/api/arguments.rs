@@ -1,4 +1,4 @@
-//! What was typed after the name of an operation, put where it belongs in the request.
+//! The arguments of a call: each is put into its place in the request.
 
 use std::{borrow::Cow, io::Read, path::Path};
 
@@ -28,9 +28,9 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads what was typed, and the files that it names.
+    /// Reads the arguments and the files that they name.
     ///
-    /// Everything that is wrong is told at once.
+    /// It reports all mistakes at once.
     pub(super) fn read(
         context: &Context<'_>,
         endpoint: &'static AnyEndpoint,
@@ -61,7 +61,7 @@ impl Arguments {
         }
     }
 
-    /// Whether the answer is a file, as the operation's own types have it.
+    /// Whether the response is a file, by the operation's types.
     pub(super) fn are_for_a_download(
         &self,
         context: &Context<'_>,
@@ -74,7 +74,7 @@ impl Arguments {
         Ok(*job.response_format() == ResponseFormat::Bytes)
     }
 
-    /// The request as a job for `server`, checked by the operation's own types.
+    /// The request as a job for `server`, checked by the operation's types.
     pub(super) fn job(
         &self,
         context: &Context<'_>,
@@ -100,7 +100,7 @@ impl Arguments {
     }
 }
 
-/// A value as it was typed.
+/// A value of the command line.
 enum Given {
     Text(String),
     Json(Value),
@@ -111,9 +111,9 @@ struct Reader {
     endpoint: &'static AnyEndpoint,
     terminal: Terminal,
     request: Arguments,
-    /// The parameters that were named.
+    /// The named parameters.
     given: Vec<Parameter>,
-    /// Those that go into the body.
+    /// The fields of the body.
     fields: Map<String, Value>,
     problems: Vec<String>,
 }
@@ -131,7 +131,7 @@ impl Reader {
         self.problems.push(what);
     }
 
-    /// Whoever comes second would find nothing there.
+    /// Standard input can be read only once.
     fn check_stdin(&mut self, options: &ApiCall) {
         let words = options
             .arguments
@@ -145,7 +145,7 @@ impl Reader {
 
     fn word(&mut self, (at, word): (usize, &String)) -> Result<(), CommandError> {
         let Some((name, is_json, text)) = parts(word) else {
-            // It is not repeated: it may be a password.
+            // The message does not repeat the argument: it may be a password.
             let nth = at + 1;
             self.problem(format!("argument {nth} is not of the form NAME=VALUE"));
             return Ok(());
@@ -179,13 +179,13 @@ impl Reader {
         Ok(())
     }
 
-    /// The parameter of this name; where there is none, that is told.
+    /// The parameter of this name, or an error that suggests one.
     fn find(&mut self, name: &str, is_json: bool) -> Option<&'static Parameter> {
         let is_named = |known: &&Parameter| match known.location {
             ParameterLocation::Header => known.name.eq_ignore_ascii_case(name),
             _ => known.name == name && !is_whole(known) && known.kind != ParameterType::Pairs,
         };
-        // JSON tells a field of the body from another part of the same name.
+        // JSON means a field of the body, if another parameter has the same name.
         let fields = |known: &&Parameter| is_json && known.location == ParameterLocation::Body;
         let named = || self.parameters().filter(is_named);
         let found = named().find(fields).or_else(|| named().next());
@@ -228,7 +228,7 @@ impl Reader {
         self.problem(format!("{id} takes no {name:?}{hint}"));
     }
 
-    /// A secret, from where it does not stand in a list of processes.
+    /// A secret from a file or standard input, because others can see the arguments of a process.
     fn secret(
         &mut self,
         parameter: &Parameter,
@@ -309,7 +309,7 @@ impl Reader {
         }
     }
 
-    /// The options that are, or name, the body.
+    /// The options that contain or name the body.
     fn body(&mut self, options: &ApiCall) -> Result<(), CommandError> {
         let takes_bytes = self.has(Parameter::BYTES);
         if let Some(file) = &options.body_file {
@@ -359,7 +359,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Asks for the secrets that are missing, if there is somebody to ask, and tells what else is.
+    /// Asks for missing secrets if a person is there, and reports other missing parameters.
     fn missing(&mut self, options: &ApiCall) -> Result<(), CommandError> {
         let body: Value = serde_json::from_slice(self.request.body.as_bytes()).unwrap_or_default();
         let mut missing = Vec::new();
@@ -388,7 +388,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Puts the fields that were named into the body.
+    /// Adds the named fields to the body.
     fn finish_body(&mut self) {
         let fields = std::mem::take(&mut self.fields);
         if fields.is_empty() {
@@ -410,7 +410,7 @@ impl Reader {
         self.request.body = Body::Json(body.to_string());
     }
 
-    /// What stands in the list of arguments must hold none.
+    /// Rejects secrets in arguments.
     fn refuse_secrets(&mut self, typed: &Value) {
         let text = typed.to_string();
         for pointer in self.endpoint.operation.request_secrets {
@@ -424,7 +424,7 @@ impl Reader {
     }
 }
 
-/// Name, whether JSON follows, and value.
+/// The name, whether JSON follows, and the value.
 fn parts(word: &str) -> Option<(&str, bool, &str)> {
     let (name, value) = word.split_once('=')?;
     let (name, is_json) = match name.strip_suffix(':') {
@@ -441,7 +441,7 @@ pub(super) fn is_whole(parameter: &Parameter) -> bool {
     [Parameter::WHOLE_BODY, Parameter::BYTES].contains(parameter)
 }
 
-/// What a body that has no fields to name is given with.
+/// The option for a body without named fields.
 pub(super) fn option_of(body: &Parameter) -> &'static str {
     match body.kind {
         ParameterType::Bytes => "--body-file FILE",
@@ -449,7 +449,7 @@ pub(super) fn option_of(body: &Parameter) -> &'static str {
     }
 }
 
-/// How a parameter is given, for people.
+/// How a parameter is given, for help texts.
 pub(super) fn form(parameter: &Parameter) -> String {
     let name = parameter.name;
     match parameter {
@@ -466,7 +466,7 @@ pub(super) fn form(parameter: &Parameter) -> String {
     }
 }
 
-/// How to call an operation with all that it needs.
+/// An example call with all required parameters.
 pub(super) fn example(endpoint: &AnyEndpoint) -> String {
     let needed = endpoint
         .parameters

@@ -1,4 +1,4 @@
-//! `matricula api call`: any operation, with any account or against any server.
+//! `matricula api call`: calls any operation, with any account or on any server.
 
 use std::{io::IsTerminal, path::PathBuf};
 
@@ -25,7 +25,7 @@ use crate::{
 pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), CommandError> {
     let endpoint = find(&options.operation)?;
     let arguments = Arguments::read(context, endpoint, &options)?;
-    // What is typed wrongly is told before it is looked where the request would go.
+    // Mistakes in the arguments are reported before the server is chosen.
     let is_download = arguments.are_for_a_download(context, endpoint)?;
     let output = output(context, &options, is_download)?;
     let caller = Caller::chosen(context, endpoint, &options)?;
@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), C
         print_request(context, &caller.authorize(context, endpoint, &options, job));
         return Ok(());
     }
-    // The address of a private homeserver is another each time, and known once it runs.
+    // A private homeserver has another address with each start.
     let (caller, _opened) = match caller {
         Caller::Account(account) => {
             let (account, opened) = account_source::reach(*account).await?;
@@ -106,7 +106,7 @@ fn with_output(job: Job, output: Option<PathBuf>) -> Job {
     }
 }
 
-/// Prints what would be sent.
+/// Prints the request without sending it.
 fn print_request(context: &Context<'_>, job: &Job) {
     let mut headers: Vec<(&str, &str)> = Vec::new();
     if *job.auth() != Auth::None {

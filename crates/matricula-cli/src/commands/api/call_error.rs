@@ -15,7 +15,7 @@ use crate::{
     shell::shell_word,
 };
 
-/// Why the call was no success, and what may help.
+/// Explains why the call failed, and what may help.
 pub(super) fn explain(
     context: &Context<'_>,
     endpoint: &AnyEndpoint,
@@ -62,7 +62,7 @@ pub(super) fn explain(
     }
 }
 
-/// Whether the server does not know the operation, as against what it was asked about.
+/// Whether the server does not know the operation, and not only the object that the call names.
 fn is_not_served(error: &ApiError) -> bool {
     match error {
         ApiError::Matrix(refusal) => refusal.code == ErrorCode::Unrecognized,
@@ -82,7 +82,7 @@ fn not_served(endpoint: &AnyEndpoint, caller: &Caller, error: &ApiError) -> Stri
         true => String::new(),
         false => format!("; of the same name there is also {}", others.join(", ")),
     };
-    // A page that is not there may also be what was asked about.
+    // A status of 404 may also be about the object that the call names.
     let verb = match error {
         ApiError::Matrix(_) => "does not serve",
         _ => "seems not to serve",

@@ -14,7 +14,7 @@ use crate::{
     shell::shell_word,
 };
 
-/// Who calls, and where.
+/// The caller and its server.
 pub(super) enum Caller {
     Account(Box<Account>),
     Server(ServerUrl, Option<Secret>),
@@ -28,8 +28,8 @@ impl Caller {
         }
     }
 
-    /// The job with the name of the token that it takes. An account's session knows the token; one that
-    /// was given is handed to the runner, bound to this server's origin.
+    /// The job with its credential. The session of an account has the token; a token from the
+    /// options goes to the runner, bound to the origin of the server.
     pub(super) fn authorize(
         &self,
         context: &Context<'_>,
@@ -39,10 +39,10 @@ impl Caller {
     ) -> Job {
         use OperationAuth as Wants;
         match (self, endpoint.operation.auth) {
-            // Some servers want a token where the specification does not: who names the account
-            // means its token.
+            // Some servers require a token where the specification does not: it is sent if the
+            // account was named.
             (Self::Account(_), Wants::None) if options.account.is_none() => job,
-            // An account's token is not what it takes.
+            // The operation takes only the token of an application service.
             (Self::Account(_), Wants::AppserviceOptional) => job,
             (Self::Account(account), wants) => {
                 let credential = account.credential();

@@ -31,7 +31,7 @@ fn line(operation: &Operation) -> String {
     )
 }
 
-/// The facts, for programs.
+/// The operation as JSON.
 pub(super) fn describe(operation: &Operation) -> Value {
     json!({
         "id": operation.id,

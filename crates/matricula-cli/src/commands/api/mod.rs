@@ -1,4 +1,4 @@
-//! `matricula api`: the operations of the specification, and calling any of them.
+//! `matricula api`: lists, shows and calls the operations of the specification.
 
 mod arguments;
 mod call;
@@ -34,8 +34,8 @@ fn endpoints() -> impl Iterator<Item = &'static AnyEndpoint> {
     apis.into_iter().flatten()
 }
 
-/// The operation of this name: `login`, or `client/login`. Of several that bear a name alone, the
-/// client-server API's is meant.
+/// The operation of this name: `login`, or `client/login`. Without an API, the client-server API
+/// comes first.
 fn find(name: &str) -> Result<&'static AnyEndpoint, CommandError> {
     let (api, id) = match name.split_once('/') {
         Some((api, id)) => (Some(api), id),
@@ -69,12 +69,12 @@ fn unknown(name: &str) -> CommandError {
     CommandError::Usage(format!("there is no operation {name:?}; {hint}"))
 }
 
-/// The name that tells it from those of other APIs.
+/// The name with its API.
 fn full_name(operation: &Operation) -> String {
     format!("{}/{}", operation.api.as_str(), operation.id)
 }
 
-/// The shortest name that [`find`] finds it by.
+/// The shortest name by which [`find`] finds it.
 fn name(operation: &Operation) -> String {
     match find(operation.id) {
         Ok(found) if found.operation.api == operation.api => operation.id.to_owned(),
@@ -82,7 +82,7 @@ fn name(operation: &Operation) -> String {
     }
 }
 
-/// The one among `names` that was likely meant.
+/// The name that is most similar.
 fn closest(name: &str, names: impl Iterator<Item = impl Into<String>>) -> Option<String> {
     const CLOSE: f64 = 0.75;
     let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-'], "");
@@ -112,7 +112,7 @@ fn show_command(context: &Context<'_>, endpoint: &AnyEndpoint) -> String {
     context.command(&format!("api show {}", name(&endpoint.operation)))
 }
 
-/// The operation's name in an object for programs.
+/// The JSON object that starts with the operation's name.
 fn object(endpoint: &AnyEndpoint) -> Value {
     json!({ "schema_version": 1, "operation": full_name(&endpoint.operation) })
 }

@@ -1,4 +1,4 @@
-//! Prints what an operation answered.
+//! Prints the response of an operation.
 
 use matricula::core::mask_json;
 use matricula_api::server::{AnyEndpoint, OutgoingResponse};
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use super::object;
 use crate::{args::ApiCall, commands::Context, output::link};
 
-/// An answer, read as its type.
+/// A response, read as its type.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) reply: OutgoingResponse,
     pub(super) is_download: bool,
 }
 
-/// Prints the answer as its type has it: JSON, a file, or an address to open.
+/// Prints the response by its type: JSON, a file, or an address to open.
 pub(super) fn print(
     context: &Context<'_>,
     endpoint: &AnyEndpoint,
@@ -41,7 +41,7 @@ pub(super) fn print(
         let words = url.unwrap_or_else(|| "(the address is not a web page)".to_owned());
         return context.output.result(&words, &object);
     }
-    // Where standard output is no place for a file, it was refused by now.
+    // Files on a terminal were refused earlier.
     let text = match std::str::from_utf8(&reply.body) {
         Ok(text) if !answer.is_download => text,
         _ => return context.output.bytes(&reply.body),
@@ -52,7 +52,7 @@ pub(super) fn print(
     };
     let plain = mask_json::<&str>(text, &[]);
     let response: Value = serde_json::from_str(&shown).unwrap_or_default();
-    // A value always has a form to be read.
+    // A JSON value can always be written.
     let pretty = serde_json::to_string_pretty(&response).unwrap_or_default();
     object["response"] = response;
     context.output.json(&pretty, &object);

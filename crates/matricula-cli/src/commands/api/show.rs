@@ -1,4 +1,4 @@
-//! `matricula api show`: what an operation is and takes.
+//! `matricula api show`: shows an operation and its parameters.
 
 use matricula::core::Operation;
 use matricula_api::server::{Parameter, ParameterLocation, ParameterType};

@@ -18,7 +18,7 @@ use matricula::{
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::{args::Register, error::CommandError, output::in_words, shell::shell_word};
+use crate::{args::Register, error::CommandError, output::duration, shell::shell_word};
 use credentials::{OpenServer, open_as_administrator, open_server};
 use errors::list_error;
 use progress::Progress;
@@ -132,7 +132,7 @@ fn print_estimates(context: &Context<'_>, rows: usize, chosen: Route) {
     ));
     for estimate in estimate(rows) {
         let mark = if estimate.route == chosen { "*" } else { " " };
-        let (route, time) = (estimate.route.name(), in_words(estimate.duration));
+        let (route, time) = (estimate.route.name(), duration(estimate.duration));
         let basis = estimate.basis;
         context
             .output

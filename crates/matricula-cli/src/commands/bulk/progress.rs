@@ -8,7 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use matricula::bulk::{Counts, RequestCounts, RunLog};
 
-use crate::output::{Output, in_words};
+use crate::output::{Output, duration};
 
 /// How often a line is printed without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -63,7 +63,7 @@ impl Progress {
         let mut text = format!("{rate:.1} a second");
         if rate > 0.0 {
             let left = (counts.rows - finished) as f64 / rate;
-            text += &format!(", {} left", in_words(Duration::from_secs_f64(left)));
+            text += &format!(", {} left", duration(Duration::from_secs_f64(left)));
         }
         if requests.rate_limited > 0 {
             text += &format!(", {} times rate limited", requests.rate_limited);

@@ -1,4 +1,4 @@
-//! `matricula discover`: what a server is and offers.
+//! `matricula discover`: shows what a server offers.
 
 mod table;
 mod try_methods;
@@ -54,7 +54,7 @@ pub(crate) async fn run(
     end.map_or(Ok(()), Err)
 }
 
-/// The session here of the user who was named, to ask what they may do.
+/// The stored session of the named user, to ask for capabilities.
 fn own_session(context: &Context<'_>, user: &str) -> Result<Option<Session>, CommandError> {
     if !user.starts_with('@') {
         return Ok(None);
@@ -64,7 +64,7 @@ fn own_session(context: &Context<'_>, user: &str) -> Result<Option<Session>, Com
     Ok(account.map(|account| Session::new(account, context.runner.clone())))
 }
 
-/// How `--try` ends: `None` where everything that was tried works.
+/// The error of `--try`; `None` if everything works.
 fn verdict(
     facts: &ServerInfo,
     walks: &[Attempts],

@@ -1,4 +1,4 @@
-//! What was found out about a server, as a sheet for people and as JSON.
+//! The result of a discovery, as a table and as JSON.
 
 use matricula::{
     Error,
@@ -15,7 +15,7 @@ use crate::{
     output::{Output, Row, Style, link},
 };
 
-/// What is printed: the facts, the warnings, and what was tried.
+/// The printed result: server information, warnings, attempts.
 pub(super) struct Table {
     rows: Vec<Row>,
     warnings: Vec<Warning>,
@@ -71,11 +71,11 @@ impl Table {
             warnings.map(|warning| Row::new("warning", warning.to_string()).style(Style::Warning)),
         );
         self.rows.append(&mut self.tried);
-        output.sheet(&self.rows, &self.object);
+        output.table(&self.rows, &self.object);
     }
 }
 
-/// The failure of a discovery, with what was tried.
+/// The error of a discovery, with its attempts.
 pub(super) fn failure(error: Error, facts: &ServerInfo) -> CommandError {
     CommandError::Explained {
         message: error.to_string(),

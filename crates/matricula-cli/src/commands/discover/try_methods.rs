@@ -1,4 +1,4 @@
-//! `discover --try`: walks each way with a throw-away account.
+//! `discover --try`: tries each registration method with a temporary account.
 
 use matricula::{
     Error, Session, Store,
@@ -27,13 +27,13 @@ use crate::{
     terminal::Terminal,
 };
 
-/// What was said in advance, so that no person is needed for it.
+/// The answers given in advance.
 pub(super) struct Answers {
     pub(super) token: Option<Secret>,
     pub(super) accepts_terms: bool,
 }
 
-/// What came of one way.
+/// The result of one method.
 pub(super) struct Attempts {
     way: RegistrationMethod,
     /// Why it was not tried.
@@ -41,11 +41,11 @@ pub(super) struct Attempts {
     steps: Vec<Step>,
     account: Option<UserId>,
     left_behind: bool,
-    /// The registration that may have made an account, which is kept to find out.
+    /// The registration whose outcome is in doubt. It stays stored.
     in_doubt: Option<String>,
 }
 
-/// One thing that was done with the throw-away account.
+/// One step with the temporary account.
 struct Step {
     name: &'static str,
     result: Result<(), String>,
@@ -71,17 +71,17 @@ impl Attempts {
         self.steps.iter().any(|step| step.result.is_err())
     }
 
-    /// Who is still there and should not be.
+    /// The account that could not be deactivated.
     pub(super) fn left_behind(&self) -> Option<&UserId> {
         self.account.as_ref().filter(|_| self.left_behind)
     }
 
-    /// The registration that may have left somebody behind.
+    /// The registration that may have left an account.
     pub(super) fn in_doubt(&self) -> Option<&str> {
         self.in_doubt.as_deref()
     }
 
-    /// Writes down how a step went; gives what came of it.
+    /// Records the result of a step, and returns its value.
     fn note<T>(&mut self, name: &'static str, result: Result<T, String>) -> Option<T> {
         let (result, value) = match result {
             Ok(value) => (Ok(()), Some(value)),
@@ -145,7 +145,7 @@ impl Attempts {
     }
 }
 
-/// Attemptss every way that needs no person, one after the other.
+/// Tries every method that needs no person.
 pub(super) async fn every_way(
     context: &Context<'_>,
     facts: &ServerInfo,
@@ -156,7 +156,7 @@ pub(super) async fn every_way(
         let mut attempts = Attempts::new(way.clone());
         match way {
             RegistrationMethod::Register(flow) => match needs(&flow, answers) {
-                None => walk_through(context, facts, flow, answers, &mut attempts).await?,
+                None => try_flow(context, facts, flow, answers, &mut attempts).await?,
                 Some(why) => attempts.not_tried = Some(why),
             },
             _ => attempts.not_tried = Some("it needs a person with a browser".to_owned()),
@@ -166,7 +166,7 @@ pub(super) async fn every_way(
     Ok(walks)
 }
 
-/// Why the way cannot be walked without a person.
+/// Why the method needs a person.
 fn needs(flow: &Flow, answers: &Answers) -> Option<String> {
     let need = |stage: &Stage| match stage {
         Stage::Dummy => None,
@@ -182,7 +182,7 @@ fn needs(flow: &Flow, answers: &Answers) -> Option<String> {
     flow.stages.iter().find_map(need).map(str::to_owned)
 }
 
-async fn walk_through(
+async fn try_flow(
     context: &Context<'_>,
     facts: &ServerInfo,
     flow: Flow,
@@ -210,16 +210,16 @@ async fn walk_through(
         .any(|flow| flow.kind == "m.login.password");
     let account = match has_password {
         true => out_and_in(context, facts, session, attempts).await,
-        // Whoever signs out would not get in again to clean up.
+        // After signing out, the account could not be deactivated.
         false => Some(session.account()),
     };
     let Some(account) = account else {
         return Ok(());
     };
-    // The token of the new session is to be known.
+    // Gives the token of the new session to the runner.
     let session = account_source::in_account(context, account);
     let mut deactivation = Deactivation::new(&session.account());
-    let end = context.drive(&mut deactivation, &nobody(context)).await;
+    let end = context.drive(&mut deactivation, &no_person(context)).await;
     let is_gone = attempts.note("deactivate", end.map_err(|error| error.to_string()));
     attempts.left_behind = is_gone.is_none();
     Ok(())
@@ -232,8 +232,8 @@ fn throw_away() -> RegistrationOptions {
     }
 }
 
-/// Tells how it goes, and answers nothing.
-fn nobody(context: &Context<'_>) -> Terminal {
+/// Prints the progress, and answers no prompt.
+fn no_person(context: &Context<'_>) -> Terminal {
     Terminal::new(context.output, true)
 }
 
@@ -243,8 +243,8 @@ async fn register(
     attempts: &mut Attempts,
 ) -> Result<Option<Account>, CommandError> {
     let mut accounts = context.home.accounts();
-    let account = context.drive(&mut registration, &nobody(context)).await;
-    // Where nobody knows whether there is an account, what is kept is how to find out.
+    let account = context.drive(&mut registration, &no_person(context)).await;
+    // If the outcome is in doubt, the registration stays stored, so that it can be resumed.
     if is_in_doubt(&account) {
         attempts.in_doubt = Some(registration.id().to_owned());
     } else if account.is_err() {
@@ -276,7 +276,8 @@ async fn who_am_i(session: &Session) -> Result<(), String> {
     }
 }
 
-/// Signs out, sees that the token is dead, and signs in again. Whoever is still signed in, if anyone.
+/// Signs out, checks that the token is invalid, and signs in again. Returns the account that is
+/// signed in, if any.
 async fn out_and_in(
     context: &Context<'_>,
     facts: &ServerInfo,
@@ -300,7 +301,7 @@ async fn out_and_in(
     let mut login = Login::new(facts, account.user_id.as_str(), password.clone())
         .generated_password(password)
         .device(DeviceOptions::new().device_name("matricula discover --try"));
-    let account = context.drive(&mut login, &nobody(context)).await;
+    let account = context.drive(&mut login, &no_person(context)).await;
     attempts.note("login", account.map_err(|error| error.to_string()))
 }
 
@@ -313,13 +314,13 @@ async fn is_dead(context: &Context<'_>, account: &Account) -> bool {
     response.is_ok_and(|response| response.status_code() == 401)
 }
 
-/// Whether there are guests, found out by becoming one.
+/// Whether the server accepts guests.
 pub(super) enum Guest {
-    /// Nobody is let in as a guest, in the server's words.
+    /// The server accepts no guests. The text is the server's.
     Refused(String),
-    /// There is one more, and it stays: nobody can deactivate a guest.
+    /// A guest was registered. It remains, because guests cannot be deactivated.
     Allowed(UserId),
-    /// It went wrong in another way.
+    /// Another error.
     Failed(String),
 }
 
@@ -357,7 +358,7 @@ impl Guest {
     }
 }
 
-/// Tries to become a guest, and keeps nothing of it.
+/// Registers a guest without storing it.
 pub(super) async fn guest(
     context: &Context<'_>,
     facts: &ServerInfo,
@@ -371,14 +372,14 @@ pub(super) async fn guest(
         &mut registration,
         &context.runner,
         &mut matricula::NoStore,
-        &mut nobody(context),
+        &mut no_person(context),
     )
     .await;
     Ok(match guest {
         Ok(account) => {
             let user_id = account.user_id.clone();
             let session = Session::new(account, context.runner.clone());
-            // Its token is of no use to anybody; whether the server lets guests sign out or not.
+            // The result does not matter: not every server lets guests sign out.
             let _ = session.log_out().await;
             Guest::Allowed(user_id)
         }
@@ -389,7 +390,7 @@ pub(super) async fn guest(
             | AuthError::Server(ServerError::RateLimited { .. })
             | AuthError::Uia(UiaError::Endless { .. })),
         )) => Guest::Failed(error.to_string()),
-        // It wants more of a guest than being there.
+        // The server requires more from guests.
         Err(Error::Auth(error)) => Guest::Refused(error.to_string()),
         Err(error) => Guest::Failed(error.to_string()),
     })

@@ -1,4 +1,4 @@
-//! `matricula media get`: a file from the server.
+//! `matricula media get`: downloads a file.
 
 use std::{
     fs, io,
@@ -20,7 +20,8 @@ use serde_json::json;
 use super::{Context, ErrorTexts, Transfer, account, progress::size, would_send};
 use crate::{args::media::Get, error::CommandError, shell::shell_word};
 
-/// The longest name that every file system takes, with what stands behind it while it is not whole.
+/// The maximum length of a file name on every file system, including the suffix of a partial
+/// download.
 const LONGEST_NAME: usize = 200;
 
 pub(super) async fn run(context: &Context<'_>, options: Get) -> Result<(), CommandError> {
@@ -55,7 +56,7 @@ pub(super) async fn run(context: &Context<'_>, options: Get) -> Result<(), Comma
     Ok(())
 }
 
-/// Where the file goes, if it may go there.
+/// The output path, if it may be written.
 fn place(options: &Get) -> Result<PathBuf, CommandError> {
     let file = match &options.file {
         Some(file) => file.clone(),
@@ -82,7 +83,7 @@ fn place(options: &Get) -> Result<PathBuf, CommandError> {
     }
 }
 
-/// The last part of an address as the name of a file. It is letters, digits, `-` and `_` in every case.
+/// The media ID as a file name. It contains only letters, digits, `-` and `_`.
 fn own_name(content_uri: &MxcUri) -> Result<PathBuf, CommandError> {
     match content_uri.media_id() {
         id if id.is_empty() || id.len() > LONGEST_NAME => Err(CommandError::Usage(format!(
@@ -92,7 +93,7 @@ fn own_name(content_uri: &MxcUri) -> Result<PathBuf, CommandError> {
     }
 }
 
-/// What is fetched, and where to.
+/// The download: its source and its output file.
 struct Wanted<'a> {
     authed: DownloadContent,
     file: &'a Path,
@@ -122,7 +123,7 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Before Matrix 1.11, who knew the address of a file had it.
+    /// Before Matrix 1.11, downloads needed no authentication.
     async fn fetch_from_older_server(&self, transfer: &Transfer<'_>) -> Result<Content, Stopped> {
         let DownloadContent {
             server_name,
@@ -137,7 +138,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Why it is not here.
+/// Why the download failed.
 enum Stopped {
     Interrupted,
     Error(Error),
@@ -149,7 +150,7 @@ impl From<Error> for Stopped {
     }
 }
 
-/// Says what went wrong, and how to go on where something of the file is here.
+/// Explains the error; if a part was downloaded, with the command that resumes.
 async fn failure(
     transfer: &Transfer<'_>,
     options: &Get,
@@ -190,7 +191,7 @@ async fn failure(
     }
 }
 
-/// What has come of the file. Whoever wrote it may not have let go of it yet.
+/// The size of the partial file. Its writer may still be closing it.
 async fn left_of(file: &Path) -> Option<PartialFile> {
     for _ in 0..50 {
         match Disk.open_partial(&FileRef::new(file)) {
@@ -203,7 +204,7 @@ async fn left_of(file: &Path) -> Option<PartialFile> {
     None
 }
 
-/// What was typed.
+/// The command line to repeat.
 fn again(context: &Context<'_>, options: &Get) -> String {
     let mut command = format!("media get {}", shell_word(options.content_uri.as_str()));
     if let Some(file) = &options.file {

@@ -1,4 +1,4 @@
-//! `matricula media`: files, to the server and from it.
+//! `matricula media`: uploads and downloads files.
 
 mod get;
 mod progress;
@@ -29,7 +29,7 @@ pub(crate) async fn run(context: &Context<'_>, command: Media) -> Result<(), Com
     }
 }
 
-/// The account of this user id, or the one used last, if it is signed in.
+/// The account of this user ID, or the default account, if it is signed in.
 fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, CommandError> {
     let account = account_source::account(context, user_id)?;
     match account.access_token {
@@ -39,7 +39,7 @@ fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, Comm
 }
 
 /// Prints requests of this account instead of sending them. The address of a private homeserver is
-/// another each time, and is shown as it was.
+/// the last known one.
 fn would_send(
     context: &Context<'_>,
     account: Account,
@@ -52,12 +52,12 @@ fn would_send(
     Ok(())
 }
 
-/// A session in an account that moves one file, and tells how far it has come.
+/// A session that transfers one file and shows the progress.
 struct Transfer<'a> {
     context: &'a Context<'a>,
     session: Session,
     display: ProgressDisplay,
-    /// A private homeserver runs for as long as this is there.
+    /// A private homeserver runs until this is dropped.
     opened: Option<RunningServer>,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    /// Sends a job and says what it waits for.
+    /// Sends a job and prints what it waits for.
     async fn send(&self, job: Job) -> Result<Response, Error> {
         let mut terminal = Terminal::new(self.context.output, self.context.no_input);
         let watch = |event: &Event| {
@@ -89,8 +89,7 @@ impl<'a> Transfer<'a> {
         self.session.send(job, watch).await
     }
 
-    /// Says what is meant where the server has no Matrix answer of use to people, or the disk is at
-    /// fault. `refused` are words for what it did not let the account do, `missing` for what is not there.
+    /// Explains errors of the server and of the disk.
     fn explain(&self, error: Error, told: &ErrorTexts<'_>) -> CommandError {
         let message = match &error {
             Error::Transport(at) | Error::InDoubt(at)
@@ -118,7 +117,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Whether the server is found at the same address the next time: one that runs here is not.
+    /// Whether the server has the same address the next time. A server of this process has not.
     fn stays_where_it_is(&self) -> bool {
         !self.opened.as_ref().is_some_and(RunningServer::is_here)
     }
@@ -128,7 +127,7 @@ impl<'a> Transfer<'a> {
     }
 }
 
-/// What people are told of a failure.
+/// The texts that explain an error.
 struct ErrorTexts<'a> {
     too_large: &'a str,
     refused: &'a str,

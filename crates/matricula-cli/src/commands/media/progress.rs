@@ -1,4 +1,4 @@
-//! How far a file has come: a bar on a terminal, lines elsewhere.
+//! The progress of a transfer: a bar on a terminal, lines elsewhere.
 
 use std::{
     fs::File,
@@ -14,14 +14,14 @@ use matricula::{
     runner::{Disk, FileStore, PartialFile, Runner, TransferProgress},
 };
 
-use crate::output::{Output, in_words};
+use crate::output::{Output, duration};
 
-/// How often a line is written where there is no terminal.
+/// The interval between lines without a terminal.
 const PAUSE: Duration = Duration::from_secs(10);
-/// How often the bar is drawn.
+/// The interval between redraws of the bar.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// Tells of a runner's one file how far it has come. Clones tell of the same.
+/// Shows the progress of the one file of a runner. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct ProgressDisplay(Arc<Mutex<State>>);
 
@@ -30,10 +30,10 @@ struct State {
     output: Output,
     is_on_terminal: bool,
     bar: Option<ProgressBar>,
-    /// Where this attempt began, in bytes, and when.
+    /// The offset in bytes and the time at which this attempt started.
     from: u64,
     since: Instant,
-    /// Whether it is to be said that this attempt goes on with what an earlier one left.
+    /// Whether to print that this attempt resumes an earlier one.
     goes_on: bool,
     told: Instant,
 }
@@ -52,7 +52,7 @@ impl ProgressDisplay {
         })))
     }
 
-    /// The runner, telling this how far its file has come.
+    /// The runner, reporting its progress here.
     pub(super) fn watch(&self, runner: &Runner) -> Result<Runner, BuildError> {
         let files = Watched {
             disk: Disk,
@@ -66,12 +66,12 @@ impl ProgressDisplay {
             .build()
     }
 
-    /// Says something else meanwhile.
+    /// Prints something else above the bar.
     pub(super) fn aside(&self, talk: impl FnOnce()) {
         self.state().aside(talk);
     }
 
-    /// Nothing more is told.
+    /// Ends the display.
     pub(super) fn end(&self) {
         if let Some(bar) = self.state().bar.take() {
             bar.finish_and_clear();
@@ -136,14 +136,14 @@ fn bar(total: Option<u64>) -> ProgressBar {
     bar
 }
 
-/// A number of bytes for people.
+/// A readable number of bytes.
 pub(super) fn size(bytes: u64) -> String {
     BinaryBytes(bytes).to_string()
 }
 
 fn share(done: u64, total: Option<u64>) -> String {
     match total {
-        // Not 100 % before it is there.
+        // Not 100 % before the transfer is complete.
         Some(total) if total > 0 => {
             format!("{:.0} %", (done as f64 * 100.0 / total as f64).floor())
         }
@@ -151,7 +151,7 @@ fn share(done: u64, total: Option<u64>) -> String {
     }
 }
 
-/// How far, how fast, and how long still. What was there before the attempt has cost it no time.
+/// Progress, rate and time left. Bytes of an earlier attempt do not count for the rate.
 fn words(done: u64, total: Option<u64>, from: u64, took: Duration) -> String {
     let rate = done.saturating_sub(from) as f64 / took.as_secs_f64().max(0.001);
     let mut words = match total {
@@ -161,12 +161,12 @@ fn words(done: u64, total: Option<u64>, from: u64, took: Duration) -> String {
     words += &format!(": {} a second", size(rate as u64));
     if let Some(total) = total.filter(|_| rate >= 1.0) {
         let left = total.saturating_sub(done) as f64 / rate;
-        words += &format!(", {} left", in_words(Duration::from_secs_f64(left)));
+        words += &format!(", {} left", duration(Duration::from_secs_f64(left)));
     }
     words
 }
 
-/// The disk, and from which byte on a file is sent or written.
+/// The disk; it reports the offset at which a transfer starts.
 #[derive(Debug)]
 struct Watched {
     disk: Disk,

@@ -1,4 +1,4 @@
-//! `matricula media put`: a file to the server.
+//! `matricula media put`: uploads a file.
 
 use std::{fs, io, path::Path};
 
@@ -94,11 +94,11 @@ async fn send(
     Ok(sent.content_uri)
 }
 
-/// How large a file the server takes, in bytes, where it says.
+/// The upload limit of the server in bytes, if it has one.
 async fn most(transfer: &Transfer<'_>) -> Result<Option<u64>, CommandError> {
     match transfer.session.call(GetMediaConfig {}).await {
         Ok(config) => Ok(config.upload_size),
-        // It is older than the question, or has no answer to it.
+        // The server is too old for this request.
         Err(Error::Api(ApiError::UnexpectedStatus { .. })) => Ok(None),
         Err(Error::Api(ApiError::Matrix(error)))
             if matches!(error.code, ErrorCode::Unrecognized | ErrorCode::NotFound) =>
@@ -109,7 +109,7 @@ async fn most(transfer: &Transfer<'_>) -> Result<Option<u64>, CommandError> {
     }
 }
 
-/// How long the file is, in bytes, if it is one that can be sent.
+/// The size of the file in bytes, if it can be sent.
 fn length(file: &Path) -> Result<u64, CommandError> {
     let shown = file.display();
     let metadata = fs::metadata(file).map_err(|error| match error.kind() {
@@ -130,7 +130,7 @@ fn length(file: &Path) -> Result<u64, CommandError> {
     Ok(metadata.len())
 }
 
-/// The last part of its path.
+/// The file name.
 fn own_name(file: &Path) -> Option<String> {
     Some(file.file_name()?.to_string_lossy().into_owned())
 }
