@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_plays_tricks_on_a_terminal_is_left_out_of_words_and_escaped_in_json() {
+    fn control_characters_are_removed_or_escaped() {
         let tricks = "\u{1b}\u{7}\u{8}\r\t\u{0}\u{7f}\u{9b}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\
                       \u{202a}\u{202e}\u{2066}\u{2069}";
         for trick in tricks.chars() {
@@ -259,13 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_the_servers_stays_in_its_line_and_within_bounds() {
+    fn server_text_is_one_bounded_line() {
         assert_eq!(quoted("T\nnext: curl evil"), "T next: curl evil");
         assert_eq!(quoted(&"é".repeat(5_000)), "é".repeat(1_000) + "…");
     }
 
     #[test]
-    fn a_sheet_is_aligned_names_each_label_once_and_has_colours_only_of_its_own() {
+    fn table_is_aligned_and_coloured() {
         let rows = [
             Row::new("server", "https://b.test"),
             Row::new("warning", "one\u{1b}[7m\nnext: curl evil").style(Style::Warning),

@@ -141,7 +141,7 @@ fn requests(server: &Server, path: &str) -> usize {
 }
 
 #[test]
-fn a_password_that_is_made_takes_the_place_of_the_one_that_was_kept() {
+fn generated_password_replaces_stored_one() {
     let (server, account, home) = account();
     let old = home.account()["password"].clone();
     let changed = home
@@ -162,7 +162,7 @@ fn a_password_that_is_made_takes_the_place_of_the_one_that_was_kept() {
 }
 
 #[test]
-fn a_password_that_the_person_gives_is_kept_nowhere_and_shown_nowhere() {
+fn given_password_is_not_stored() {
     let (_server, account, home) = account();
     home.file("new", "new-wordpass-canary\n");
     let line = "account password --no-input --new-password-file new --log trace";
@@ -192,7 +192,7 @@ fn a_password_that_the_person_gives_is_kept_nowhere_and_shown_nowhere() {
 }
 
 #[test]
-fn a_lost_answer_to_a_change_of_password_is_settled() {
+fn lost_password_change_is_settled() {
     let (server, account, home) = account();
     account.lock().unwrap().loses = 1;
     let ended = home.run("account password --no-input").exit(0);
@@ -206,7 +206,7 @@ fn a_lost_answer_to_a_change_of_password_is_settled() {
 }
 
 #[test]
-fn a_change_of_password_in_doubt_keeps_both_and_signing_in_tries_both() {
+fn in_doubt_password_change_keeps_both() {
     for is_changed in [true, false] {
         let (_server, account, home) = account();
         let old = home.account()["password"].as_str().unwrap().to_owned();
@@ -234,7 +234,7 @@ fn a_change_of_password_in_doubt_keeps_both_and_signing_in_tries_both() {
 }
 
 #[test]
-fn an_account_is_closed_only_by_who_is_sure_and_forgotten_only_when_it_is() {
+fn deactivation_needs_confirmation() {
     let (server, account, home) = account();
     let ended = home.run("account deactivate --no-input").exit(2);
     assert!(ended.stderr.contains("@a:b.test"), "{ended}");
@@ -256,7 +256,7 @@ fn an_account_is_closed_only_by_who_is_sure_and_forgotten_only_when_it_is() {
 }
 
 #[test]
-fn a_lost_answer_to_a_deactivation_is_settled() {
+fn lost_deactivation_is_settled() {
     let (server, account, home) = account();
     account.lock().unwrap().loses = 1;
     home.run("account deactivate --no-input --yes").exit(0);
@@ -265,7 +265,7 @@ fn a_lost_answer_to_a_deactivation_is_settled() {
 }
 
 #[test]
-fn an_email_address_is_waited_for_and_the_same_command_goes_on() {
+fn same_command_continues_email_validation() {
     let (server, account, home) = account();
     let line = "account email add a@example.org --no-input --json";
     let waits = home.run(line).exit(6).json();
@@ -291,7 +291,7 @@ fn an_email_address_is_waited_for_and_the_same_command_goes_on() {
 }
 
 #[test]
-fn a_page_that_nobody_can_open_is_named_and_the_command_goes_on_after_it() {
+fn command_continues_after_unopened_page() {
     let (server, account, home) = account();
     account.lock().unwrap().stage = Some("m.login.sso");
     let line = "account devices delete OLD --no-input --json";
@@ -319,7 +319,7 @@ fn a_page_that_nobody_can_open_is_named_and_the_command_goes_on_after_it() {
 }
 
 #[test]
-fn an_account_of_an_oauth_server_is_led_to_that_servers_page() {
+fn oauth_account_links_to_account_page() {
     let (server, _account, home) = account();
     let mut store = home.store();
     store["tables"]["accounts"]["@a:b.test"]["oauth"] = json!({
@@ -355,7 +355,7 @@ fn an_account_of_an_oauth_server_is_led_to_that_servers_page() {
 }
 
 #[test]
-fn a_dry_run_shows_the_request_with_its_secrets_masked_and_sends_nothing() {
+fn dry_run_masks_secrets() {
     let (server, _account, home) = account();
     home.file("new", "new-wordpass-canary");
     let before = server.requests().len();
@@ -388,7 +388,7 @@ fn a_dry_run_shows_the_request_with_its_secrets_masked_and_sends_nothing() {
 }
 
 #[test]
-fn names_and_devices_are_shown_without_what_plays_tricks_on_a_terminal() {
+fn profile_and_devices_are_printable() {
     let (_server, _account, home) = account();
     let devices = home.run("account devices").exit(0).stdout;
     assert_eq!(

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::command::Home;
 
 #[test]
-fn an_account_of_the_private_homeserver_is_named_changed_and_closed() {
+fn private_account_is_managed_to_the_end() {
     let home = Home::new();
     home.run("register --username alice --no-input").exit(0);
     let first = home.account();

@@ -58,7 +58,7 @@ fn are_listed_with_the_default_marked() {
 }
 
 #[test]
-fn nothing_is_listed_where_there_is_none() {
+fn empty_store_lists_nothing() {
     let home = Home::new();
     assert_eq!(home.run("accounts").exit(0).stdout, "");
     let listed = home.run("accounts --json").exit(0).json();
@@ -99,7 +99,7 @@ fn all_are_signed_out() {
 
 /// One server that signs nobody out, and one that does.
 #[test]
-fn what_one_server_does_not_take_is_said_and_keeps_no_other_from_being_told() {
+fn logout_of_all_survives_one_error() {
     let stubborn = Server::start(|request| match request.path.as_str() {
         LOGOUT => error(500, "M_UNKNOWN", "not today"),
         _ => matrix(request),
@@ -126,7 +126,7 @@ fn what_one_server_does_not_take_is_said_and_keeps_no_other_from_being_told() {
 }
 
 #[test]
-fn who_is_signed_in_or_has_a_made_password_is_not_forgotten_by_accident() {
+fn forget_needs_with_secrets() {
     let site = Site::embedded("open");
     let home = two(&site);
     let refused = home.run("accounts forget @zoe:open.test").exit(1);
@@ -145,7 +145,7 @@ fn who_is_signed_in_or_has_a_made_password_is_not_forgotten_by_accident() {
 }
 
 #[test]
-fn a_token_is_handed_on_in_a_file_and_nowhere_else() {
+fn token_is_written_only_to_a_file() {
     let site = Site::embedded("open");
     let home = two(&site);
     let file = home.root().join("bot.json");
@@ -181,7 +181,7 @@ fn a_token_is_handed_on_in_a_file_and_nowhere_else() {
 }
 
 #[test]
-fn a_token_that_is_renewed_here_is_not_handed_on() {
+fn renewable_token_is_not_exported() {
     let (site, home) = (Site::embedded("refresh"), Home::new());
     home.run(&format!("register {} --refresh-token", site.url))
         .exit(0);
@@ -198,7 +198,7 @@ fn a_token_that_is_renewed_here_is_not_handed_on() {
 
 /// A store that cannot be written is read all the same, where that is all that is needed.
 #[test]
-fn a_directory_that_is_read_only_is_read() {
+fn read_only_directory_is_read() {
     let server = Server::start(matrix);
     let home = Home::new();
     home.run(&format!("register {}", server.url)).exit(0);

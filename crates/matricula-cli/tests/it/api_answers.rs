@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[test]
-fn secrets_of_an_answer_are_masked_until_asked_for() {
+fn response_secrets_are_masked_by_default() {
     let server = Server::start(|request| match request.path.as_str() {
         "/_matrix/client/v3/login" => object(
             200,
@@ -46,7 +46,7 @@ fn secrets_of_an_answer_are_masked_until_asked_for() {
 }
 
 #[test]
-fn a_token_goes_to_its_own_server_alone() {
+fn token_goes_only_to_its_server() {
     let reply: fn(&Request) -> Reply = |_| object(200, json!({ "user_id": "@a:b.test" }));
     let elsewhere = Server::start(reply);
     let url = elsewhere.url.clone();
@@ -94,7 +94,7 @@ fn a_token_goes_to_its_own_server_alone() {
 }
 
 #[test]
-fn what_a_server_does_not_serve_is_said() {
+fn unsupported_operation_is_explained() {
     let unknown: fn(&Request) -> Reply = |_| error(404, "M_UNRECOGNIZED", "Unrecognized request");
     let page: fn(&Request) -> Reply = |_| answer(404, &[], "<html>");
     for (reply, verb, why) in [
@@ -169,7 +169,7 @@ fn errors_say_what_to_do() {
 }
 
 #[test]
-fn authentication_that_is_asked_for_is_told() {
+fn required_authentication_is_explained() {
     let reply: fn(&Request) -> Reply = |_| {
         object(
             401,
@@ -199,7 +199,7 @@ fn authentication_that_is_asked_for_is_told() {
 }
 
 #[test]
-fn tricks_in_answers_and_errors_are_harmless() {
+fn control_characters_in_responses_are_removed() {
     const TRICKS: &str = "a\u{1b}[31m\u{9b}\u{202e}\u{7}\u{2028}b";
     let good: fn(&Request) -> Reply = |_| {
         object(
@@ -237,7 +237,7 @@ fn tricks_in_answers_and_errors_are_harmless() {
 }
 
 #[test]
-fn files_are_uploaded_and_downloaded_as_they_are() {
+fn files_keep_their_bytes() {
     let server = Server::start(|request| match request.path.as_str() {
         "/_matrix/media/v3/upload" => object(200, json!({ "content_uri": "mxc://b.test/a" })),
         "/_matrix/client/v1/media/download/b.test/a" => answer(

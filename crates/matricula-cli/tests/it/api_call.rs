@@ -187,7 +187,7 @@ fn wrong_arguments_are_refused_by_name() {
 }
 
 #[test]
-fn a_token_that_is_needed_is_asked_for() {
+fn missing_token_is_requested() {
     let home = Home::new();
     let ended = home.run("api call getTokenOwner").exit(4);
     assert!(
@@ -241,7 +241,7 @@ fn arguments_go_where_they_belong() {
 }
 
 #[test]
-fn fields_given_by_name_are_put_into_the_body() {
+fn named_fields_go_into_the_body() {
     let reply: fn(&Request) -> Reply = |_| object(200, json!({ "room_id": "!r:b.test" }));
     let (server, ended) = call(
         "/_matrix/client/v3/createRoom",
@@ -262,7 +262,7 @@ fn fields_given_by_name_are_put_into_the_body() {
 }
 
 #[test]
-fn json_tells_a_field_of_the_body_from_a_part_of_the_path() {
+fn json_value_means_a_body_field() {
     let (server, ended) = call(
         "/_matrix/client/v3/room_keys/version/1",
         |_| object(200, json!({})),
@@ -274,7 +274,7 @@ fn json_tells_a_field_of_the_body_from_a_part_of_the_path() {
 }
 
 #[test]
-fn pairs_with_free_names_go_into_the_query() {
+fn free_names_go_into_the_query() {
     let reply: fn(&Request) -> Reply = |_| object(200, json!([]));
     let (server, ended) = call(
         "/_matrix/client/v3/thirdparty/user/irc",
@@ -286,7 +286,7 @@ fn pairs_with_free_names_go_into_the_query() {
 }
 
 #[test]
-fn dry_run_prints_the_request_and_sends_nothing() {
+fn dry_run_only_prints_the_request() {
     let (listener, server) = listen();
     let home = Home::new();
     home.file("secret", "wordpass-canary");
@@ -381,7 +381,7 @@ fn the_list_can_be_narrowed() {
 }
 
 #[test]
-fn the_examples_name_operations_that_there_are() {
+fn help_examples_name_real_operations() {
     let home = Home::new();
     let help = home.run("api call --help").exit(0).stdout;
     let calls = help

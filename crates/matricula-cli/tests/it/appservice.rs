@@ -113,7 +113,7 @@ fn on_the_embedded_homeserver_without_sessions() {
 }
 
 #[test]
-fn a_user_is_made_in_one_request() {
+fn user_is_registered_in_one_request() {
     let (server, home) = start(|_| server::registered("@_bridge_a:b.test"));
     home.run(&line(&server)).exit(0);
     let sent = server.requests();
@@ -130,7 +130,7 @@ fn a_user_is_made_in_one_request() {
 }
 
 #[test]
-fn without_sessions_the_second_request_asks_for_none() {
+fn refused_session_is_not_requested_again() {
     let (server, home) = start(|request| match request.body["inhibit_login"] == true {
         true => server::object(200, json!({ "user_id": "@_bridge_a:b.test" })),
         false => server::error(400, "M_APPSERVICE_LOGIN_UNSUPPORTED", "words"),
@@ -144,7 +144,7 @@ fn without_sessions_the_second_request_asks_for_none() {
 }
 
 #[test]
-fn refusals_exit_with_7_and_a_bad_answer_with_1() {
+fn refusal_and_malformed_response_exit_codes() {
     for (status, code, exit) in [
         (400, "M_EXCLUSIVE", 7),
         (401, "M_UNKNOWN_TOKEN", 7),
@@ -174,7 +174,7 @@ fn a_dry_run_shows_the_request_and_not_the_token() {
 }
 
 #[test]
-fn what_a_service_does_not_need_is_refused_at_once() {
+fn unneeded_options_are_refused() {
     let home = Home::new();
     home.file("as", "t");
     for line in [

@@ -52,7 +52,7 @@ pub(crate) fn on_a_terminal(
 }
 
 #[test]
-fn for_a_homeserver_a_name_and_a_password() {
+fn asks_for_server_name_and_password() {
     let (home, site, name) = (Home::new(), Site::embedded("open"), unique("n"));
     let answers = [
         ("Which homeserver?", &*format!("{DOWN}{ENTER}")),
@@ -75,7 +75,7 @@ fn for_a_homeserver_a_name_and_a_password() {
 }
 
 #[test]
-fn for_a_new_password_and_the_old_one_and_whether_an_account_is_to_be_closed() {
+fn asks_for_passwords_and_confirmation() {
     let (home, site, name) = (Home::new(), Site::embedded("open"), unique("n"));
     home.file("password", "an-Old-1-wordpass");
     let line = format!(
@@ -115,7 +115,7 @@ fn for_a_new_password_and_the_old_one_and_whether_an_account_is_to_be_closed() {
 }
 
 #[test]
-fn and_three_times_return_makes_a_private_account() {
+fn three_returns_make_a_private_account() {
     let home = Home::new();
     let answers = [
         ("a private one on this machine", ENTER),
@@ -130,7 +130,7 @@ fn and_three_times_return_makes_a_private_account() {
 }
 
 #[test]
-fn for_another_name_and_a_token_until_both_are_good() {
+fn asks_again_for_name_and_token() {
     let (home, site, name) = (Home::new(), Site::embedded("token"), unique("n"));
     let answers = [
         ("A password", ENTER),
@@ -149,7 +149,7 @@ fn for_another_name_and_a_token_until_both_are_good() {
 }
 
 #[test]
-fn to_accept_terms_after_they_were_shown() {
+fn shows_terms_before_asking() {
     let server = Server::start(|request| match request.is_stage() {
         false if request.path == REGISTER => object(
             401,
@@ -191,7 +191,7 @@ fn and_who_leaves_is_let_go() {
 }
 
 #[test]
-fn but_not_where_that_is_not_wished() {
+fn no_input_asks_nothing() {
     let home = Home::new();
     let (code, seen) = on_a_terminal(&home, "register --no-input", &[], &[]);
     assert_eq!(code, 0, "{seen}");
@@ -199,7 +199,7 @@ fn but_not_where_that_is_not_wished() {
 }
 
 #[test]
-fn in_colours_unless_they_are_not_wished() {
+fn colours_can_be_switched_off() {
     let server = Server::start(|request| match request.path.as_str() {
         REGISTER => error(403, "M_FORBIDDEN", "closed"),
         _ => matrix(request),

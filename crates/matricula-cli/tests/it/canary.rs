@@ -132,7 +132,7 @@ fn canary() -> Canary {
 }
 
 #[test]
-fn a_secret_is_seen_in_every_encoding() {
+fn secret_is_found_in_every_encoding() {
     let json = serde_json::json!({ "a": [SECRET] }).to_string();
     let planted = [
         SECRET.to_owned(),
@@ -155,7 +155,7 @@ fn a_secret_is_seen_in_every_encoding() {
 }
 
 #[test]
-fn a_secret_is_seen_in_base64_wherever_it_begins_and_ends() {
+fn secret_is_found_in_base64() {
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
         for before in 0..7 {
             for after in 0..7 {
@@ -168,7 +168,7 @@ fn a_secret_is_seen_in_base64_wherever_it_begins_and_ends() {
 }
 
 #[test]
-fn what_is_no_secret_is_not_seen() {
+fn other_text_is_not_a_secret() {
     for text in ["", "Pa55", "Pa55 \"wörd\"/\\+&=?%<🙂>~en", "***"] {
         assert_eq!(canary().seen_in(text.as_bytes()), None, "{text}");
         let encoded = STANDARD_NO_PAD.encode(text);

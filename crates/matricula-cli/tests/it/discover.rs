@@ -134,7 +134,7 @@ fn is_a_sheet_for_people() {
 }
 
 #[test]
-fn tells_what_was_asked_where_it_fails_too() {
+fn failed_discovery_lists_its_probes() {
     let server = Server::start(|request| match request.path.as_str() {
         LOGIN => object(502, json!({})),
         _ => matrix(request),
@@ -147,7 +147,7 @@ fn tells_what_was_asked_where_it_fails_too() {
 }
 
 #[test]
-fn an_oauth_server_is_told_with_what_it_can_do() {
+fn oauth_server_capabilities_are_shown() {
     let server = Server::start(|request| match request.path.as_str() {
         AUTH_METADATA => object(
             200,
@@ -187,7 +187,7 @@ fn an_oauth_server_is_told_with_what_it_can_do() {
 }
 
 #[test]
-fn every_way_that_works_passes_and_nothing_is_left_behind() {
+fn working_methods_pass_without_leftovers() {
     let server = Model::new(&[&["m.login.dummy"], &["m.login.registration_token"]]).start();
     let (home, ended) = discover(&server, "--try --token-file token --json");
     let json = ended.exit(0).json();
@@ -218,7 +218,7 @@ fn every_way_that_works_passes_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn the_embedded_homeserver_keeps_what_it_offers() {
+fn embedded_homeserver_passes_all_methods() {
     for (profile, exit) in [("open", 0), ("token+terms", 0), ("closed", 7)] {
         let (site, home) = (Site::embedded(profile), Home::new());
         let token = site.tokens.get("unlimited").cloned();
@@ -233,7 +233,7 @@ fn the_embedded_homeserver_keeps_what_it_offers() {
 }
 
 #[test]
-fn a_way_that_needs_a_person_is_named_and_not_tried() {
+fn method_with_person_is_not_tried() {
     let stages = [
         "m.login.email.identity",
         "m.login.msisdn",
@@ -273,7 +273,7 @@ fn a_way_that_needs_a_person_is_named_and_not_tried() {
 }
 
 #[test]
-fn a_step_that_fails_is_told_and_what_was_made_is_cleaned_up_all_the_same() {
+fn failed_step_is_cleaned_up() {
     for (broken, failed) in [(LOGOUT, "logout"), (WHOAMI, "whoami")] {
         let mut model = Model::new(&[&["m.login.dummy"]]);
         model.broken.push(broken);
@@ -297,7 +297,7 @@ fn a_step_that_fails_is_told_and_what_was_made_is_cleaned_up_all_the_same() {
 }
 
 #[test]
-fn an_account_that_cannot_be_deactivated_is_said_to_be_left_behind_and_is_kept() {
+fn undeactivated_account_stays_stored() {
     let server = Server::start({
         let model = Model::new(&[&["m.login.dummy"]]);
         move |request| match request.path.as_str() {
@@ -315,7 +315,7 @@ fn an_account_that_cannot_be_deactivated_is_said_to_be_left_behind_and_is_kept()
 }
 
 #[test]
-fn an_account_that_may_have_been_made_is_said_to_be_in_doubt_and_can_be_looked_for() {
+fn in_doubt_account_can_be_resumed() {
     let server = Server::start(|request| match request.path.as_str() {
         REGISTER if request.is_stage() => {
             bytes("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"user_id")
@@ -333,7 +333,7 @@ fn an_account_that_may_have_been_made_is_said_to_be_in_doubt_and_can_be_looked_f
 }
 
 #[test]
-fn a_registration_that_fails_leaves_nothing_to_go_on_with() {
+fn failed_registration_is_not_resumable() {
     let server = Model::new(&[&["m.login.registration_token"]]).start();
     let home = Home::new();
     home.file("token", "wrong");
@@ -362,7 +362,7 @@ fn a_closed_server_is_its_policy() {
 }
 
 #[test]
-fn guests_are_warned_of_where_they_are_let_in() {
+fn guest_access_is_a_warning() {
     let mut model = Model::new(&[&["m.login.dummy"]]);
     model.guests = true;
     let server = model.start();
@@ -380,7 +380,7 @@ fn guests_are_warned_of_where_they_are_let_in() {
 }
 
 #[test]
-fn a_user_who_is_signed_in_here_learns_what_they_may_do() {
+fn stored_user_sees_capabilities() {
     let server = Server::start(|request| match request.path.as_str() {
         "/_matrix/client/v3/capabilities" => {
             assert_eq!(request.headers["authorization"], "Bearer syt_token");
@@ -409,7 +409,7 @@ fn a_user_who_is_signed_in_here_learns_what_they_may_do() {
 }
 
 #[test]
-fn other_machines_are_reached_unencrypted_only_by_whoever_says_so() {
+fn plain_http_needs_its_option() {
     for command in ["discover", "register", "login --server"] {
         let home = Home::new();
         home.file("password", "wordpass");

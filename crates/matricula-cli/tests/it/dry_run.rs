@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{command::Home, server::listen};
 
 #[test]
-fn the_requests_are_printed_and_nobody_gets_them() {
+fn requests_are_printed_and_not_sent() {
     let (listener, server) = listen();
     let home = Home::new();
     home.file("token", "letmein-canary");

@@ -72,7 +72,7 @@ fn refusing(status: u16, code: &'static str) -> (Server, Home) {
 }
 
 #[test]
-fn where_the_server_does_not_want_to_the_guest_stays_one() {
+fn refused_upgrade_keeps_the_guest() {
     for (status, code) in [
         (401, "M_UNKNOWN_TOKEN"),
         (403, "M_FORBIDDEN"),

@@ -55,7 +55,7 @@ fn message(ended: &Ended) -> String {
 }
 
 #[test]
-fn control_characters_in_the_words_of_an_error() {
+fn control_characters_in_error_messages() {
     for options in ["", "--json", "--log trace"] {
         let reply: fn(&Request) -> Reply = |_| error(403, "M_FORBIDDEN", TRICKS);
         let (_, ended) = register(REGISTER, reply, options);
@@ -69,7 +69,7 @@ fn control_characters_in_the_words_of_an_error() {
 }
 
 #[test]
-fn control_characters_in_the_code_of_an_error() {
+fn control_characters_in_error_codes() {
     for options in ["", "--json"] {
         let reply: fn(&Request) -> Reply = |_| error(400, TRICKS, TRICKS);
         let (_, ended) = register(REGISTER, reply, options);
@@ -80,7 +80,7 @@ fn control_characters_in_the_code_of_an_error() {
 }
 
 #[test]
-fn control_characters_in_the_names_of_stages_and_documents() {
+fn control_characters_in_stage_names() {
     for options in ["", "--json"] {
         let (_, ended) = register(REGISTER, |_| asks(&[TRICKS]), options);
         assert_harmless(&ended.exit(6));
@@ -94,7 +94,7 @@ fn control_characters_in_the_names_of_stages_and_documents() {
 }
 
 #[test]
-fn control_characters_in_what_is_reported_of_a_success() {
+fn control_characters_in_results() {
     let server = Server::start(|request| match request.path.as_str() {
         VERSIONS => object(200, json!({ "versions": ["v1.15", TRICKS] })),
         LOGIN => object(
@@ -140,7 +140,7 @@ fn terms(policy: Value) -> Reply {
 }
 
 #[test]
-fn documents_that_lie_in_files_and_scripts() {
+fn terms_with_file_and_script_links() {
     for url in [
         "file:///etc/passwd",
         "javascript:alert(1)",
@@ -166,7 +166,7 @@ fn documents_that_lie_in_files_and_scripts() {
 }
 
 #[test]
-fn an_oauth_server_that_is_a_script() {
+fn oauth_server_is_a_script() {
     for issuer in ["javascript:alert(1)", "file:///etc/passwd"] {
         let server = Server::start(move |request| match request.path.as_str() {
             AUTH_METADATA => {
@@ -206,7 +206,7 @@ fn an_oauth_server_that_is_a_script() {
 
 /// What is told to type next is typed into a shell.
 #[test]
-fn a_name_that_is_a_command_for_the_shell() {
+fn name_is_a_shell_command() {
     let server = Server::start(|request| match request.is_stage() {
         true => registered("@a;touch$IFS`x`$(y)'z\"|&:b.test"),
         false => matrix(request),

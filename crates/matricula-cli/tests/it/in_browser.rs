@@ -35,7 +35,7 @@ fn owner(home: &Home, site: &Site) -> String {
 }
 
 #[test]
-fn an_oauth_server_makes_the_account_renews_its_token_and_signs_it_out() {
+fn oauth_account_from_start_to_logout() {
     let (home, site) = (Home::new(), Site::embedded("oauth"));
     let line = format!("register {} --method oauth --json", site.url);
     let json = signing_up(&home, &line, "anna").exit(0).json();
@@ -63,7 +63,7 @@ fn an_oauth_server_makes_the_account_renews_its_token_and_signs_it_out() {
 }
 
 #[test]
-fn a_code_typed_in_on_another_device_signs_in() {
+fn device_code_signs_in() {
     let (home, site) = (Home::new(), Site::embedded("oauth"));
     let line = format!("register {} --method oauth", site.url);
     signing_up(&home, &line, "anna").exit(0);
@@ -88,7 +88,7 @@ fn a_code_typed_in_on_another_device_signs_in() {
 }
 
 #[test]
-fn single_sign_on_makes_the_account_and_signs_in() {
+fn single_sign_on_registers_and_signs_in() {
     for profile in ["sso", "sso-preferred"] {
         let (home, site) = (Home::new(), Site::embedded(profile));
         let line = format!("register {} --method sso --json", site.url);
@@ -107,7 +107,7 @@ fn single_sign_on_makes_the_account_and_signs_in() {
 }
 
 #[test]
-fn where_nobody_is_there_the_way_is_found_by_itself_and_waits() {
+fn method_is_chosen_without_a_person() {
     for (profile, stage, path) in [
         ("oauth", "m.oauth", "/oauth2/authorize?"),
         (
@@ -132,7 +132,7 @@ fn where_nobody_is_there_the_way_is_found_by_itself_and_waits() {
 }
 
 #[test]
-fn matrixs_own_registration_is_preferred_where_both_are_offered() {
+fn matrix_registration_is_preferred() {
     let (home, site) = (Home::new(), Site::embedded("oauth-beside"));
     let line = format!("register {} --username anna --json", site.url);
     let json = home.run(&line).exit(0).json();
@@ -143,7 +143,7 @@ fn matrixs_own_registration_is_preferred_where_both_are_offered() {
 }
 
 #[test]
-fn a_way_that_the_server_does_not_have_is_said() {
+fn missing_method_is_explained() {
     let (home, site) = (Home::new(), Site::embedded("open"));
     let ended = home.run(&format!("register {} --method oauth", site.url));
     assert!(

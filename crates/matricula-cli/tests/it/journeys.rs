@@ -228,7 +228,7 @@ fn exhaust(site: &Site) {
 }
 
 #[test]
-fn the_account_used_last_is_meant_unless_another_is_named() {
+fn default_account_is_the_last_one() {
     let (site, home) = (Site::embedded("open"), Home::new());
     let who = |options: &str| {
         let me = home.run(&format!("whoami --json {options}")).exit(0).json();
@@ -249,7 +249,7 @@ fn the_account_used_last_is_meant_unless_another_is_named() {
 }
 
 #[test]
-fn the_line_break_at_the_end_is_not_part_of_a_password() {
+fn final_line_break_is_dropped() {
     let (site, home) = (Site::embedded("open"), Home::new());
     let path = "/_matrix/client/v3/login";
     for (name, content, password) in [

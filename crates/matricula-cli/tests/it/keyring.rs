@@ -19,7 +19,7 @@ const ADDRESS: &str = "DBUS_SESSION_BUS_ADDRESS";
 
 /// Somebody listens on the bus and never says a word.
 #[test]
-fn a_keyring_that_hangs_is_waited_for_two_seconds_and_then_said_once() {
+fn hanging_keyring_times_out_once() {
     let dir = TempDir::new().unwrap();
     let listener = UnixListener::bind(dir.path().join("bus")).unwrap();
     let address = format!("unix:path={}", dir.path().join("bus").display());
@@ -43,7 +43,7 @@ fn a_keyring_that_hangs_is_waited_for_two_seconds_and_then_said_once() {
 }
 
 #[test]
-fn where_there_is_none_that_is_said_once() {
+fn missing_keyring_is_reported_once() {
     let (home, site) = (Home::new(), Site::embedded("open"));
     let register = format!("register {}", site.url);
     let first = home.run(&register).exit(0);

@@ -51,7 +51,7 @@ fn stages(server: &Server) -> Vec<Value> {
 }
 
 #[test]
-fn the_session_is_replayed_with_the_same_request() {
+fn killed_registration_repeats_its_request() {
     let awake = Arc::new(AtomicBool::new(false));
     let (home, server) = (Home::new(), sleeper(&awake, matrix));
     let id = kill_at_the_last_request(&home, &server, "");
@@ -103,7 +103,7 @@ fn assert_signed_in_as_the_lost_request_would_have(home: &Home, server: &Server)
 }
 
 #[test]
-fn where_the_session_is_gone_the_account_that_was_made_is_signed_in_to() {
+fn expired_session_falls_back_to_login() {
     let awake = Arc::new(AtomicBool::new(false));
     let (home, server) = (Home::new(), sleeper(&awake, after_all));
     let id = kill_at_the_last_request(&home, &server, "--username a");

@@ -104,7 +104,7 @@ fn kept(home: &Home, put: &Value) -> (Value, Value) {
 }
 
 #[test]
-fn what_is_put_is_got_byte_by_byte() {
+fn download_equals_upload() {
     let (site, home) = (Site::embedded("open"), Home::new());
     home.run(&format!("register {}", site.url)).exit(0);
     for content in [content(), Vec::new()] {
@@ -122,7 +122,7 @@ fn what_is_put_is_got_byte_by_byte() {
 }
 
 #[test]
-fn names_and_types_are_told_to_the_server_as_wished() {
+fn name_and_type_options_are_sent() {
     let (site, home) = (Site::embedded("open"), Home::new());
     home.run(&format!("register {}", site.url)).exit(0);
     home.file("cat.PNG", "meow");
@@ -190,7 +190,7 @@ fn the_private_homeserver_keeps_files_too() {
 }
 
 #[test]
-fn a_file_that_is_too_large_is_not_sent() {
+fn too_large_file_is_not_sent() {
     let (server, home) = with_account(|_| object(200, json!({ "m.upload.size": 2048 })));
     fs::write(home.files().join("cat.png"), [0; 3072]).unwrap();
     let ended = home.run("media put cat.png").exit(7);
@@ -203,7 +203,7 @@ fn a_file_that_is_too_large_is_not_sent() {
 }
 
 #[test]
-fn a_server_that_names_no_limit_gets_the_file() {
+fn server_without_limit_gets_the_file() {
     let (server, home) = with_account(|request| match request.path.as_str() {
         UPLOAD => object(200, json!({ "content_uri": "mxc://b.test/AbCdEf" })),
         _ => error(404, "M_UNRECOGNIZED", "no such path"),
@@ -220,7 +220,7 @@ fn a_server_that_names_no_limit_gets_the_file() {
 }
 
 #[test]
-fn refusals_of_uploads_say_what_is_meant() {
+fn refused_upload_is_explained() {
     for (reply, code, words) in [
         (
             (413, "M_TOO_LARGE"),
@@ -254,7 +254,7 @@ fn refusals_of_uploads_say_what_is_meant() {
 }
 
 #[test]
-fn refusals_of_downloads_say_what_is_meant_and_leave_nothing() {
+fn refused_download_leaves_no_file() {
     for (reply, code, words) in [
         (
             (404, "M_NOT_FOUND"),
@@ -281,7 +281,7 @@ fn refusals_of_downloads_say_what_is_meant_and_leave_nothing() {
 }
 
 #[test]
-fn a_server_older_than_authenticated_downloads_is_asked_as_it_was_then() {
+fn old_server_gets_unauthenticated_download() {
     let (server, home) = with_account(|request| match request.path.as_str() {
         OLD_DOWNLOAD => answer(200, &["content-type: image/png"], content()),
         _ => error(404, "M_UNRECOGNIZED", "no such path"),
@@ -298,7 +298,7 @@ fn a_server_older_than_authenticated_downloads_is_asked_as_it_was_then() {
 }
 
 #[test]
-fn a_file_that_is_there_stays_unless_that_is_wished() {
+fn existing_file_is_not_replaced() {
     let (server, home) = with_account(|_| answer(200, &[], "new"));
     home.file("cat.png", "old");
     let read = || fs::read_to_string(home.files().join("cat.png")).unwrap();
@@ -332,7 +332,7 @@ fn assert_goes_on(home: &Home, server: &Server) {
 }
 
 #[test]
-fn a_download_that_was_killed_is_gone_on_with() {
+fn killed_download_is_resumed() {
     let (server, home) = going_on(half_and_silence);
     let running = home.command(GET).start();
     wait_for_the_first(&home);
@@ -342,7 +342,7 @@ fn a_download_that_was_killed_is_gone_on_with() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_download_says_how_it_is_gone_on_with() {
+fn ctrl_c_prints_resume_command() {
     let (server, home) = going_on(half_and_silence);
     let running = home.command(GET).start();
     wait_for_the_first(&home);
@@ -374,7 +374,7 @@ fn an_interrupted_upload_ends_as_one() {
 }
 
 #[test]
-fn a_download_that_is_cut_off_goes_on_by_itself() {
+fn interrupted_download_resumes_by_itself() {
     let (_server, home) = going_on(|| bytes(half()));
     let ended = home.run(GET).exit(0);
     let lines: Vec<_> = ended.stderr.lines().collect();
@@ -384,7 +384,7 @@ fn a_download_that_is_cut_off_goes_on_by_itself() {
 }
 
 #[test]
-fn a_download_that_stays_cut_off_says_how_it_is_gone_on_with() {
+fn failed_download_names_resume_command() {
     let (server, home) = with_account(|_| bytes(half()));
     let ended = home.run(&format!("{GET} --json")).exit(3);
     let json = ended.json();
@@ -396,7 +396,7 @@ fn a_download_that_stays_cut_off_says_how_it_is_gone_on_with() {
 }
 
 #[test]
-fn a_wait_for_the_servers_pace_is_said() {
+fn rate_limit_wait_is_printed() {
     let first = std::sync::atomic::AtomicBool::new(true);
     let (_server, home) = with_account(move |_| {
         match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
@@ -418,7 +418,7 @@ fn a_wait_for_the_servers_pace_is_said() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_disk_that_is_full_is_named() {
+fn full_disk_is_reported() {
     let (server, home) = with_account(|_| answer(200, &[], content()));
     let part = home.files().join("AbCdEf.part");
     std::os::unix::fs::symlink("/dev/full", part).unwrap();
@@ -433,7 +433,7 @@ fn a_disk_that_is_full_is_named() {
 }
 
 #[test]
-fn requests_can_be_seen_without_sending_them() {
+fn dry_run_sends_no_file() {
     let (server, home) = with_account(|_| object(200, json!({})));
     home.file("cat.png", "meow");
     let ended = home.run("media put cat.png --dry-run").exit(0);
@@ -448,7 +448,7 @@ fn requests_can_be_seen_without_sending_them() {
 }
 
 #[test]
-fn nobody_who_is_not_signed_in_moves_files() {
+fn transfers_need_a_session() {
     let home = Home::new();
     home.file("cat.png", "meow");
     for line in ["media put cat.png", GET] {
@@ -461,7 +461,7 @@ fn nobody_who_is_not_signed_in_moves_files() {
 }
 
 #[test]
-fn on_a_terminal_a_bar_tells_how_far_it_is() {
+fn terminal_shows_progress_bar() {
     let (_server, home) = going_on(|| {
         Box::new(|to| {
             // Longer than what is over too soon for a bar.

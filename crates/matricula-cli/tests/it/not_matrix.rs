@@ -39,7 +39,7 @@ fn not_matrix((url, ended): (String, Ended), what: &str) {
 }
 
 #[test]
-fn a_server_that_knows_no_such_path() {
+fn server_without_matrix_paths() {
     let answers = register(|_| answer(404, &[], "404 page not found"));
     not_matrix(
         answers,
@@ -48,7 +48,7 @@ fn a_server_that_knows_no_such_path() {
 }
 
 #[test]
-fn a_page_in_place_of_every_answer() {
+fn html_instead_of_json() {
     let answers = register(|_| answer(200, &["content-type: text/html"], PAGE));
     not_matrix(answers, "cannot be read: it is not whole JSON");
 }
@@ -69,7 +69,7 @@ fn another_kind_of_json() {
 }
 
 #[test]
-fn an_error_of_matrix_to_the_first_question() {
+fn matrix_error_to_first_request() {
     let answers = register(|_| crate::server::error(403, "M_FORBIDDEN", "not you"));
     not_matrix(
         answers,
@@ -100,7 +100,7 @@ fn an_endless_body() {
 
 /// The last answer is lost over and over: nobody can say whether there is an account.
 #[test]
-fn a_truncated_body_at_the_end_leaves_doubt() {
+fn truncated_last_response_is_in_doubt() {
     let server = Server::start(|request| match request.is_stage() {
         true => bytes("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"user_id"),
         false => matrix(request),

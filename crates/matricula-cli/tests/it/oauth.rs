@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn an_account_is_made_on_a_page_that_leads_back() {
+fn page_callback_makes_the_account() {
     let (home, server) = (Home::new(), issuer::start(Faults::default()));
     let browser = Browser::new(&home);
     let line = format!("register {} --method oauth --json", server.url);
@@ -48,7 +48,7 @@ fn an_account_is_made_on_a_page_that_leads_back() {
 }
 
 #[test]
-fn a_second_account_needs_no_second_introduction() {
+fn client_registration_is_reused() {
     let (home, server) = (Home::new(), issuer::start(Faults::default()));
     let browser = Browser::new(&home);
     for _ in 0..2 {
@@ -62,7 +62,7 @@ fn a_second_account_needs_no_second_introduction() {
 }
 
 #[test]
-fn where_nobody_is_there_it_waits_and_goes_on_in_another_process() {
+fn pending_login_resumes_in_another_process() {
     let (home, server) = (Home::new(), issuer::start(Faults::default()));
     let browser = Browser::new(&home);
     let line = format!("register {} --no-input --json", server.url);
@@ -89,7 +89,7 @@ fn where_nobody_is_there_it_waits_and_goes_on_in_another_process() {
 }
 
 #[test]
-fn the_address_can_be_pasted_where_there_is_no_browser() {
+fn callback_address_can_be_pasted() {
     let (home, server) = (Home::new(), issuer::start(Faults::default()));
     let line = format!("register {} --paste --json", server.url);
     // Nobody pastes anything.
@@ -107,7 +107,7 @@ fn the_address_can_be_pasted_where_there_is_no_browser() {
 }
 
 #[test]
-fn the_answer_to_another_request_is_turned_away_and_the_right_one_is_still_taken() {
+fn foreign_callback_is_rejected() {
     let (home, server) = (Home::new(), issuer::start(Faults::default()));
     let browser = Browser::new(&home);
     let line = format!("register {} --method oauth", server.url);
@@ -173,7 +173,7 @@ fn a_page_that_refuses_says_why() {
 }
 
 #[test]
-fn a_client_that_the_policy_refuses_is_told_so_in_the_servers_words() {
+fn refused_client_shows_server_message() {
     let words = "client_uri must be on the list of the night watch";
     let refusal = json!({ "error": "invalid_client_metadata", "error_description": words });
     let clients = Some((400, refusal));
@@ -187,7 +187,7 @@ fn a_client_that_the_policy_refuses_is_told_so_in_the_servers_words() {
 }
 
 #[test]
-fn a_code_that_is_not_taken_is_said() {
+fn rejected_code_is_reported() {
     // Replayed, expired, or with a verifier that is not the page's: the server has one word for it.
     let refusal = json!({ "error": "invalid_grant", "error_description": "wrong verifier" });
     let tokens = Some((400, refusal));

@@ -35,7 +35,7 @@ fn start(shape: Value) -> Server {
 }
 
 #[test]
-fn each_is_discovered_registered_on_and_signed_out_of_and_in_to() {
+fn all_servers_complete_the_cycle() {
     let shapes: Vec<Value> = serde_json::from_str(SHAPES).unwrap();
     for shape in shapes {
         let (server, home) = (start(shape.clone()), Home::new());
@@ -59,7 +59,7 @@ fn each_is_discovered_registered_on_and_signed_out_of_and_in_to() {
 }
 
 #[test]
-fn whoever_has_no_way_to_renew_a_session_says_so() {
+fn refresh_without_token_is_explained() {
     let server = Server::start(|request| match request.path.as_str() {
         "/_matrix/client/v3/refresh" => answer(404, &[], "<html>404</html>"),
         "/_matrix/client/v3/register" if request.is_stage() => object(
@@ -83,7 +83,7 @@ fn whoever_has_no_way_to_renew_a_session_says_so() {
 }
 
 #[test]
-fn a_closed_server_without_codes_is_its_policy() {
+fn closed_server_without_codes_exits_7() {
     let server = Server::start(|request| match request.path.as_str() {
         "/_matrix/client/v3/register" => {
             object(403, serde_json::json!({ "error": "no strangers" }))

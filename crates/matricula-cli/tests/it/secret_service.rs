@@ -160,7 +160,7 @@ fn is_sealed(ended: &Ended) -> Value {
 
 #[test]
 #[ignore = "needs GNOME's keyring: cargo xtask test"]
-fn a_session_lives_sealed_from_birth_to_its_end() {
+fn encrypted_account_from_start_to_end() {
     let session = Session::start();
     let (home, server) = (Home::new(), Server::start(matrix));
     let registered = session
@@ -184,7 +184,7 @@ fn a_session_lives_sealed_from_birth_to_its_end() {
 
 #[test]
 #[ignore = "needs GNOME's keyring: cargo xtask test"]
-fn without_the_keyring_it_is_refused_with_what_to_do_and_comes_back_with_it() {
+fn encrypted_store_needs_its_keyring() {
     let mut session = Session::start();
     let (home, server) = (Home::new(), Server::start(matrix));
     session
@@ -233,7 +233,7 @@ fn without_the_keyring_it_is_refused_with_what_to_do_and_comes_back_with_it() {
 
 #[test]
 #[ignore = "needs GNOME's keyring: cargo xtask test"]
-fn a_store_moves_in_and_out_and_keeps_everything() {
+fn encryption_on_and_off_keeps_content() {
     let session = Session::start();
     let (home, server) = (Home::new(), Server::start(matrix));
     home.run(&format!("register {}", server.url)).exit(0);
@@ -266,7 +266,7 @@ fn a_store_moves_in_and_out_and_keeps_everything() {
 /// `kill -9` at another moment each time, while a store moves in and out.
 #[test]
 #[ignore = "needs GNOME's keyring: cargo xtask test"]
-fn whoever_is_killed_while_moving_leaves_a_store_that_can_be_read() {
+fn killed_encryption_leaves_readable_store() {
     let session = Session::start();
     let (home, server) = (Home::new(), Server::start(matrix));
     session

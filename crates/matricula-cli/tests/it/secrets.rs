@@ -321,7 +321,7 @@ fn are_nowhere_in_the_private_homeserver() {
 
 /// A server that shares a secret, and one that knows an application service.
 #[test]
-fn of_administrators_and_application_services_are_nowhere() {
+fn administrator_secrets_are_never_printed() {
     let registered = |user_id: &str| {
         let token = "syt_token-that-is-not-short";
         let answer =
@@ -367,7 +367,7 @@ fn of_administrators_and_application_services_are_nowhere() {
 }
 
 #[test]
-fn would_be_seen_in_a_command_line() {
+fn secrets_in_arguments_are_detected() {
     let mut watched = Watched::new();
     let careless = unique("careless-word-");
     watched.canaries.push(Canary::new("password", &careless));

@@ -6,7 +6,7 @@ use crate::{
 };
 
 #[test]
-fn words_go_to_stderr_and_data_to_stdout_without_colours_or_questions() {
+fn messages_go_to_stderr() {
     let server = Server::start(matrix);
     for (name, value) in [
         ("NO_COLOR", "1"),
@@ -32,7 +32,7 @@ fn words_go_to_stderr_and_data_to_stdout_without_colours_or_questions() {
 }
 
 #[test]
-fn colours_that_are_forced_stay_out_of_data() {
+fn forced_colours_stay_out_of_data() {
     let server = Server::start(matrix);
     let home = Home::new();
     for line in [
@@ -49,7 +49,7 @@ fn colours_that_are_forced_stay_out_of_data() {
 }
 
 #[test]
-fn what_a_person_would_be_asked_ends_with_what_to_type() {
+fn unanswered_prompt_names_next_command() {
     let server = Server::start(|request| match request.path.ends_with("/register") {
         true => asks(&["m.login.registration_token"]),
         false => matrix(request),
@@ -70,7 +70,7 @@ fn what_a_person_would_be_asked_ends_with_what_to_type() {
 }
 
 #[test]
-fn the_next_command_names_the_home_where_the_environment_does_not() {
+fn next_command_names_the_home() {
     let server = Server::start(matrix);
     let home = Home::new();
     let elsewhere = home.root().join("else where");
@@ -87,7 +87,7 @@ fn the_next_command_names_the_home_where_the_environment_does_not() {
 }
 
 #[test]
-fn without_a_home_the_xdg_directories_are_used() {
+fn xdg_directories_are_the_default() {
     let server = Server::start(matrix);
     let home = Home::new();
     let line = home.command(&format!("register {}", server.url));

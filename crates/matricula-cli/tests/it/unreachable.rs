@@ -43,7 +43,7 @@ fn a_host_that_never_answers() {
 }
 
 #[test]
-fn a_server_that_is_gone_when_it_is_needed() {
+fn server_is_gone_when_needed() {
     let home = Home::new();
     let server = Server::start(matrix);
     home.run(&format!("register {}", server.url)).exit(0);

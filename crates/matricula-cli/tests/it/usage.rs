@@ -5,7 +5,7 @@ use std::fs;
 use crate::{command::Home, server::listen};
 
 #[test]
-fn what_makes_no_sense_is_a_usage_error() {
+fn invalid_options_are_usage_errors() {
     let (listener, server) = listen();
     for line in [
         "",
@@ -79,7 +79,7 @@ fn what_makes_no_sense_is_a_usage_error() {
 }
 
 #[test]
-fn secrets_on_the_command_line_are_not_repeated() {
+fn argument_secrets_are_not_repeated() {
     let home = Home::new();
     for line in [
         "register https://alice:wordpass@example.org",
@@ -93,7 +93,7 @@ fn secrets_on_the_command_line_are_not_repeated() {
 }
 
 #[test]
-fn an_account_that_is_not_there_is_named() {
+fn missing_account_is_named() {
     let home = Home::new();
     for line in ["whoami", "refresh", "logout"] {
         let ended = home.run(line).exit(4);
@@ -138,7 +138,7 @@ fn help_begins_with_examples() {
 }
 
 #[test]
-fn a_store_that_cannot_be_used_is_named_and_left_alone() {
+fn unusable_store_is_not_changed() {
     let home = Home::new();
     fs::create_dir(home.matricula()).unwrap();
     let store = home.matricula().join("accounts.json");

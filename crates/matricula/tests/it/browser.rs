@@ -58,7 +58,7 @@ async fn listening() -> (CallbackServer, matricula::PendingCallback) {
 }
 
 #[tokio::test]
-async fn the_answer_of_the_page_is_taken_once() {
+async fn callback_is_accepted_once() {
     let (browser, expected) = listening().await;
     let answer = get(&browser, "/?code=the-code&state=right").await;
     assert_eq!(status(&answer), "200");
@@ -74,7 +74,7 @@ async fn the_answer_of_the_page_is_taken_once() {
 }
 
 #[tokio::test]
-async fn its_page_shows_no_secret_and_runs_nothing() {
+async fn response_page_has_no_secrets() {
     let (browser, _expected) = listening().await;
     let answer = get(&browser, "/?code=the-code&state=right").await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -104,7 +104,7 @@ async fn its_page_shows_no_secret_and_runs_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_turned_away_and_the_answer_is_still_waited_for() {
+async fn other_requests_are_rejected() {
     let (browser, expected) = listening().await;
     let host = "Host: HERE";
     for (request, wanted) in [
@@ -170,7 +170,7 @@ async fn a_refusal_is_an_answer_too() {
 }
 
 #[tokio::test]
-async fn who_comes_too_late_is_told_so() {
+async fn late_callback_gets_a_page() {
     let browser = CallbackServer::listen().await.unwrap();
     let browser = browser.timeout(Duration::from_millis(1));
     let expected = browser.expect(PAGE.into(), "right".into()).unwrap();
@@ -184,7 +184,7 @@ async fn who_comes_too_late_is_told_so() {
 }
 
 #[tokio::test]
-async fn the_address_that_is_opened_holds_no_secret_and_leads_on_once() {
+async fn opened_address_redirects_once() {
     let (browser, expected) = listening().await;
     let start = expected.start();
     assert!(
@@ -239,7 +239,7 @@ async fn only_web_pages_are_opened() {
 }
 
 #[tokio::test]
-async fn it_listens_where_it_did_before_unless_somebody_else_does() {
+async fn earlier_port_is_reused_if_free() {
     let first = CallbackServer::listen().await.unwrap();
     let before = first.redirect_uri();
     let other = CallbackServer::listen_again(&before).await.unwrap();
@@ -253,7 +253,7 @@ async fn it_listens_where_it_did_before_unless_somebody_else_does() {
 
 /// Without a browser, the account waits, and says which page.
 #[tokio::test]
-async fn one_call_signs_up_in_the_browser() {
+async fn register_signs_up_in_browser() {
     let server: Server = oauth::delegating(oauth::tokens);
     let about = ClientMetadata::new("https://app.example/");
     let error = register(server.url.as_str())

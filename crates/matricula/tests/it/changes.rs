@@ -39,7 +39,7 @@ fn password(store: &AccountStore, user_id: &str) -> Option<String> {
 }
 
 #[test]
-fn a_new_password_takes_the_place_of_the_old_one_only_when_it_is_certain() {
+fn certain_password_replaces_old_one() {
     let (_dir, mut store) = store();
     let user_id = account(ALICE).user_id;
     change(&mut store, &json!("new-canary"), false);
@@ -64,7 +64,7 @@ fn a_new_password_takes_the_place_of_the_old_one_only_when_it_is_certain() {
 }
 
 #[test]
-fn a_password_that_only_the_person_knows_leaves_none_behind() {
+fn given_password_removes_stored_one() {
     let (_dir, mut store) = store();
     change(&mut store, &json!(null), true);
     assert_eq!(password(&store, ALICE), None);
@@ -77,7 +77,7 @@ fn a_password_that_only_the_person_knows_leaves_none_behind() {
 }
 
 #[test]
-fn a_change_of_an_account_that_is_not_kept_leaves_nothing_behind() {
+fn unknown_account_change_leaves_nothing() {
     let dir = TempDir::new().unwrap();
     let mut store = AccountStore::new(dir.path());
     change(&mut store, &json!("new-canary"), true);
@@ -86,7 +86,7 @@ fn a_change_of_an_account_that_is_not_kept_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_account_that_is_removed_is_the_default_no_more() {
+fn removed_account_is_not_default() {
     let (_dir, mut store) = store();
     store.set_default(ALICE).unwrap();
     let mut patch = WriteBatch::default();
@@ -97,7 +97,7 @@ fn an_account_that_is_removed_is_the_default_no_more() {
 }
 
 #[test]
-fn an_address_on_its_way_is_found_again_by_account_and_address() {
+fn pending_address_is_found_by_key() {
     let (_dir, mut store) = store();
     let user_id = account(ALICE).user_id;
     let address = |text: &str| Threepid::Email(text.into());

@@ -57,7 +57,7 @@ fn registration(server: &str, wishes: RegistrationOptions) -> Registration {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_that_could_not_be_stored() {
+async fn unstored_request_is_not_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut registration = registration(&url, RegistrationOptions::default());
@@ -76,7 +76,7 @@ async fn nothing_is_sent_that_could_not_be_stored() {
 }
 
 #[tokio::test]
-async fn password_and_device_are_on_disk_before_they_are_sent() {
+async fn secrets_are_stored_before_sending() {
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
     let (reader, seen) = (store.clone(), Arc::new(Mutex::new(Vec::new())));
@@ -122,7 +122,7 @@ async fn password_and_device_are_on_disk_before_they_are_sent() {
 }
 
 #[tokio::test]
-async fn a_registration_that_waits_for_its_person_goes_on_from_the_store() {
+async fn waiting_registration_resumes_from_store() {
     let config = Config::default()
         .flows([["m.login.registration_token"]])
         .registration_token(RegistrationToken::new("letmein"));
@@ -163,7 +163,7 @@ async fn a_registration_that_waits_for_its_person_goes_on_from_the_store() {
 }
 
 #[tokio::test]
-async fn the_person_is_asked_for_what_is_missing_and_told_why_again() {
+async fn repeated_prompt_says_why() {
     let config = Config::default()
         .flows([["m.login.registration_token"]])
         .registration_token(RegistrationToken::new("letmein"));
@@ -184,7 +184,7 @@ async fn the_person_is_asked_for_what_is_missing_and_told_why_again() {
 }
 
 #[tokio::test]
-async fn the_user_id_is_the_servers_whatever_name_was_wished() {
+async fn server_chooses_the_user_id() {
     let config = Config::default().rename_users(true);
     let homeserver = Homeserver::start(ServerOptions::new(config)).await.unwrap();
     let session = register(homeserver.url().as_str())
@@ -200,7 +200,7 @@ async fn the_user_id_is_the_servers_whatever_name_was_wished() {
 
 /// Ten people who want the same name at once: one gets it, and each of the others is told so.
 #[tokio::test]
-async fn of_many_who_want_a_name_at_once_one_gets_it() {
+async fn concurrent_registrations_get_one_name() {
     let homeserver = Homeserver::start(ServerOptions::new(Config::default()))
         .await
         .unwrap();

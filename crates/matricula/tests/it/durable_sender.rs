@@ -133,7 +133,7 @@ async fn said(session: &Session, room: &matricula::api::RoomId) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_moment_it_loses_doubles_and_reorders_nothing() {
+async fn killed_sender_keeps_exact_order() {
     let kills = env::var("MATRICULA_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let homeserver = Server::start(ServerOptions::new(Config::default()))
         .await

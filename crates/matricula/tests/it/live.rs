@@ -197,7 +197,7 @@ async fn terms() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn terms_and_a_person_who_reads_them() {
+async fn terms_are_accepted_by_prompt() {
     let server = Synapse::of("terms");
     let mut read = Vec::new();
     let person = |question: &Prompt| match question {

@@ -51,7 +51,7 @@ async fn sign_in(session: &Session, password: Secret) -> Result<Session, Error> 
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_password_is_changed_twice_and_the_store_knows_the_one_that_was_made() {
+async fn store_has_the_generated_password() {
     let (session, mut store, _dir) = account("open").await;
     let first = session.account().password.clone().unwrap();
     let mut change = PasswordChange::generated(&session.account());
@@ -93,7 +93,7 @@ async fn a_password_is_changed_twice_and_the_store_knows_the_one_that_was_made()
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn devices_are_named_and_signed_out_one_and_many() {
+async fn devices_are_renamed_and_removed() {
     let (session, _store, _dir) = account("open").await;
     let password = session.account().password.unwrap();
     let mut others = Vec::new();
@@ -120,7 +120,7 @@ async fn devices_are_named_and_signed_out_one_and_many() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_deactivated_account_is_gone_there_and_here() {
+async fn deactivation_removes_the_account() {
     let (session, mut store, _dir) = account("open").await;
     let password = session.account().password.unwrap();
     let mut deactivation = Deactivation::new(&session.account()).erase(true);
@@ -137,7 +137,7 @@ async fn a_deactivated_account_is_gone_there_and_here() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn an_email_address_is_added_by_a_click_and_taken_away() {
+async fn email_is_added_and_removed() {
     let (session, mut store, _dir) = account("email-optional").await;
     let server = Synapse::of("email-optional");
     let address = format!("{}@example.org", unique());
@@ -170,7 +170,7 @@ async fn an_email_address_is_added_by_a_click_and_taken_away() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_phone_number_is_added_by_its_code() {
+async fn phone_number_is_added_by_code() {
     let server = Synapse::of("msisdn");
     let session = register(server.url())
         .options(with_phone())
@@ -189,7 +189,7 @@ async fn a_phone_number_is_added_by_its_code() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_name_and_a_picture_are_shown_and_taken_away() {
+async fn profile_is_set_and_removed() {
     let (session, _store, _dir) = account("open").await;
     session.set_display_name(Some("Alice")).await.unwrap();
     let picture = "mxc://example.org/abc".parse().unwrap();
@@ -206,7 +206,7 @@ async fn a_name_and_a_picture_are_shown_and_taken_away() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_dead_session_is_no_proof_that_an_account_is_gone() {
+async fn ended_session_is_not_deactivation() {
     let (session, mut store, _dir) = account("open").await;
     let mut deactivation = Deactivation::new(&session.account());
     let password = session.account().password.unwrap();

@@ -120,20 +120,20 @@ async fn an_email_address() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn an_email_address_that_nobody_asked_for() {
+async fn unrequested_email_address() {
     registers("email-optional", with_email()).await;
     registers("email-optional", RegistrationOptions::default()).await;
 }
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_phone_number_after_a_wrong_code() {
+async fn phone_number_after_wrong_code() {
     registers("msisdn", with_phone()).await;
 }
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_captcha_on_the_servers_own_page() {
+async fn captcha_on_the_server_page() {
     registers("recaptcha", RegistrationOptions::default()).await;
 }
 

@@ -90,7 +90,7 @@ async fn conversation(person: &Session, until: usize) -> Vec<(String, String, St
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn is_invited_joins_and_echoes_each_message_once() {
+async fn bot_echoes_each_message_once() {
     echoes_each_message_once(Synapse::of("open").url()).await;
 }
 

@@ -23,7 +23,7 @@ async fn owner(session: &Session) -> String {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn one_call_makes_an_account_at_an_oauth_server() {
+async fn register_at_an_oauth_server() {
     let (server, name) = (Synapse::of("oauth"), unique());
     let user_id = format!("@{name}:{}", server.told("/server_name"));
     let person = move |way_in: &str| {
@@ -58,7 +58,7 @@ impl PromptHandler for InBrowser {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn single_sign_on_makes_an_account_and_signs_in_to_it() -> Result<(), Error> {
+async fn single_sign_on_registers_then_signs_in() -> Result<(), Error> {
     let (server, name) = (Synapse::of("appservice+logintoken+sso"), unique());
     let user_id = format!("@{name}:{}", server.told("/server_name"));
     let provider = server.told("/sso/issuer").to_owned();

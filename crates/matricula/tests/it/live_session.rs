@@ -51,7 +51,7 @@ async fn as_admin(server: &Synapse, path: String, body: Value) {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn sessions_of_one_account_call_over_tokens_that_expire() {
+async fn shared_sessions_survive_token_expiry() {
     let server = Synapse::of("refresh");
     let (_dir, store, session) = refreshable(&server).await;
     let other = Session::from_store(store.clone(), None).unwrap();
@@ -70,7 +70,7 @@ async fn sessions_of_one_account_call_over_tokens_that_expire() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn answers_that_were_lost_are_asked_for_again() {
+async fn lost_responses_are_requested_again() {
     let server = Synapse::of("refresh");
     let (_dir, store, session) = refreshable(&server).await;
     let account = session.account();
@@ -91,7 +91,7 @@ async fn answers_that_were_lost_are_asked_for_again() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_token_that_expired_is_a_soft_logout_and_the_device_is_signed_in_again() {
+async fn soft_logout_continues_the_device() {
     let server = Synapse::of("shortlived");
     let session = register(server.url()).username(unique()).await.unwrap();
     let before = session.account();
@@ -138,7 +138,7 @@ async fn a_locked_account_keeps_its_session() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_suspended_account_reads_and_is_told_why_it_may_not_do_more() {
+async fn suspended_account_can_only_read() {
     let server = Synapse::of("open");
     let session = register(server.url()).username(unique()).await.unwrap();
     let user_id = session.account().user_id;

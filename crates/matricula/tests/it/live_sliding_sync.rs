@@ -74,7 +74,7 @@ fn extensions() -> Extensions {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_first_sync_shows_the_room_and_the_next_what_is_new() {
+async fn sliding_sync_shows_only_news() {
     let server = Synapse::of("open");
     let person = register(server.url()).await.unwrap();
     let features = person.call(GetVersions {}).await.unwrap().unstable_features;
@@ -156,7 +156,7 @@ fn assert_nothing_unknown(answer: &SlidingSyncResponse) {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_subscribed_room_tells_who_types_and_devices_get_their_messages() {
+async fn subscribed_room_sends_extensions() {
     let server = Synapse::of("open");
     let person = register(server.url()).await.unwrap();
     let room_id = person.call(CreateRoom::default()).await.unwrap().room_id;
@@ -187,7 +187,7 @@ async fn a_subscribed_room_tells_who_types_and_devices_get_their_messages() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn a_position_that_the_server_does_not_know_is_said_to_be_so() {
+async fn unknown_position_is_an_error() {
     let server = Synapse::of("open");
     let person = register(server.url()).await.unwrap();
     let first = person.call(SlidingSync::default()).await.unwrap();

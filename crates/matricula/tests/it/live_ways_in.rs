@@ -82,7 +82,7 @@ async fn an_application_service_makes_its_users() {
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn where_its_users_get_no_sessions_it_acts_as_them() {
+async fn service_acts_as_its_users() {
     let server = Synapse::of(PROFILE);
     let token = server.told("/appservice/sessionless/as_token");
     let user = register(server.url())

@@ -125,7 +125,7 @@ async fn open_or_register_registers_once() {
 }
 
 #[tokio::test]
-async fn account_of_another_server_is_not_opened() {
+async fn other_servers_account_is_not_opened() {
     let (one, two, dir) = (
         homeserver().await,
         homeserver().await,

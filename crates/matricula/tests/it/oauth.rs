@@ -71,7 +71,7 @@ fn allows(question: &Prompt) -> Answer {
 }
 
 #[tokio::test]
-async fn an_account_is_made_on_the_page_renewed_and_signed_out_where_it_was_made() {
+async fn oauth_account_is_renewed_and_revoked() {
     let server = delegating(tokens);
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
@@ -112,7 +112,7 @@ async fn an_account_is_made_on_the_page_renewed_and_signed_out_where_it_was_made
 }
 
 #[tokio::test]
-async fn without_a_browser_it_is_told_where_to_go() {
+async fn missing_browser_names_the_page() {
     let server = delegating(tokens);
     let error = register(server.url.as_str()).await.unwrap_err();
     assert!(
@@ -125,7 +125,7 @@ async fn without_a_browser_it_is_told_where_to_go() {
 }
 
 #[tokio::test]
-async fn a_page_that_nobody_opened_waits_in_the_store() {
+async fn unopened_page_stays_in_store() {
     let server = delegating(tokens);
     let dir = TempDir::new().unwrap();
     let mut store = AccountStore::new(dir.path());
@@ -150,7 +150,7 @@ async fn a_page_that_nobody_opened_waits_in_the_store() {
 }
 
 #[tokio::test]
-async fn a_refused_renewal_signs_out_and_the_server_is_not_asked_again() {
+async fn refused_renewal_ends_the_session() {
     let server = delegating(|number| match number {
         0 => tokens(0),
         _ => (400, json!({ "error": "invalid_grant" })),

@@ -78,7 +78,7 @@ fn download(home: &Path) -> Command {
 }
 
 #[test]
-fn killed_in_the_middle_it_goes_on_there() {
+fn killed_example_resumes_its_download() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     let serves = thread::spawn(move || serve(&listener));

@@ -83,7 +83,7 @@ fn assert_tells_nothing(store: &AccountStore) {
 }
 
 #[test]
-fn without_the_keyring_the_file_tells_nothing_and_with_it_everything() {
+fn encrypted_file_reveals_nothing() {
     let (dir, keyring, store) = sealed();
     assert_tells_nothing(&store);
     assert_eq!(fs::metadata(store.path()).unwrap().mode() & 0o777, 0o600);
@@ -104,7 +104,7 @@ fn without_the_keyring_the_file_tells_nothing_and_with_it_everything() {
 }
 
 #[test]
-fn writing_again_keeps_the_key_and_no_two_files_are_the_same() {
+fn rewriting_uses_a_new_nonce() {
     let (_dir, keyring, mut store) = sealed();
     let before = fs::read(store.path()).unwrap();
     put(&mut store, ALICE).unwrap();
@@ -114,7 +114,7 @@ fn writing_again_keeps_the_key_and_no_two_files_are_the_same() {
 }
 
 #[test]
-fn the_keyring_is_asked_once_for_a_store_and_its_clones() {
+fn keyring_is_asked_once() {
     let (dir, keyring, _) = sealed();
     let store = with(&dir, &keyring);
     let before = *keyring.asked.lock().unwrap();
@@ -126,7 +126,7 @@ fn the_keyring_is_asked_once_for_a_store_and_its_clones() {
 }
 
 #[test]
-fn where_no_keyring_takes_the_key_a_new_store_is_a_file_that_only_its_owner_can_read() {
+fn missing_keyring_means_private_file() {
     let (dir, keyring) = (TempDir::new().unwrap(), Arc::new(Memory::default()));
     keyring.fail(KeyringError::Locked);
     let mut store = with(&dir, &keyring);
@@ -142,7 +142,7 @@ fn where_no_keyring_takes_the_key_a_new_store_is_a_file_that_only_its_owner_can_
 }
 
 #[test]
-fn a_keyring_that_only_says_to_keep_the_key_is_not_relied_on() {
+fn key_is_read_back_from_keyring() {
     let dir = TempDir::new().unwrap();
     let keyring = Arc::new(Memory {
         lies: true,
@@ -159,7 +159,7 @@ fn a_keyring_that_only_says_to_keep_the_key_is_not_relied_on() {
 }
 
 #[test]
-fn without_its_key_it_is_refused_with_what_to_do_and_left_as_it_is() {
+fn missing_key_is_refused() {
     let (dir, keyring, store) = sealed();
     let before = fs::read(store.path()).unwrap();
     let silent = KeyringError::Silent { seconds: 2 };
@@ -192,7 +192,7 @@ fn without_its_key_it_is_refused_with_what_to_do_and_left_as_it_is() {
 }
 
 #[test]
-fn a_file_that_was_changed_is_refused() {
+fn changed_file_is_refused() {
     let (dir, keyring, store) = sealed();
     let text = fs::read_to_string(store.path()).unwrap();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -217,7 +217,7 @@ fn a_file_that_was_changed_is_refused() {
 }
 
 #[test]
-fn a_file_of_before_is_read_sealed_and_unsealed_and_loses_nothing() {
+fn sealing_and_unsealing_keep_content() {
     let (dir, keyring) = (TempDir::new().unwrap(), Arc::new(Memory::default()));
     let mut plain = AccountStore::new(dir.path());
     put(&mut plain, ALICE).unwrap();
@@ -242,7 +242,7 @@ fn block(dir: &TempDir) {
 }
 
 #[test]
-fn a_crash_while_it_moves_leaves_a_file_and_its_key() {
+fn crash_leaves_file_and_key() {
     // Before the file is replaced.
     let (dir, keyring) = (TempDir::new().unwrap(), Arc::new(Memory::default()));
     put(&mut AccountStore::new(dir.path()), ALICE).unwrap();

@@ -49,7 +49,7 @@ fn summary(request: &Request) -> (&str, Option<&str>, &Value) {
 }
 
 #[tokio::test]
-async fn a_renewed_pair_is_stored_and_then_used() {
+async fn renewed_tokens_are_stored_first() {
     let server = renewing(json!({
         "access_token": "new", "refresh_token": "renew-2", "expires_in_ms": 60_000
     }));
@@ -78,7 +78,7 @@ async fn a_renewed_pair_is_stored_and_then_used() {
 }
 
 #[tokio::test]
-async fn a_pair_that_cannot_be_stored_is_not_used() {
+async fn unstored_tokens_are_not_used() {
     let server = renewing(json!({ "access_token": "new", "refresh_token": "renew-2" }));
     let session = session_at(&server).store(Full);
     let error = session.refresh().await.unwrap_err();
@@ -95,7 +95,7 @@ async fn a_pair_that_cannot_be_stored_is_not_used() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_is_not_replaced_stays() {
+async fn unreplaced_refresh_token_stays() {
     let server = renewing(json!({ "access_token": "new" }));
     let session = session_at(&server);
     session.refresh().await.unwrap();
@@ -105,7 +105,7 @@ async fn a_refresh_token_that_is_not_replaced_stays() {
 }
 
 #[tokio::test]
-async fn a_server_in_trouble_signs_nobody_out() {
+async fn server_error_keeps_the_session() {
     let server = Server::start(|_| (500, json!({ "errcode": "M_UNKNOWN", "error": "oh" })));
     let dir = TempDir::new().unwrap();
     let mut store = AccountStore::new(dir.path());
@@ -147,7 +147,7 @@ async fn without_a_session_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn who_signs_out_keeps_the_account_and_no_token() {
+async fn logout_keeps_account_without_tokens() {
     for answer in [
         (200, json!({})),
         (

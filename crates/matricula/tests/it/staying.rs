@@ -66,13 +66,13 @@ fn count(requests: &[Request], path: &str) -> usize {
 }
 
 #[test]
-fn a_session_can_be_shared_among_threads() {
+fn session_is_shared_among_threads() {
     fn is_shared<T: Clone + Send + Sync + 'static>() {}
     is_shared::<Session>();
 }
 
 #[tokio::test]
-async fn many_calls_and_many_sessions_renew_a_refused_token_once() {
+async fn concurrent_calls_renew_once() {
     let server = rotating();
     let (_dir, store) = store(&account(&server.url));
     let mut calls = JoinSet::new();
@@ -92,7 +92,7 @@ async fn many_calls_and_many_sessions_renew_a_refused_token_once() {
 }
 
 #[tokio::test]
-async fn a_renewal_waits_for_the_lock_of_another_process_and_holds_nothing_else_up() {
+async fn renewal_waits_for_the_lock() {
     let server = rotating();
     let (_dir, mut store) = store(&account(&server.url));
     let session = Session::from_store(store.clone(), None).unwrap();
@@ -117,7 +117,7 @@ async fn a_renewal_waits_for_the_lock_of_another_process_and_holds_nothing_else_
 }
 
 #[tokio::test]
-async fn a_renewal_goes_on_when_the_call_that_needed_it_is_given_up() {
+async fn renewal_survives_a_dropped_call() {
     let server = rotating();
     let (_dir, mut store) = store(&account(&server.url));
     let session = Session::from_store(store.clone(), None).unwrap();
@@ -134,7 +134,7 @@ async fn a_renewal_goes_on_when_the_call_that_needed_it_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_session_that_ended_softly_keeps_its_device_and_sends_nothing_more() {
+async fn soft_logout_keeps_the_device() {
     let server = Server::start(|_| {
         (
             401,
@@ -165,7 +165,7 @@ async fn a_session_that_ended_softly_keeps_its_device_and_sends_nothing_more() {
 }
 
 #[test]
-fn an_account_that_is_not_kept_is_told_with_where_it_was_looked_for() {
+fn missing_account_names_the_file() {
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
     let error = Session::from_store(store.clone(), Some("@bot:example.org")).unwrap_err();
@@ -215,7 +215,7 @@ async fn call_over_tokens(session: Session, tokens: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_that_share_an_account_call_over_tokens_that_expire() {
+async fn sessions_share_renewed_tokens() {
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
     let (_homeserver, user_id) = short_lived(LIFETIME, &store).await;
@@ -228,7 +228,7 @@ async fn sessions_that_share_an_account_call_over_tokens_that_expire() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_of_its_own_opens_the_account_and_stays_signed_in() {
+async fn another_process_opens_the_account() {
     if let Ok(user_id) = env::var(USER) {
         return call_over_tokens(Session::from_account(&user_id).unwrap(), 2).await;
     }
@@ -245,7 +245,7 @@ async fn a_process_of_its_own_opens_the_account_and_stays_signed_in() {
 fn spawn(dir: &TempDir, user_id: &str) -> Child {
     Command::new(env::current_exe().unwrap())
         .args([
-            "staying::a_process_of_its_own_opens_the_account_and_stays_signed_in",
+            "staying::another_process_opens_the_account",
             "--exact",
         ])
         .env("MATRICULA_HOME", dir.path())
@@ -256,7 +256,7 @@ fn spawn(dir: &TempDir, user_id: &str) -> Child {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn processes_that_share_an_account_stay_signed_in_and_one_that_is_killed_frees_its_lock() {
+async fn killed_process_frees_its_lock() {
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
     let (_homeserver, user_id) = short_lived(LIFETIME, &store).await;

@@ -44,7 +44,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_store_that_was_never_written_is_empty_and_makes_nothing() {
+fn unwritten_store_is_empty() {
     let (dir, store) = store();
     assert_eq!(store.accounts().unwrap(), []);
     assert_eq!(store.account(None).unwrap(), None);
@@ -55,7 +55,7 @@ fn a_store_that_was_never_written_is_empty_and_makes_nothing() {
 }
 
 #[test]
-fn accounts_are_found_again_by_another_store() {
+fn another_store_reads_the_accounts() {
     let (_dir, mut store) = store();
     put(&mut store, "@bob:example.org").unwrap();
     put(&mut store, "@alice:example.org").unwrap();
@@ -68,7 +68,7 @@ fn accounts_are_found_again_by_another_store() {
 }
 
 #[test]
-fn the_default_account_is_the_one_that_was_named_until_it_is_forgotten() {
+fn default_account_until_removed() {
     let (_dir, mut store) = store();
     put(&mut store, "@alice:example.org").unwrap();
     put(&mut store, "@bob:example.org").unwrap();
@@ -100,7 +100,7 @@ fn only_the_owner_can_read_it() {
 }
 
 #[test]
-fn what_a_crash_left_beside_it_is_replaced_and_its_rights_are_not_taken_over() {
+fn leftover_file_is_replaced() {
     let (dir, mut store) = store();
     put(&mut store, "@alice:example.org").unwrap();
     let beside = dir.path().join("matricula/accounts.json.new");
@@ -114,7 +114,7 @@ fn what_a_crash_left_beside_it_is_replaced_and_its_rights_are_not_taken_over() {
 }
 
 #[test]
-fn a_link_that_lies_in_wait_beside_it_is_not_followed() {
+fn planted_symlink_is_not_followed() {
     let (dir, mut store) = store();
     put(&mut store, "@alice:example.org").unwrap();
     let elsewhere = dir.path().join("elsewhere");
@@ -146,7 +146,7 @@ fn every_use(store: &mut AccountStore) -> Vec<StoreError> {
 }
 
 #[test]
-fn a_file_that_is_not_ours_is_refused_unrepeated_and_left_as_it_is() {
+fn foreign_file_is_refused_unchanged() {
     for (content, what) in [
         ("", "line 1, column 0"),
         (
@@ -194,7 +194,7 @@ fn a_file_that_is_not_ours_is_refused_unrepeated_and_left_as_it_is() {
 }
 
 #[test]
-fn an_entry_that_is_not_well_formed_is_refused_unrepeated() {
+fn malformed_entry_is_refused_unrepeated() {
     let (dir, store) = store();
     fs::create_dir(dir.path().join("matricula")).unwrap();
     let tables = json!({
@@ -216,7 +216,7 @@ fn an_entry_that_is_not_well_formed_is_refused_unrepeated() {
 }
 
 #[test]
-fn a_patch_that_cannot_be_kept_whole_is_not_kept_at_all() {
+fn batches_are_written_atomically() {
     let (_dir, mut store) = store();
     put(&mut store, "@alice:example.org").unwrap();
     let before = fs::read(store.path()).unwrap();
@@ -232,7 +232,7 @@ fn a_patch_that_cannot_be_kept_whole_is_not_kept_at_all() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_named() {
+fn uncreatable_directory_is_named() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
     let path = dir.path().join("file/matricula");
@@ -246,7 +246,7 @@ fn a_directory_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn a_write_that_fails_leaves_what_was_there() {
+fn failed_write_changes_nothing() {
     let (dir, mut store) = store();
     put(&mut store, "@alice:example.org").unwrap();
     let before = fs::read(store.path()).unwrap();
@@ -259,7 +259,7 @@ fn a_write_that_fails_leaves_what_was_there() {
 }
 
 #[test]
-fn an_account_of_another_server_does_not_take_the_place_of_one_that_is_kept() {
+fn other_server_cannot_replace_account() {
     let (_dir, mut store) = store();
     put(&mut store, "@alice:example.org").unwrap();
     let before = fs::read(store.path()).unwrap();
@@ -297,7 +297,7 @@ fn an_account_of_another_server_does_not_take_the_place_of_one_that_is_kept() {
 }
 
 #[test]
-fn a_private_homeserver_may_listen_elsewhere_each_time() {
+fn private_homeserver_may_change_address() {
     let (_dir, mut store) = store();
     for port in [1, 2] {
         let mut private = account("@alice:private.localhost");
@@ -310,7 +310,7 @@ fn a_private_homeserver_may_listen_elsewhere_each_time() {
 }
 
 #[test]
-fn a_half_done_registration_of_another_version_does_not_hide_the_others() {
+fn unreadable_registration_hides_no_other() {
     let (_dir, mut store) = store();
     let mut patch = WriteBatch::default();
     patch.put("registrations", "new", r#"{"from": "a later version"}"#);
@@ -320,7 +320,7 @@ fn a_half_done_registration_of_another_version_does_not_hide_the_others() {
 }
 
 #[test]
-fn one_has_the_turn_of_an_account_and_the_turns_of_others_are_free() {
+fn lock_is_per_account() {
     let (_dir, mut store) = store();
     let user = |text: &str| text.parse().unwrap();
     let (alice, bob) = (user("@alice:example.org"), user("@bob:example.org"));

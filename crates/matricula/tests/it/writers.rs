@@ -51,7 +51,7 @@ fn a_process_of_its_own_writes() {
 }
 
 #[test]
-fn threads_and_processes_that_write_at_once_lose_nothing() {
+fn concurrent_writers_lose_nothing() {
     let dir = TempDir::new().unwrap();
     let path = dir.path();
     let children = ["p1", "p2", "p3"].map(|name| spawn(path, name));
@@ -67,7 +67,7 @@ fn threads_and_processes_that_write_at_once_lose_nothing() {
 }
 
 #[test]
-fn whoever_reads_meanwhile_never_sees_half_and_a_killed_writer_leaves_no_lock() {
+fn readers_never_see_partial_file() {
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
     let mut seen = 0;

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_is_found_by_its_name() {
+    fn operations_are_found_by_name() {
         let mut found = 0;
         for one in endpoints() {
             let operation = &one.operation;
@@ -138,7 +138,7 @@ mod tests {
 
     /// `name=` gives the first of two, `name:=` the one in the body.
     #[test]
-    fn parameters_of_one_name_are_a_needed_part_of_the_path_and_a_field_of_the_body() {
+    fn shared_names_are_path_and_body() {
         let mut found = Vec::new();
         for one in endpoints() {
             for (at, second) in one.parameters.iter().enumerate() {

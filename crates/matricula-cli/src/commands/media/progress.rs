@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_counts_only_what_came_now() {
+    fn rate_counts_this_attempt_only() {
         let mib = 1 << 20;
         assert_eq!(
             at(60 * mib, 100 * mib, 40 * mib, 10),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_never_said_to_be_all() {
+    fn partial_transfer_is_below_100_percent() {
         assert_eq!(share(999_999, Some(1_000_000)), "99 %");
         assert_eq!(share(5, None), "5 B");
         assert_eq!(share(0, Some(0)), "0 B");

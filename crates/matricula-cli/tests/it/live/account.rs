@@ -16,7 +16,7 @@ fn registered(profile: &str, name: &str) -> Home {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn a_life_from_the_first_password_to_the_end() {
+fn account_from_password_to_deactivation() {
     let home = registered("open", &unique("n"));
     let first = home.account();
     home.command("account name")
@@ -64,7 +64,7 @@ fn a_life_from_the_first_password_to_the_end() {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn an_email_address_is_added_days_later_and_taken_away() {
+fn email_address_is_added_and_removed() {
     let name = unique("n");
     let home = registered("email-optional", &name);
     let address = format!("{name}@example.org");

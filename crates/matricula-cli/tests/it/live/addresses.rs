@@ -74,7 +74,7 @@ fn an_email_address() {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn whoever_gives_no_address_is_told_how_to() {
+fn missing_address_is_explained() {
     for (profile, stage, option) in [
         ("email", "m.login.email.identity", "--email ADDRESS"),
         ("msisdn", "m.login.msisdn", "--phone COUNTRY:NUMBER"),
@@ -92,7 +92,7 @@ fn whoever_gives_no_address_is_told_how_to() {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn a_captcha_is_left_to_a_browser() {
+fn captcha_is_left_to_a_browser() {
     let (server, home) = (server("recaptcha"), Home::new());
     let url = server["base_url"].as_str().unwrap();
     let waits = home
@@ -106,7 +106,7 @@ fn a_captcha_is_left_to_a_browser() {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn a_phone_number_whose_code_is_handed_in_later() {
+fn phone_code_is_given_later() {
     let (server, home) = (server("msisdn"), Home::new());
     let url = server["base_url"].as_str().unwrap();
     let code = server["identity_server"]["code"].as_str().unwrap();

@@ -50,7 +50,7 @@ fn an_open_server() {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn a_server_that_asks_for_a_token() {
+fn server_requires_a_token() {
     let site = Site::live("token");
     let home = Home::new();
     let without = tries("token", "", 6);
@@ -98,7 +98,7 @@ fn a_server_with_rules_for_passwords() {
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-fn servers_that_need_a_person_or_let_nobody_in() {
+fn server_needs_person_or_is_closed() {
     for (profile, exit) in [("email", 6), ("recaptcha", 6), ("closed", 7)] {
         let json = tries(profile, "", exit);
         let ways = json["tries"]["ways"].as_array().unwrap();
