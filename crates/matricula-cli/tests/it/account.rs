@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::{
-    canary::Canary,
     command::Home,
+    secret_scanner::Canary,
     server::{LOGIN, REGISTER, Reply, Request, Server, bytes, error, matrix, object},
 };
 

@@ -11,7 +11,7 @@ use crate::{
     command::Home,
     http::who_am_i,
     server::{LOGOUT, Server, error, matrix},
-    site::Site,
+    servers::Site,
 };
 
 /// A home with `@zoe` and `@alice`, made in this order.

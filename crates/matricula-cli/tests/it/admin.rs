@@ -1,6 +1,6 @@
 //! `matricula admin`: accounts, users and registration tokens, for server administrators.
 //!
-//! The `pub(crate)` functions also run on real Synapse servers, from `live::ways_in`.
+//! The `pub(crate)` functions also run on real Synapse servers, from `live::methods`.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::{
     command::{Home, unique},
     http::call,
     server::{self, LOGIN, Reply, Request, Server},
-    site::Site,
+    servers::Site,
 };
 
 const SECRET: &str = "/_synapse/admin/v1/register";

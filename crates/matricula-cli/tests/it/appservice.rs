@@ -1,6 +1,6 @@
 //! `--appservice-token-file`: the users of an application service.
 //!
-//! The journeys are run on the embedded homeserver here, and on a real Synapse in `live::ways_in`;
+//! The journeys are run on the embedded homeserver here, and on a real Synapse in `live::methods`;
 //! what a server can say besides, a scripted one says.
 
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::{
     command::{Home, unique},
     http::who_am_i,
     server::{self, LOGIN, REGISTER, Reply, Request, Server},
-    site::Site,
+    servers::Site,
 };
 
 const PROFILE: &str = "appservice+logintoken+sso";

@@ -17,7 +17,7 @@ use crate::{
     command::{Home, unique},
     http::call,
     server::{self, LOGIN, Server},
-    site::Site,
+    servers::Site,
 };
 
 /// A row of a result file.

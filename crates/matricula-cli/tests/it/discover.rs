@@ -10,7 +10,7 @@ use crate::{
         AUTH_METADATA, LOGIN, LOGOUT, REGISTER, Reply, Request, Server, WHOAMI, asks, bytes, error,
         matrix, object,
     },
-    site::Site,
+    servers::Site,
 };
 
 const DEACTIVATE: &str = "/_matrix/client/v3/account/deactivate";

@@ -1,6 +1,6 @@
 //! `register --upgrade-guest`: a guest becomes a user, under the same user id.
 //!
-//! The journey is run on the embedded homeserver here, and on a real Synapse in `live::ways_in`.
+//! The journey is run on the embedded homeserver here, and on a real Synapse in `live::methods`.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::{
     command::Home,
     http::{call, who_am_i},
     server::{self, Server},
-    site::Site,
+    servers::Site,
 };
 
 pub(crate) fn a_guest_becomes_a_user(sites: fn(&str) -> Site) {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::{
     command::Home,
     server::{Server, matrix},
-    site::Site,
+    servers::Site,
 };
 
 const ADDRESS: &str = "DBUS_SESSION_BUS_ADDRESS";

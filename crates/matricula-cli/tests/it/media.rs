@@ -8,10 +8,10 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    asking::on_a_terminal,
     command::{Ended, Home},
+    prompts::on_a_terminal,
     server::{Reply, Request, Server, answer, bytes, error, matrix, object, silence},
-    site::Site,
+    servers::Site,
 };
 
 const UPLOAD: &str = "/_matrix/media/v3/upload";

@@ -6,7 +6,7 @@ use crate::{
     browser::Browser,
     command::Home,
     issuer::{self, Faults, fields},
-    visits::{follow, visit},
+    scripted_browser::{follow, visit},
 };
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     command::{Home, unique},
-    site::Site,
+    servers::Site,
 };
 
 /// Those after which the session is no more.

@@ -13,10 +13,10 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    canary::Canary,
     command::{Home, unique},
+    secret_scanner::Canary,
     server,
-    site::{PROFILES, Site},
+    servers::{PROFILES, Site},
 };
 
 /// A home in which all that could give a secret away is collected.

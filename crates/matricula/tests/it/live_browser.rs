@@ -13,7 +13,7 @@ use matricula::{
 
 use crate::{
     live::{Synapse, unique},
-    visits::{sign_up, through_the_provider},
+    scripted_browser::{sign_up, through_the_provider},
 };
 
 async fn owner(session: &Session) -> String {

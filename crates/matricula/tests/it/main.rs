@@ -1,10 +1,12 @@
 //! What the facade promises, one module a behaviour.
 #![allow(clippy::unwrap_used)]
 
+mod account_changes;
 mod browser;
-mod changes;
-mod driving;
+mod concurrent_writers;
+mod drive;
 mod durable_sender;
+mod encryption;
 mod examples;
 mod live;
 mod live_account;
@@ -13,21 +15,19 @@ mod live_addresses;
 mod live_admin;
 mod live_bot;
 mod live_browser;
+mod live_methods;
 mod live_session;
 mod live_sliding_sync;
-mod live_ways_in;
 mod login;
 mod oauth;
 mod queues;
 mod resuming_download;
-mod sealed;
 mod server;
 mod session;
-mod staying;
+mod session_lifetime;
 mod store;
-mod writers;
 
 /// A person in a browser, as the tests of the command have one.
 #[allow(dead_code, reason = "not all of it is needed here")]
-#[path = "../../../matricula-cli/tests/it/visits.rs"]
-mod visits;
+#[path = "../../../matricula-cli/tests/it/scripted_browser.rs"]
+mod scripted_browser;

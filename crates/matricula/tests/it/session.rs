@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    driving::Full,
+    drive::Full,
     server::{Request, Server},
 };
 

@@ -2,7 +2,7 @@
 
 use std::{env, time::Duration};
 
-use crate::{admin::administrator, bulk, command::Home, site::Site};
+use crate::{admin::administrator, bulk, command::Home, servers::Site};
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]

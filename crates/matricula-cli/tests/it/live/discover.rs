@@ -4,7 +4,7 @@ use std::{env, fs};
 
 use serde_json::{Value, json};
 
-use crate::{command::Home, site::Site};
+use crate::{command::Home, servers::Site};
 
 fn url(profile: &str) -> String {
     let file = env::var("MATRICULA_SYNAPSE")

@@ -1,12 +1,12 @@
 //! The built command against real Synapse servers.
 
 mod account;
+mod account_lifecycle;
 mod addresses;
+mod browser_methods;
 mod bulk;
 mod discover;
-mod in_browser;
-mod journeys;
+mod methods;
 mod operations;
+mod registration_matrix;
 mod secrets;
-mod table;
-mod ways_in;

@@ -1,6 +1,6 @@
 //! The table of all operations.
 
-use crate::{operations::table, site::Site};
+use crate::{operations::table, servers::Site};
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]

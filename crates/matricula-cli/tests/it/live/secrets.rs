@@ -1,6 +1,6 @@
 //! No secret is given away on the way to a real server, whatever it asks for.
 
-use crate::{secrets::nowhere, site::Site};
+use crate::{secrets::nowhere, servers::Site};
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]

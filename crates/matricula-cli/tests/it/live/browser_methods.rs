@@ -6,7 +6,7 @@ use crate::{
     browser::Browser,
     command::{Home, unique},
     http::who_am_i,
-    visits::{let_in, sign_in, sign_up, through_the_provider},
+    scripted_browser::{let_in, sign_in, sign_up, through_the_provider},
 };
 
 /// Who the server says the only account's token belongs to.

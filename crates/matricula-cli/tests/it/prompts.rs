@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     command::{Home, unique},
     server::{REGISTER, Server, error, matrix, object},
-    site::Site,
+    servers::Site,
 };
 
 const ENTER: &str = "\r";

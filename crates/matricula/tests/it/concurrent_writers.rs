@@ -27,7 +27,7 @@ fn write(dir: &Path, name: &str) {
 /// Runs [`a_process_of_its_own_writes`] in another process.
 fn spawn(dir: &Path, name: &str) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args(["writers::a_process_of_its_own_writes", "--exact"])
+        .args(["concurrent_writers::a_process_of_its_own_writes", "--exact"])
         .env(DIR, dir)
         .env(NAME, name)
         .stdout(Stdio::null())

@@ -1,6 +1,6 @@
 //! The table of every way of registering.
 
-use crate::{site::Site, table::table};
+use crate::{registration_matrix::table, servers::Site};
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]

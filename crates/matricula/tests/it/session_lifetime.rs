@@ -245,7 +245,7 @@ async fn another_process_opens_the_account() {
 fn spawn(dir: &TempDir, user_id: &str) -> Child {
     Command::new(env::current_exe().unwrap())
         .args([
-            "staying::another_process_opens_the_account",
+            "session_lifetime::another_process_opens_the_account",
             "--exact",
         ])
         .env("MATRICULA_HOME", dir.path())

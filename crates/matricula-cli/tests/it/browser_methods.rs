@@ -7,8 +7,8 @@ use crate::{
     browser::Browser,
     command::{Ended, Home},
     http::who_am_i,
-    site::Site,
-    visits::{let_in, sign_in, sign_up},
+    scripted_browser::{let_in, sign_in, sign_up},
+    servers::Site,
 };
 
 /// Runs a command line; on each page that it opens, somebody signs up by this name.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::{command::Home, site::Site};
+use crate::{command::Home, servers::Site};
 
 /// Texts that are another each time, by what they are.
 fn shape(home: &Home, site: Option<&Site>, value: &Value) -> String {

@@ -1,6 +1,6 @@
 //! The ways in beside registering as a stranger, on real servers.
 
-use crate::{admin, appservice, guest_upgrade, site::Site};
+use crate::{admin, appservice, guest_upgrade, servers::Site};
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]

@@ -1,6 +1,6 @@
 //! From registering to signing out and in again, checked with the server.
 //!
-//! Each journey is run on the embedded homeserver here, and on a real Synapse in `live::journeys`.
+//! Each journey is run on the embedded homeserver here, and on a real Synapse in `live::account_lifecycle`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     command::{Home, unique},
     http::{call, who_am_i},
-    site::Site,
+    servers::Site,
 };
 
 /// Where a journey goes: the homeserver of a profile.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     command::{Home, unique},
-    site::Site,
+    servers::Site,
 };
 
 /// Profile, what is typed after `register SERVER --json`, exit code.
