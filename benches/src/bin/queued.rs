@@ -31,7 +31,8 @@ fn main() {
         drop(scheduler.step(&mut cx, Input::Submit(Arc::new(job))));
     }
     println!("bytes\tmatricula\t{}", (counting::live() - before) / JOBS);
-    let (snapshot, before) = (scheduler.clone(), counting::live());
+    let before = counting::live();
+    let snapshot = scheduler.clone();
     println!("bytes\ta snapshot\t{}", counting::live() - before);
     assert_eq!(snapshot.len(), JOBS);
     drop((scheduler, snapshot));

@@ -171,8 +171,8 @@ pub enum Outcome {
 
 /// A [`Machine`] that schedules jobs.
 ///
-/// Cloning takes a snapshot: jobs are shared with the clone, so that it costs microseconds, and the step
-/// after it some tens of them with a hundred thousand jobs.
+/// Cloning takes a snapshot. Jobs are shared with the clone; the names of queues and the ready lists are
+/// copied. A clone and the step after it take some tens of microseconds with 100,000 jobs in 1,000 queues.
 #[derive(Clone, Debug)]
 #[doc(alias = "JobInterface")]
 pub struct Scheduler {
