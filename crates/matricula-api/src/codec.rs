@@ -1,4 +1,4 @@
-//! What the generated code calls to put requests on the wire and to read answers.
+//! Serialisation of requests and deserialisation of responses, for the generated code.
 
 #[cfg(any(feature = "appservice", feature = "client", feature = "events"))]
 mod tagged;
@@ -18,12 +18,12 @@ use serde_json::{Value, value::RawValue};
 pub(crate) use self::tagged::{Tag, constant, tagged};
 use crate::{ApiError, Extra, Raw, SortedMap, json_path};
 
-/// The address of an operation on `server`: the `parts` of its path that are fixed, and after each
-/// the encoded segment that follows it.
+/// The URL of an operation on `server`: the fixed `parts` of its path, each followed by an encoded
+/// segment.
 pub(crate) fn address(server: &ServerUrl, parts: &[&str], segments: &[&str]) -> String {
     let mut length = server.as_str().len();
     for text in parts.iter().chain(segments) {
-        // Most segments are identifiers, in which two characters are encoded.
+        // Most segments are identifiers, of which two characters are encoded.
         length += text.len() + 4;
     }
     let mut address = String::with_capacity(length);
@@ -32,8 +32,8 @@ pub(crate) fn address(server: &ServerUrl, parts: &[&str], segments: &[&str]) -> 
     for part in parts {
         address.push_str(part);
         match segments.next() {
-            // Readers of addresses take these for steps in the path, however they are encoded.
-            // Encoded twice they name nothing, and so do no harm.
+            // URL parsers treat these as path steps even if they are encoded. Encoded twice, they
+            // are harmless.
             Some(&".") => address.push_str("%252E"),
             Some(&"..") => address.push_str("%252E%252E"),
             Some(segment) => encode(segment, &mut address),
@@ -43,11 +43,11 @@ pub(crate) fn address(server: &ServerUrl, parts: &[&str], segments: &[&str]) -> 
     address
 }
 
-/// Encodes all that RFC 3986 does not leave unreserved.
+/// Percent-encodes all characters that are not unreserved in RFC 3986.
 fn encode(mut segment: &str, to: &mut String) {
     let is_reserved =
         |byte: u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'.' | b'_' | b'~');
-    // Most of a segment needs no encoding: it is copied in runs.
+    // Most of a segment needs no encoding, so it is copied in runs.
     while let Some(at) = segment.bytes().position(is_reserved) {
         let (plain, rest) = segment.split_at(at);
         to.push_str(plain);
@@ -61,41 +61,41 @@ fn encode(mut segment: &str, to: &mut String) {
     to.push_str(segment);
 }
 
-/// The JSON body made of `value`.
+/// `value` as a JSON body.
 pub(crate) fn body(value: &(impl Serialize + ?Sized)) -> Body {
-    // It fails for maps whose keys are not texts alone, and no generated type has one.
+    // It fails only for maps with keys that are not strings; no generated type has one.
     Body::Json(serde_json::to_string(value).expect("a generated type has a JSON form"))
 }
 
-/// The JSON body that is text already.
+/// Raw JSON as a body.
 pub(crate) fn raw_body<T>(raw: &Raw<T>) -> Body {
     Body::Json(raw.json().to_owned())
 }
 
-/// The JSON body that is an object of one field.
+/// A JSON body with one field.
 pub(crate) fn keyed_body(key: &str, value: &Value) -> Body {
     body(&SortedMap::from([(key, value)]))
 }
 
-/// The JSON body of a request that has nothing to say.
+/// The body `{}`.
 pub(crate) fn empty_body() -> Body {
     Body::Json("{}".to_owned())
 }
 
-/// Reads the JSON of a success, for an [`Endpoint`](crate::Endpoint) that is written by hand.
+/// Reads the JSON of a successful response, for a hand-written [`Endpoint`](crate::Endpoint).
 ///
 /// # Errors
-/// [`ApiError::Malformed`] names the field that does not fit, [`ApiError::UnexpectedStatus`] the
-/// status of what is neither success nor failure.
+/// [`ApiError::Malformed`] names the invalid field, [`ApiError::UnexpectedStatus`] a status that is
+/// neither success nor failure.
 pub fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
     let status = response.status_code();
-    // A proxy that points elsewhere or says "not modified" has done nothing, and has no body either.
+    // A redirect or a 304 of a proxy is not a success, and has no body.
     if !(200..300).contains(&status) {
         return Err(ApiError::UnexpectedStatus { status });
     }
     let malformed = |message| ApiError::Malformed { status, message };
     let body = match text_of(response.body()) {
-        // Some servers send nothing where they have nothing to say.
+        // Some servers send an empty body instead of `{}`.
         Ok("") => "{}",
         Ok(body) => body,
         Err(error) => return Err(malformed(format!("it is not UTF-8: {error}"))),
@@ -104,7 +104,7 @@ pub fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
         .map_err(|error| malformed(json_path::explain(body.as_bytes(), &error)))
 }
 
-/// The text of a body. Read from that, texts in it need not be checked one by one.
+/// The body as a string. Deserialising from a `str` avoids UTF-8 checks of each string in it.
 pub(crate) fn text_of(body: &Body) -> Result<&str, Utf8Error> {
     match body {
         Body::Json(text) => Ok(text),
@@ -112,9 +112,9 @@ pub(crate) fn text_of(body: &Body) -> Result<&str, Utf8Error> {
     }
 }
 
-/// What can be read from the fields of a JSON object.
+/// A type that is read from the fields of a JSON object.
 pub(crate) trait Object<'de>: Sized {
-    /// What is known before the object is read: of a request, what its address holds.
+    /// Values that are known before the object is read: the path, query and header parameters.
     type Params;
 
     /// Reads the fields.
@@ -143,7 +143,7 @@ pub(crate) fn object<'de, T: Object<'de>, D: Deserializer<'de>>(
     from.deserialize_map(Visitor(params, PhantomData))
 }
 
-/// The name of a field as it was read, copied only where it is escaped.
+/// The name of a field, copied only if it contains escapes.
 pub(crate) struct Key<'de>(Cow<'de, str>);
 
 impl Key<'_> {
@@ -189,14 +189,14 @@ pub(crate) fn key<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Key<'de>
     map.next_key()
 }
 
-/// The value of the field whose name was read last; none for null.
+/// The value of the current field; `None` for null.
 pub(crate) fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     map: &mut A,
 ) -> Result<Option<T>, A::Error> {
     map.next_value()
 }
 
-/// The value of the field, where null says something else than absence.
+/// The value of a field in which null and absence differ.
 pub(crate) fn present<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Value>, A::Error> {
     map.next_value().map(Some)
 }
@@ -219,13 +219,13 @@ pub(crate) fn seconds<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Dura
     Ok(time.map(|Seconds(time)| time))
 }
 
-/// The value of a field that is a number, or a text that holds one.
+/// The value of a field that is a number, or a number as a string.
 pub(crate) fn decimal<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<f64>, A::Error> {
     let number: Option<Decimal> = map.next_value()?;
     Ok(number.map(|Decimal(number)| number))
 }
 
-/// The value of a list that must be there, of which null says that it is empty.
+/// The value of a required list; null means empty.
 pub(crate) fn list<'de, T: Default + Deserialize<'de>, A: MapAccess<'de>>(
     map: &mut A,
 ) -> Result<Option<T>, A::Error> {
@@ -233,25 +233,26 @@ pub(crate) fn list<'de, T: Default + Deserialize<'de>, A: MapAccess<'de>>(
     Ok(Some(list.unwrap_or_default()))
 }
 
-/// The value of a field, if it fits; what does not fit is kept in `extra` under the field's name.
+/// The value of a lenient field. An invalid value is stored in `extra` under the name of the field.
 pub(crate) fn lenient<'de, T: DeserializeOwned, A: MapAccess<'de>>(
     map: &mut A,
     name: &str,
     extra: &mut Extra,
 ) -> Result<Option<T>, A::Error> {
     let json: Box<RawValue> = map.next_value()?;
-    // Of a field that comes twice the last counts.
+    // If the field is repeated, the last one counts.
     extra.remove(name);
     if let Ok(value) = serde_json::from_str(json.get()) {
         return Ok(value);
     }
-    // What is nested too deep is still refused.
+    // JSON that is nested too deeply is still rejected.
     let value = serde_json::from_str(json.get()).map_err(de::Error::custom)?;
     extra.insert(name.to_owned(), value);
     Ok(None)
 }
 
-/// Writes what no field has. What once did not fit a field goes when the field is `set`.
+/// Writes the unknown fields. The invalid value of a lenient field is not written if the field is
+/// `set`.
 pub(crate) fn extra<M: SerializeMap>(
     map: &mut M,
     extra: &Extra,
@@ -263,7 +264,7 @@ pub(crate) fn extra<M: SerializeMap>(
         .try_for_each(|(name, value)| map.serialize_entry(name, value))
 }
 
-/// The value of a field that an empty text leaves out, as null does.
+/// The value of a field in which an empty string means absent, like null.
 #[cfg_attr(not(feature = "events"), allow(dead_code))]
 pub(crate) fn non_empty<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     map: &mut A,
@@ -271,7 +272,7 @@ pub(crate) fn non_empty<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     map.next_value().map(|NonEmpty(value)| value)
 }
 
-/// What is read of a text; nothing of an empty one.
+/// The value of a string; `None` for an empty one.
 pub(crate) struct NonEmpty<T>(pub(crate) Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for NonEmpty<T> {
@@ -303,12 +304,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for NonEmpty<T> {
     }
 }
 
-/// The value of a field that must be there.
+/// The value of a required field.
 pub(crate) fn required<T, E: de::Error>(value: Option<T>, name: &'static str) -> Result<T, E> {
     value.ok_or_else(|| E::missing_field(name))
 }
 
-/// Writes a field, if it has a value.
+/// Writes an optional field.
 pub(crate) fn entry<M: SerializeMap>(
     map: &mut M,
     name: &'static str,
@@ -317,7 +318,7 @@ pub(crate) fn entry<M: SerializeMap>(
     value.map_or(Ok(()), |value| map.serialize_entry(name, value))
 }
 
-/// Writes a secret in the clear.
+/// Serialises a secret in plain text.
 pub(crate) struct Exposed<'a>(pub(crate) &'a Secret);
 
 impl Serialize for Exposed<'_> {
@@ -326,7 +327,7 @@ impl Serialize for Exposed<'_> {
     }
 }
 
-/// A number that may be written as a text.
+/// A number that may be sent as a string.
 pub(crate) struct Decimal(pub(crate) f64);
 
 impl<'de> Deserialize<'de> for Decimal {
@@ -356,7 +357,7 @@ impl<'de> Deserialize<'de> for Decimal {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<f64, E> {
                 let number = text.trim().parse().ok();
-                // JSON can write no others.
+                // JSON has no others.
                 let number = number.filter(|number: &f64| number.is_finite());
                 number.ok_or_else(|| E::custom("the text is no number"))
             }
@@ -366,7 +367,7 @@ impl<'de> Deserialize<'de> for Decimal {
     }
 }
 
-/// A span of time, which wrong clocks make negative: then it is none.
+/// A duration. Wrong clocks make it negative: then it is zero.
 fn span<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     struct Visitor;
 
@@ -401,7 +402,7 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-/// A time in milliseconds.
+/// A duration in milliseconds.
 pub(crate) struct Millis(pub(crate) Duration);
 
 impl Serialize for Millis {
@@ -410,7 +411,7 @@ impl Serialize for Millis {
     }
 }
 
-/// A time in seconds.
+/// A duration in seconds.
 pub(crate) struct Seconds(pub(crate) Duration);
 
 impl Serialize for Seconds {
@@ -419,7 +420,7 @@ impl Serialize for Seconds {
     }
 }
 
-/// Defines the values of a text that the specification lists, and room for those that it does not.
+/// Defines an enum of strings, with a variant for unknown values.
 macro_rules! text_enum {
     ($(#[$doc:meta])* pub enum $name:ident {
         $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)*
@@ -439,7 +440,7 @@ macro_rules! text_enum {
         }
 
         impl $name {
-            /// The value as it is written on the wire.
+            /// The value as it is sent.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $text,)*
@@ -491,7 +492,7 @@ macro_rules! text_enum {
 }
 pub(crate) use text_enum;
 
-/// Reads a text and makes it a `T`.
+/// Reads a string and converts it to a `T`.
 pub(crate) fn text<'de, D: Deserializer<'de>, T: for<'a> From<&'a str>>(
     from: D,
 ) -> Result<T, D::Error> {

@@ -1,32 +1,31 @@
-//! What every operation can do: become a job, and read the answer to it.
+//! The trait of all operations: conversion to a job, and reading of the response.
 
 use matricula_core::{Job, Operation, Response, ServerUrl};
 
 use crate::{ApiError, error};
 
-/// A typed request to one operation of the specification.
+/// A typed request.
 pub trait Endpoint {
-    /// The facts of the operation.
+    /// The properties of the operation.
     const OPERATION: Operation;
 
-    /// What a server answers on success.
+    /// The response on success.
     type Response;
 
-    /// The request as a job for `server`, without a credential: name one with
-    /// [`Job::with_auth`] where [`Operation::auth`] asks for it.
+    /// The request as a job for `server`, without a credential. If [`Operation::auth`] requires
+    /// one, set it with [`Job::with_auth`].
     fn job(&self, server: &ServerUrl) -> Job;
 
-    /// Reads a success that the server answered. To tell success from failure, use
-    /// [`Endpoint::read`].
+    /// Reads a successful response. For any response, use [`Endpoint::read`].
     ///
     /// # Errors
-    /// [`ApiError::Malformed`] names the field that is not as the specification says.
+    /// [`ApiError::Malformed`] names the invalid field.
     fn read_success(response: &Response) -> Result<Self::Response, ApiError>;
 
-    /// Reads whatever the server answered.
+    /// Reads a response.
     ///
     /// # Errors
-    /// Each failure of the operation, as the [`ApiError`] it is.
+    /// The failure that the response reports.
     fn read(response: &Response) -> Result<Self::Response, ApiError> {
         match error::read(response) {
             Some(error) => Err(error),

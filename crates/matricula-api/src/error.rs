@@ -1,4 +1,4 @@
-//! Every way in which an answer is not the one hoped for.
+//! Failures of requests, and the standard error of Matrix.
 
 use std::{fmt, time::Duration};
 
@@ -12,39 +12,39 @@ use crate::{
     uia::{ErrorBody, UiaInfo},
 };
 
-/// Why an answer is not the one hoped for.
+/// The failure of a request.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
-    /// The server refused, in [Matrix's own form].
+    /// The server sent a [standard error].
     ///
-    /// [Matrix's own form]: https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
+    /// [standard error]: https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
     #[error("{0}")]
     Matrix(MatrixError),
-    /// The server wants [user-interactive authentication] to begin or to go on.
+    /// The server requires [user-interactive authentication], or its next stage.
     ///
     /// [user-interactive authentication]: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
-    #[error("the server asks for further authentication")]
+    #[error("the server requires user-interactive authentication")]
     Uia(Box<UiaInfo>),
-    /// The server asks for [fewer requests].
+    /// The server applies a [rate limit].
     ///
-    /// [fewer requests]: https://spec.matrix.org/v1.19/client-server-api/#rate-limiting
+    /// [rate limit]: https://spec.matrix.org/v1.19/client-server-api/#rate-limiting
     #[error("the server asks for fewer requests{}", wait_text(.retry_after))]
     RateLimited {
-        /// How long the server asks to wait, if it says.
+        /// How long to wait, if the server says so.
         retry_after: Option<Duration>,
-        /// What else it says; none from a proxy that speaks no Matrix.
+        /// The standard error; `None` if a proxy sent the response.
         error: Option<Box<MatrixError>>,
     },
-    /// A success whose body is not as the specification says.
-    #[error("the server's answer (status {status}) cannot be read: {message}")]
+    /// A successful response with an invalid body.
+    #[error("the server's response (status {status}) is invalid: {message}")]
     Malformed {
         /// The HTTP status.
         status: u16,
-        /// What is wrong, and at which path of the body.
+        /// The reason, with the path in the body.
         message: String,
     },
-    /// A failure without a Matrix error: perhaps no Matrix server, or a proxy before one.
+    /// A failure without a standard error: not a Matrix server, or a proxy.
     #[error("the server answered with status {status} and no Matrix error")]
     UnexpectedStatus {
         /// The HTTP status.
@@ -53,7 +53,7 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    /// The failure that `response` stands for; `None` for a success.
+    /// The failure that `response` reports; `None` for a success.
     pub fn from_response(response: &Response) -> Option<Self> {
         read(response)
     }
@@ -69,13 +69,13 @@ fn wait_text(retry_after: &Option<Duration>) -> String {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MatrixError {
-    /// The HTTP status it came with.
+    /// The HTTP status.
     pub status: u16,
     /// What kind of error it is.
     pub code: ErrorCode,
-    /// The server's words for people; may be empty.
+    /// The server's message for people; may be empty.
     pub message: String,
-    /// Everything else that the server said, such as `soft_logout` or `admin_contact`.
+    /// All other fields, such as `soft_logout` or `admin_contact`.
     pub extra: Extra,
 }
 
@@ -90,23 +90,23 @@ impl fmt::Display for MatrixError {
     }
 }
 
-/// The failure that `response` stands for; `None` for a success.
+/// The failure that `response` reports; `None` for a success.
 pub(crate) fn read(response: &Response) -> Option<ApiError> {
     let status = response.status_code();
     if response.success() {
         return None;
     }
-    // Proxies limit as well, and speak no Matrix: the body does not decide.
+    // Proxies also apply rate limits, so the body is not required.
     if status == 429 {
         return Some(rate_limited(response));
     }
-    // Every error is one without flows.
+    // A standard error is a body without flows.
     let ErrorBody { info, has_flows } =
         match serde_json::from_str(codec::text_of(response.body()).unwrap_or_default()) {
             Ok(failure) => failure,
             Err(error) => return Some(malformed(response, &error)),
         };
-    // Some servers ask with 403, where an empty list would be no offer but a refusal.
+    // Some servers request authentication with status 403. There, an empty list means a refusal.
     let asks = match status {
         401 => has_flows,
         403 => !info.flows.is_empty(),
@@ -122,7 +122,7 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     }
 }
 
-/// The body of an answer that asks for fewer requests, read once: it comes when there is much to do.
+/// The body of a 429 response, parsed once: it arrives under load.
 struct RateLimitBody {
     wait: Option<Duration>,
     code: Option<ErrorCode>,
@@ -190,11 +190,11 @@ fn rate_limited(response: &Response) -> ApiError {
 }
 
 impl MatrixError {
-    /// An error that came with what belongs to authentication, and asks for none.
+    /// An error with fields of user-interactive authentication that does not request it.
     fn new(status: u16, code: ErrorCode, info: UiaInfo) -> Self {
         let mut extra = info.extra;
         if !info.params.is_empty() {
-            // Texts that were JSON before.
+            // Raw JSON, which is always valid.
             let params = serde_json::to_value(&info.params).unwrap_or_default();
             extra.insert("params".to_owned(), params);
         }
@@ -210,7 +210,7 @@ impl MatrixError {
     }
 }
 
-/// What a failure is whose body is no error as the specification says.
+/// The failure of a response whose body is not a valid standard error.
 fn malformed(response: &Response, error: &serde_json::Error) -> ApiError {
     let status = response.status_code();
     let Some(Value::Object(mut body)) = response.json_body() else {
@@ -218,10 +218,10 @@ fn malformed(response: &Response, error: &serde_json::Error) -> ApiError {
     };
     if status == 401 && body.get("flows").is_some_and(Value::is_array) {
         let what = crate::json_path::explain(response.body().as_bytes(), error);
-        let message = format!("the authentication that it asks for is not well-formed: {what}");
+        let message = format!("its request for authentication is invalid: {what}");
         return ApiError::Malformed { status, message };
     }
-    // A field beside the code is of no known type: the code is worth more than that.
+    // Another field has an invalid type, but the error code can be read.
     match body.remove("errcode") {
         Some(Value::String(code)) => ApiError::Matrix(MatrixError {
             status,
@@ -241,19 +241,19 @@ text_enum! {
     pub enum ErrorCode {
         /// Not allowed.
         Forbidden = "M_FORBIDDEN",
-        /// The access token is not known, or no longer.
+        /// The access token is unknown or has expired.
         UnknownToken = "M_UNKNOWN_TOKEN",
-        /// An access token was needed and not given.
+        /// The access token is missing.
         MissingToken = "M_MISSING_TOKEN",
         /// The account is locked.
         UserLocked = "M_USER_LOCKED",
         /// The account may only leave rooms and redact.
         UserSuspended = "M_USER_SUSPENDED",
-        /// JSON of the wrong shape.
+        /// The JSON does not match the operation.
         BadJson = "M_BAD_JSON",
-        /// No JSON.
+        /// The body is not JSON.
         NotJson = "M_NOT_JSON",
-        /// What was asked for is not there.
+        /// The resource does not exist.
         NotFound = "M_NOT_FOUND",
         /// Too many requests.
         LimitExceeded = "M_LIMIT_EXCEEDED",
@@ -261,7 +261,7 @@ text_enum! {
         Unrecognized = "M_UNRECOGNIZED",
         /// Some other error.
         Unknown = "M_UNKNOWN",
-        /// The authentication was not good enough.
+        /// The authentication failed.
         Unauthorized = "M_UNAUTHORIZED",
         /// The account was deactivated.
         UserDeactivated = "M_USER_DEACTIVATED",
@@ -283,13 +283,13 @@ text_enum! {
         ThreepidDenied = "M_THREEPID_DENIED",
         /// The kind of address is not supported.
         ThreepidMediumNotSupported = "M_THREEPID_MEDIUM_NOT_SUPPORTED",
-        /// The code that the owner of the address entered is wrong.
+        /// The validation code is wrong.
         TokenIncorrect = "M_TOKEN_INCORRECT",
-        /// The email address or phone number has not been proved in this session yet.
+        /// The email address or phone number is not validated yet.
         SessionNotValidated = "M_SESSION_NOT_VALIDATED",
-        /// The session in which the email address or phone number was to be proved is too old.
+        /// The validation session has expired.
         SessionExpired = "M_SESSION_EXPIRED",
-        /// The session in which the email address or phone number was to be proved is not known.
+        /// The validation session is unknown.
         NoValidSession = "M_NO_VALID_SESSION",
         /// The email address is not valid.
         InvalidEmail = "M_INVALID_EMAIL",
@@ -299,11 +299,11 @@ text_enum! {
         InvalidAddress = "M_INVALID_ADDRESS",
         /// The text message could not be sent.
         SendError = "M_SEND_ERROR",
-        /// The identity server sends nothing to this country or region.
+        /// The identity server does not support this country or region.
         DestinationRejected = "M_DESTINATION_REJECTED",
-        /// The pepper of a lookup is not the identity server's, or no longer.
+        /// The pepper of the lookup is outdated.
         InvalidPepper = "M_INVALID_PEPPER",
-        /// The server does not trust the identity server named.
+        /// The server does not trust this identity server.
         ServerNotTrusted = "M_SERVER_NOT_TRUSTED",
         /// The server does not support the room version.
         UnsupportedRoomVersion = "M_UNSUPPORTED_ROOM_VERSION",
@@ -325,9 +325,10 @@ text_enum! {
         TooLarge = "M_TOO_LARGE",
         /// Reserved for an application service.
         Exclusive = "M_EXCLUSIVE",
-        /// The server cannot do more of this for now.
+        /// The server has reached a resource limit.
         ResourceLimitExceeded = "M_RESOURCE_LIMIT_EXCEEDED",
-        /// The user cannot do more of this; `info_uri` says why, `can_upgrade` whether that can change.
+        /// The user has reached a limit. `info_uri` explains it; `can_upgrade` says whether it can
+        /// be raised.
         UserLimitExceeded = "M_USER_LIMIT_EXCEEDED",
         /// The server-notices room cannot be left.
         CannotLeaveServerNoticeRoom = "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
@@ -345,33 +346,33 @@ text_enum! {
         PasswordNoLowercase = "M_PASSWORD_NO_LOWERCASE",
         /// The password is too common (Synapse).
         PasswordInDictionary = "M_PASSWORD_IN_DICTIONARY",
-        /// An application service must not log in here.
+        /// Application services cannot log in.
         AppserviceLoginUnsupported = "M_APPSERVICE_LOGIN_UNSUPPORTED",
         /// A newer backup of the keys exists.
         WrongRoomKeysVersion = "M_WRONG_ROOM_KEYS_VERSION",
         /// The signature is not valid.
         InvalidSignature = "M_INVALID_SIGNATURE",
-        /// The terms were not agreed to.
+        /// The terms were not accepted.
         TermsNotSigned = "M_TERMS_NOT_SIGNED",
         /// A room alias is not valid.
         BadAlias = "M_BAD_ALIAS",
-        /// The media is not there yet.
+        /// The media is not uploaded yet.
         NotYetUploaded = "M_NOT_YET_UPLOADED",
-        /// The media is there already.
+        /// The media was already uploaded.
         CannotOverwriteMedia = "M_CANNOT_OVERWRITE_MEDIA",
         /// This server cannot check whether the user may join.
         UnableToAuthoriseJoin = "M_UNABLE_TO_AUTHORISE_JOIN",
-        /// Another server must be asked.
+        /// Another server must authorise the join.
         UnableToGrantJoin = "M_UNABLE_TO_GRANT_JOIN",
-        /// The position to page from is not known.
+        /// The pagination token is unknown.
         UnknownPos = "M_UNKNOWN_POS",
-        /// The device is not known.
+        /// The device is unknown.
         UnknownDevice = "M_UNKNOWN_DEVICE",
-        /// The application service has no address to ping.
+        /// The application service has no URL.
         UrlNotSet = "M_URL_NOT_SET",
-        /// The application service answered with an error.
+        /// The application service responded with an error.
         BadStatus = "M_BAD_STATUS",
-        /// The application service did not answer in time.
+        /// The request to the application service timed out.
         ConnectionTimeout = "M_CONNECTION_TIMEOUT",
         /// The application service could not be reached.
         ConnectionFailed = "M_CONNECTION_FAILED",
@@ -379,11 +380,11 @@ text_enum! {
         KeyTooLarge = "M_KEY_TOO_LARGE",
         /// The profile would be too large.
         ProfileTooLarge = "M_PROFILE_TOO_LARGE",
-        /// The user does not accept this invitation.
+        /// The user blocks this invitation.
         InviteBlocked = "M_INVITE_BLOCKED",
-        /// The user has reacted to the event in this way already.
+        /// The user has already sent this reaction.
         DuplicateAnnotation = "M_DUPLICATE_ANNOTATION",
-        /// The policy server refused the event.
+        /// The policy server rejected the event.
         Unsafe = "M_UNSAFE",
     }
 }

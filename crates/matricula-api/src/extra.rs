@@ -1,4 +1,4 @@
-//! What stands beside the fields that the specification names.
+//! Unknown fields of an object.
 
 use std::{
     fmt,
@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 
 use crate::codec::{self, Key};
 
-/// The fields of an object that the specification does not name, kept as they came and written
-/// again: those of later versions, of proposals and of vendors.
+/// Fields that the specification does not name (of later versions, proposals and vendors). They are
+/// preserved.
 ///
-/// `Debug` shows their names alone: what they hold may be secret.
+/// `Debug` shows only their names, because values may be secret.
 ///
 /// ```
 /// # use matricula_api::Extra;
@@ -25,12 +25,12 @@ use crate::codec::{self, Key};
 pub struct Extra(Map<String, Value>);
 
 impl Extra {
-    /// Nothing more.
+    /// No fields.
     pub fn new() -> Self {
         Self(Map::new())
     }
 
-    /// Reads the value of a field whose name was just read.
+    /// Reads the value of the field `key`.
     pub(crate) fn read<'de, A: MapAccess<'de>>(
         &mut self,
         key: Key<'de>,

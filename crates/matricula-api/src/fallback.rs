@@ -1,25 +1,25 @@
-//! By hand, as only prose defines it: the pages that a homeserver offers to clients that cannot do
-//! something themselves.
+//! Fallback pages of homeservers, for clients that do not support a feature. Hand-written, because
+//! only the prose describes them.
 
 use matricula_core::{Api, Method, Operation, ServerUrl};
 
 use crate::{codec, uia::Stage};
 
-/// The page on which a person [does a stage] of user-interactive authentication in a browser.
+/// The page for a [stage] of user-interactive authentication in a browser.
 ///
-/// Without a session the page does no stage; servers name one with the first answer.
+/// The page requires a session, which the first 401 response contains.
 ///
-/// [does a stage]: https://spec.matrix.org/v1.19/client-server-api/#fallback
+/// [stage]: https://spec.matrix.org/v1.19/client-server-api/#fallback
 pub fn auth_page(server: &ServerUrl, stage: &Stage, session: Option<&str>) -> String {
     let parts = ["/_matrix/client/v3/auth/", "/fallback/web"];
     let page = codec::address(server, &parts, &[stage.as_str()]);
     with_query(page, session.map(|session| ("session", session)))
 }
 
-/// The page on which a person [logs in] in a browser. `parameters` are fields of
-/// [`Login`](crate::client::login::Login) for it to pass on, such as `device_id`; no credentials.
+/// The page for [login] in a browser. `parameters` are fields of
+/// [`Login`](crate::client::login::Login) such as `device_id`, but no credentials.
 ///
-/// [logs in]: https://spec.matrix.org/v1.19/client-server-api/#login-fallback
+/// [login]: https://spec.matrix.org/v1.19/client-server-api/#login-fallback
 pub fn login_page<'a>(
     server: &ServerUrl,
     parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -31,9 +31,10 @@ fn with_query<'a>(page: String, pairs: impl IntoIterator<Item = (&'a str, &'a st
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(pairs)
         .finish();
-    match query.is_empty() {
-        true => page,
-        false => format!("{page}?{query}"),
+    if query.is_empty() {
+        page
+    } else {
+        format!("{page}?{query}")
     }
 }
 
@@ -51,5 +52,5 @@ const LOGIN_PAGE: Operation = Operation::new(
     "/_matrix/static/client/login/",
 );
 
-/// The pages, as facts.
+/// The operations of the pages.
 pub const OPERATIONS: &[Operation] = &[AUTH_PAGE, LOGIN_PAGE];

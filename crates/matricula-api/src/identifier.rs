@@ -1,4 +1,4 @@
-//! The kinds of [user identifier] that prose defines, as one struct.
+//! User identifiers: the kinds of [user identifier] of the prose, as one struct.
 //!
 //! [user identifier]: https://spec.matrix.org/v1.19/client-server-api/#identifier-types
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::{Extra, codec};
 
-/// Who somebody is, in one of the ways in which a server knows people.
+/// The identity of a user.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UserIdentifier {
-    /// Which way, such as `m.id.user`.
+    /// The kind, such as `m.id.user`.
     pub kind: String,
-    /// What that way needs.
+    /// The fields of this kind.
     pub extra: Extra,
 }
 
@@ -22,13 +22,13 @@ impl UserIdentifier {
         Self::of("m.id.user", [("user", user.into())])
     }
 
-    /// `m.id.thirdparty`: an address that the account has, such as one of the medium `email`.
+    /// `m.id.thirdparty`: an address of the account, with its medium, such as `email`.
     pub fn third_party(medium: impl Into<String>, address: impl Into<String>) -> Self {
         let fields = [("medium", medium.into()), ("address", address.into())];
         Self::of("m.id.thirdparty", fields)
     }
 
-    /// `m.id.phone`: a phone number, as dialled in a country named by its two letters.
+    /// `m.id.phone`: a phone number, as dialled in a country (two-letter code).
     pub fn phone(country: impl Into<String>, phone: impl Into<String>) -> Self {
         let fields = [("country", country.into()), ("phone", phone.into())];
         Self::of("m.id.phone", fields)

@@ -1,5 +1,6 @@
-//! Identifiers: texts whose [grammar](https://spec.matrix.org/v1.19/appendices/#identifier-grammar)
-//! is checked once. A clone costs no allocation.
+//! Identifiers: strings whose
+//! [grammar](https://spec.matrix.org/v1.19/appendices/#identifier-grammar) is checked at
+//! construction. A clone does not allocate.
 
 use std::{borrow::Borrow, fmt, marker::PhantomData, str::FromStr, sync::Arc};
 
@@ -116,24 +117,24 @@ identifiers! {
 }
 
 impl UserId {
-    /// What stands between `@` and the server's name.
+    /// The part between `@` and the server name.
     pub fn localpart(&self) -> &str {
         split(&self.0).0
     }
 
-    /// The server that the user is on.
+    /// The server name.
     pub fn server_name(&self) -> &str {
         split(&self.0).1
     }
 }
 
 impl RoomAliasId {
-    /// What stands between `#` and the server's name.
+    /// The part between `#` and the server name.
     pub fn localpart(&self) -> &str {
         split(&self.0).0
     }
 
-    /// The server that keeps the alias.
+    /// The server name.
     pub fn server_name(&self) -> &str {
         split(&self.0).1
     }
@@ -145,7 +146,7 @@ impl MxcUri {
         self.parts().0
     }
 
-    /// The server's name for the file.
+    /// The media id.
     pub fn media_id(&self) -> &str {
         self.parts().1
     }
@@ -173,7 +174,7 @@ impl From<RoomAliasId> for RoomIdOrAlias {
     }
 }
 
-/// Why a text is no identifier of the kind wanted.
+/// An invalid identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a {what}: {reason}")]
 pub struct IdError {
@@ -206,7 +207,7 @@ impl<T: Identifier> de::Visitor<'_> for IdVisitor<T> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        // Without the text: it came from elsewhere and may be anything.
+        // Without the text, because it may be secret.
         T::check(text).map_err(|reason| E::custom(format_args!("not a {}: {reason}", T::WHAT)))
     }
 }

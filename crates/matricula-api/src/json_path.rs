@@ -1,11 +1,11 @@
-//! Says what is wrong with a body, and where: a second look, at those bodies alone that are wrong.
+//! Finds the JSON path of a deserialisation error, by a second pass over the invalid body.
 
 use serde_json::error::Category;
 
-/// What is wrong, and at which path of `body`. Values are not repeated: they may be secret.
+/// The reason, with the path in `body`. Values are left out, because they may be secret.
 ///
-/// The error of a part that was read on its own names a path inside that part: it is put behind the
-/// path of the part.
+/// The error of a part that was parsed separately contains a path inside that part, which is
+/// appended.
 pub(crate) fn explain(body: &[u8], error: &serde_json::Error) -> String {
     if error.classify() != Category::Data {
         return format!("it is not whole JSON: {error}");
@@ -42,7 +42,7 @@ pub(crate) fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-/// How many bytes of `body` were read when `error` arose.
+/// The number of bytes of `body` that were read before `error`.
 fn offset(body: &[u8], error: &serde_json::Error) -> usize {
     let before = body.split_inclusive(|byte| *byte == b'\n');
     let lines = error.line().saturating_sub(1);
@@ -54,7 +54,7 @@ enum Container<'a> {
     Array { index: usize },
 }
 
-/// The path, as a JSON pointer, of the value that the first `offset` bytes of `body` end in or with.
+/// The JSON pointer of the value at `offset`.
 fn path_at(body: &[u8], offset: usize) -> String {
     let read = &body[..offset.min(body.len())];
     let mut inside: Vec<Container<'_>> = Vec::new();

@@ -1,7 +1,7 @@
 //! Every Matrix operation as a typed endpoint, generated from the specification.
 //!
 //! An operation is a struct of its parameters and of the fields of its body. It becomes a job that
-//! a runner sends, and reads what the server answered:
+//! a runner sends, and reads the response:
 //!
 //! ```
 //! use matricula_api::{Endpoint, client::registration::Register};
@@ -25,10 +25,10 @@
 //!
 //! Structs have public fields; a later version of the specification may add some, so begin with
 //! `new` or `default` and change what differs, field by field or one method after the other:
-//! `Register::default().username("alice")`. Null is read as absence. What the specification does not
-//! name is kept, and written again: fields in [`extra`](Extra), values of enumerations as `Other`.
+//! `Register::default().username("alice")`. Null is read as absence. Unknown data is preserved:
+//! fields in [`extra`](Extra), enum values as `Other`.
 
-// The client-server API uses all of it; the others, on their own, a part.
+// Only the client-server API uses everything.
 #![cfg_attr(not(feature = "client"), allow(dead_code))]
 
 mod endpoint;

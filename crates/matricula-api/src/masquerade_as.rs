@@ -1,11 +1,11 @@
-//! In whose name an application service acts: by hand, since the specification's data lacks it.
+//! Identity assertion of application services. Hand-written, because the OpenAPI data lacks it.
 
 use matricula_core::Job;
 
 use crate::UserId;
 
-/// Lets a request of the client-server API act as a user, and on request a device, of the application
-/// service whose token it takes.
+/// Makes a request with the token of an application service act as one of its users, and optionally
+/// as a device.
 ///
 /// ```
 /// use matricula_api::{Endpoint, masquerade_as, client::whoami::WhoAmI};

@@ -1,4 +1,4 @@
-//! Answers that are not JSON: a file's bytes, and a way elsewhere.
+//! Responses that are not JSON: files and redirects.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use crate::ApiError;
 /// A downloaded file.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Content {
-    /// Its bytes; none where the runner wrote them to a file.
+    /// The bytes; empty if the runner wrote them to a file.
     pub bytes: Vec<u8>,
-    /// The media type that the server says it has. Whoever uploaded it chose it.
+    /// The media type, as chosen by the uploader: do not trust it.
     pub content_type: Option<String>,
-    /// Whether to show or to save it, and its name. Whoever uploaded it chose it.
+    /// Whether to show or to save the file, and its name, as chosen by the uploader.
     pub content_disposition: Option<String>,
 }
 
@@ -43,10 +43,10 @@ impl fmt::Debug for Content {
     }
 }
 
-/// The address that a server sends the person's browser to.
+/// A redirect of the browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
-    /// The server's word: check the scheme before opening it.
+    /// Chosen by the server: check the scheme before opening it.
     pub location: String,
 }
 

@@ -1,9 +1,10 @@
-//! Defines JSON objects by hand, in the shape that the generated ones have.
+//! The macro for hand-written JSON objects, which have the same form as the generated ones.
 
-/// Defines a JSON object: its fields with their names on the wire, how it is made, read and written.
+/// Defines a struct that is a JSON object: fields with their JSON names, constructors, and
+/// serialisation.
 ///
-/// After the name on the wire may stand what the field holds: `text` or `secret`, which setters take
-/// in any form, or `seconds`.
+/// The JSON name can be followed by `as text`, `as secret` (setters take any convertible type) or
+/// `as seconds`.
 macro_rules! object {
     ($(#[$doc:meta])* pub struct $name:ident {
         $(optional { $(
@@ -29,7 +30,7 @@ macro_rules! object {
         } }
 
         impl $name {
-            /// With what must be there.
+            /// Creates a value from the required fields.
             pub fn new($($required: object!(@taken $rty $(as $rkind)?)),*) -> Self {
                 Self {
                     $($required: object!(@kept $required $(as $rkind)?),)*
@@ -50,7 +51,7 @@ macro_rules! object {
         pub struct $name {
             $($(#[$rdoc])* pub $required: $rty,)*
             $($(#[$odoc])* pub $optional: Option<$oty>,)*
-            /// What is not named here.
+            /// Other fields.
             pub extra: $crate::Extra,
         }
 

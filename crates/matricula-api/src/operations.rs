@@ -1,9 +1,8 @@
-//! The operations of all APIs together.
+//! The operations of all APIs.
 
 use matricula_core::Operation;
 
-/// Every operation of the APIs whose features are on: API by API, each sorted by id. Ids are unique
-/// in an API; some stand in several.
+/// All operations of the enabled APIs, sorted by API and id. Ids are unique within an API only.
 ///
 /// ```
 /// let login = matricula_api::operations().find(|operation| operation.id == "login");

@@ -1,4 +1,4 @@
-//! JSON kept as text, and the few general shapes that the specification's data needs.
+//! Raw JSON, and a string or an object.
 
 use std::{fmt, marker::PhantomData};
 
@@ -8,9 +8,10 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-/// JSON text that stands for a `T`, kept as it came until somebody asks for the `T`.
+/// Raw JSON of a `T`, which is parsed on demand.
 ///
-/// Two are equal if their texts are. `Debug` shows only the length: events are private.
+/// Two values are equal if their texts are. `Debug` shows only the length, because events are
+/// private.
 ///
 /// ```
 /// # use matricula_api::Raw;
@@ -25,10 +26,10 @@ pub struct Raw<T = Value> {
 }
 
 impl<T> Raw<T> {
-    /// Takes a JSON text.
+    /// Wraps a JSON text.
     ///
     /// # Errors
-    /// Where the text is not JSON.
+    /// If the text is not JSON.
     pub fn from_json(text: String) -> Result<Self, serde_json::Error> {
         RawValue::from_string(text).map(Self::of)
     }
@@ -36,7 +37,7 @@ impl<T> Raw<T> {
     /// Writes a value as JSON text.
     ///
     /// # Errors
-    /// Where `value` has no JSON form, such as a map whose keys are not texts.
+    /// If `value` cannot be serialised as JSON, such as a map with keys that are not strings.
     pub fn new(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
         serde_json::value::to_raw_value(value).map(Self::of)
     }
@@ -46,10 +47,10 @@ impl<T> Raw<T> {
         self.json.get()
     }
 
-    /// The value that the text stands for.
+    /// Parses the value.
     ///
     /// # Errors
-    /// Where the text stands for something else.
+    /// If the text is not a valid `T`.
     pub fn read(&self) -> Result<T, serde_json::Error>
     where
         T: DeserializeOwned,
@@ -102,7 +103,7 @@ impl<'de, T> Deserialize<'de> for Raw<T> {
     }
 }
 
-/// A text, or an object in its place.
+/// A string or an object.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "the JSON is one or the other")]
 pub enum StringOr<T> {

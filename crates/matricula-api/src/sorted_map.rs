@@ -1,7 +1,7 @@
-//! A map whose keys are texts or identifiers.
+//! A sorted map with strings or identifiers as keys.
 //!
 //! The standard library's would do, and costs a user's build a third more: the specification has
-//! over fifty types of map, and each makes the compiler write a B-tree anew.
+//! over fifty map types, and the compiler instantiates a B-tree for each.
 
 use std::{fmt, marker::PhantomData, ops::Index, slice, vec};
 
@@ -36,7 +36,7 @@ impl<K, V> SortedMap<K, V> {
         self.0.len()
     }
 
-    /// Whether there is no key.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -66,7 +66,7 @@ impl<K, V> SortedMap<K, V> {
         self.0.retain(|(key, value)| keep(key, value));
     }
 
-    /// The keys, in order, and none of the values.
+    /// The keys, in order.
     pub fn into_keys(self) -> impl Iterator<Item = K> {
         self.0.into_iter().map(|(key, _)| key)
     }
@@ -128,7 +128,7 @@ fn pair<K, V>(pair: &(K, V)) -> (&K, &V) {
 impl<K: AsRef<str>, V> From<Vec<(K, V)>> for SortedMap<K, V> {
     /// Where a key comes twice, its last value counts.
     fn from(mut pairs: Vec<(K, V)>) -> Self {
-        // Plain loops, since the compiler writes this anew for each type of map.
+        // Plain loops, because this is instantiated for each map type.
         let mut keys: Vec<&str> = Vec::with_capacity(pairs.len());
         for (key, _) in &pairs {
             keys.push(key.as_ref());
@@ -148,8 +148,8 @@ impl<K: AsRef<str>, V> From<Vec<(K, V)>> for SortedMap<K, V> {
     }
 }
 
-/// Where each key belongs, and how many are kept: of equal ones the last, the others stand behind.
-/// None where all are in place.
+/// The sorted order of the entries, and how many remain: of equal keys the last one; the others are
+/// moved to the end. None where all are in place.
 fn places(keys: &[&str]) -> Option<(Vec<usize>, usize)> {
     if keys.is_sorted_by(|a, b| a < b) {
         return None;

@@ -15,37 +15,37 @@ use crate::{
     object::object,
 };
 
-/// A request that a server may answer by asking who is there: it is sent again, whole, with what does
-/// a stage.
+/// A request that may require user-interactive authentication: it is sent again with the data of a
+/// stage.
 pub trait UiaEndpoint: Endpoint {
-    /// The same request with what does a stage.
+    /// Adds the data of a stage to the request.
     #[must_use]
     fn with_auth(self, auth: AuthData) -> Self;
 }
 
-/// What a server asks for with a 401: the flows on offer, and how far this session has come.
+/// The body of a 401 response: the flows, and the progress of the session.
 ///
 /// Lenient: servers send `null` for what is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UiaInfo {
-    /// The ways through, each a list of stages.
+    /// The flows, each a list of stages.
     pub flows: Vec<Flow>,
-    /// What single stages need to be shown or known, by stage.
+    /// The parameters of stages, by stage.
     pub params: SortedMap<Stage, Raw>,
-    /// Names this authentication; goes into every further [`AuthData`].
+    /// The session id, for every further [`AuthData`].
     pub session: Option<String>,
-    /// The stages done already.
+    /// The completed stages.
     pub completed: Vec<Stage>,
-    /// Why the last attempt at a stage failed.
+    /// The error code of the last attempt at a stage.
     pub errcode: Option<ErrorCode>,
-    /// The same in the server's words.
+    /// The error message of the last attempt.
     pub error: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
-/// The body of any failure: what may be asked for, and whether it is.
+/// The body of any error response: possibly a request for authentication.
 pub(crate) struct ErrorBody {
     pub(crate) info: UiaInfo,
     pub(crate) has_flows: bool,
@@ -104,7 +104,7 @@ impl Serialize for UiaInfo {
 }
 
 impl UiaInfo {
-    /// Reads the body of a 401.
+    /// Reads the body of a 401 response.
     ///
     /// # Errors
     /// Where a field has the wrong type.
@@ -112,7 +112,7 @@ impl UiaInfo {
         serde_json::from_value(body)
     }
 
-    /// The documents that the `m.login.terms` stage asks to accept; empty where it names none.
+    /// The documents to accept in the stage `m.login.terms`; empty if there are none.
     pub fn policies(&self) -> Vec<Policy> {
         let Some(Value::Object(policies)) = self.param(&Stage::Terms, "policies") else {
             return Vec::new();
@@ -123,12 +123,12 @@ impl UiaInfo {
             .collect()
     }
 
-    /// The key that the page of an `m.login.recaptcha` stage is shown with.
+    /// The public key for the stage `m.login.recaptcha`.
     pub fn recaptcha_public_key(&self) -> Option<String> {
         text(self.param(&Stage::Recaptcha, "public_key")?)
     }
 
-    /// The page where an `m.oauth` stage is approved. The server's word: check the scheme before
+    /// The page to approve the stage `m.oauth`. Chosen by the server: check the scheme before
     /// opening it.
     pub fn oauth_url(&self) -> Option<String> {
         text(self.param(&Stage::OAuth, "url")?)
@@ -149,18 +149,18 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// One way through: all its stages are to be done.
+/// A flow: all its stages must be completed.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Flow {
-    /// What is to be done, in order.
+    /// The stages, in order.
     pub stages: Vec<Stage>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Flow {
-    /// A way through these stages.
+    /// A flow of these stages.
     pub fn new(stages: impl IntoIterator<Item = Stage>) -> Self {
         Self {
             stages: stages.into_iter().collect(),
@@ -200,40 +200,40 @@ impl Serialize for Flow {
 }
 
 text_enum! {
-    /// One thing to be done to authenticate.
+    /// A stage of user-interactive authentication.
     pub enum Stage {
-        /// Nothing.
+        /// No action.
         Dummy = "m.login.dummy",
-        /// A token that the server's administrators hand out.
+        /// A registration token from the server's administrators.
         RegistrationToken = "m.login.registration_token",
-        /// Accepting documents.
+        /// Acceptance of terms.
         Terms = "m.login.terms",
         /// The account's password.
         Password = "m.login.password",
         /// A captcha.
         Recaptcha = "m.login.recaptcha",
-        /// Proving an email address.
+        /// Validation of an email address.
         EmailIdentity = "m.login.email.identity",
-        /// Proving a phone number.
+        /// Validation of a phone number.
         Msisdn = "m.login.msisdn",
-        /// Signing in elsewhere.
+        /// Single sign-on.
         Sso = "m.login.sso",
         /// Approval in the account's OAuth 2.0 server.
         OAuth = "m.oauth",
     }
 }
 
-/// A document that the `m.login.terms` stage asks to accept, in one of its languages.
+/// A document of the stage `m.login.terms`, in one language.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Policy {
-    /// The server's name for the document.
+    /// The id of the document.
     pub id: String,
     /// Its version.
     pub version: String,
-    /// Its title, in English where there is an English one.
+    /// Its title, in English if possible.
     pub name: String,
-    /// Where it can be read. The server's word: check the scheme before opening it.
+    /// Its URL. Chosen by the server: check the scheme before opening it.
     pub url: String,
 }
 
@@ -262,26 +262,26 @@ impl Policy {
     }
 }
 
-/// What a client sends in `auth` to do a stage.
+/// The field `auth` of a request: the data of a stage.
 ///
-/// Its `Debug` shows the stage alone: the rest may be secret.
+/// `Debug` shows only the stage, because the rest may be secret.
 #[derive(Clone, Default, PartialEq)]
 pub struct AuthData {
-    /// The stage; none where it was completed out of band.
+    /// The stage; absent if it was completed out of band.
     pub stage: Option<Stage>,
-    /// The session that [`UiaInfo::session`] named.
+    /// The session of [`UiaInfo::session`].
     pub session: Option<String>,
     /// For `m.login.registration_token`.
     pub token: Option<Secret>,
     /// For `m.login.password`.
     pub password: Option<Secret>,
-    /// For `m.login.recaptcha`: what the captcha answered.
+    /// For `m.login.recaptcha`: the response of the captcha.
     pub response: Option<Secret>,
-    /// For `m.login.password`: who authenticates.
+    /// For `m.login.password`: the user.
     pub identifier: Option<UserIdentifier>,
     /// For `m.login.email.identity` and `m.login.msisdn`: the validation session.
     pub threepid_creds: Option<ThreepidCreds>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -333,16 +333,16 @@ impl Serialize for AuthData {
 }
 
 object! {
-    /// A validation session in which an email address or phone number was proved.
+    /// A validation session of an email address or phone number.
     pub struct ThreepidCreds {
         required {
-            /// The session that the server named when it sent the code.
+            /// The session id.
             sid: String = "sid" as text,
-            /// What the client made up for that session.
+            /// The secret that the client generated for the session.
             client_secret: Secret = "client_secret" as secret,
         }
         optional {
-            /// The identity server that sent the code, where it was not the homeserver.
+            /// The identity server, if it sent the code.
             id_server: String = "id_server" as text,
             /// The token for that identity server.
             id_access_token: Secret = "id_access_token" as secret,
@@ -351,7 +351,7 @@ object! {
 }
 
 impl AuthData {
-    /// Begins or goes on with `stage`.
+    /// Starts or continues `stage`.
     pub fn stage(stage: Stage, session: Option<String>) -> Self {
         Self {
             stage: Some(stage),
@@ -360,7 +360,7 @@ impl AuthData {
         }
     }
 
-    /// Asks how far the session has come, after a stage was completed out of band.
+    /// Asks for the state of the session, after a stage was completed out of band.
     pub fn completed_out_of_band(session: String) -> Self {
         Self {
             session: Some(session),
@@ -368,7 +368,7 @@ impl AuthData {
         }
     }
 
-    /// Gives a registration token.
+    /// The data of the stage for a registration token.
     pub fn registration_token(token: Secret, session: Option<String>) -> Self {
         Self {
             token: Some(token),

@@ -1,11 +1,11 @@
-//! What is written by hand, because no data of the specification describe it, as a list beside the
-//! generated [`client::OPERATIONS`](crate::client::OPERATIONS).
+//! Operations that the specification's OpenAPI data does not describe. Counterpart of the generated
+//! [`client::OPERATIONS`](crate::client::OPERATIONS).
 
 use matricula_core::Operation;
 
 use crate::{fallback, oauth, sliding_sync, synapse};
 
-/// The parts of it, by name.
+/// The operations, by module.
 pub const OPERATIONS: &[(&str, &[Operation])] = &[
     ("fallback", fallback::OPERATIONS),
     ("oauth", oauth::OPERATIONS),

@@ -1,50 +1,50 @@
-//! Every way in which a message of one side is none of the other's.
+//! Errors of conversions.
 
 use matricula_api::{ApiError, server::RequestError};
 use ruma_common::api::error::{FromHttpRequestError, IntoHttpError};
 
-/// Why a message of one side is none of the other's.
+/// A message that cannot be converted.
 ///
-/// Ruma's own errors are the [source](std::error::Error::source) and are not repeated: they may quote
-/// what they stumbled over, which may be secret.
+/// Ruma's errors are the [source](std::error::Error::source), and not part of the message: they may
+/// quote values, which may be secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Ruma could not write its request or response.
-    #[error("ruma could not write what it was given")]
+    /// Ruma could not serialise its request or response.
+    #[error("ruma could not serialise the message")]
     Write(#[source] IntoHttpError),
-    /// Ruma does not take the request for one of its type.
-    #[error("ruma cannot read the request as the type that was asked for")]
+    /// Ruma rejects the request.
+    #[error("ruma rejects the request for this type")]
     Read(#[source] FromHttpRequestError),
-    /// Matricula does not take the request for one of its type.
-    #[error("matricula cannot read the request: {0}")]
+    /// Matricula rejects the request.
+    #[error("matricula rejects the request: {0}")]
     Request(#[from] RequestError),
-    /// The request is to another operation than the type that was asked for.
+    /// The request belongs to another operation than the target type.
     #[error("{method} {path} is not a request to {wanted}")]
     OtherOperation {
         /// The method of the request.
         method: String,
         /// Its path.
         path: String,
-        /// What the type asks: a method and a path.
+        /// The method and path of the target type.
         wanted: String,
     },
-    /// A method that matricula does not send.
-    #[error("Matrix has no requests of the method {0}")]
+    /// A method that matricula does not support.
+    #[error("Matrix has no requests with the method {0}")]
     Method(http::Method),
-    /// An address that no HTTP message can hold.
-    #[error("this is no HTTP request: {0}")]
+    /// A URL that is not valid in HTTP.
+    #[error("this is not a valid HTTP request: {0}")]
     Http(#[from] http::Error),
-    /// The body is a file that only whoever sends the job can open.
+    /// The body is a file, which only a runner can open.
     #[error("the body is a file, not its content: read it first")]
     File,
-    /// The answer is an error, or one that matricula cannot read.
+    /// The response is an error, or invalid.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// An error of matricula's that no server said.
-    #[error("ruma has no form for an error of this side: {0}")]
+    /// An error of matricula that is not a response of a server.
+    #[error("ruma has no error for this failure: {0}")]
     NotSaid(ApiError),
-    /// An error of ruma's that says of itself that all is well.
+    /// An error of ruma with the status of a success.
     #[error("ruma's error has the status {0}, which is that of a success")]
     NoError(u16),
 }

@@ -1,4 +1,4 @@
-//! Identifiers and timestamps, which both sides check once, when they are made.
+//! Conversions of identifiers and timestamps.
 
 use matricula_api::{
     EventId, IdError, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, UserId,
@@ -9,7 +9,7 @@ use ruma_common::{
     OwnedRoomOrAliasId, OwnedServerName, OwnedUserId, RoomOrAliasId,
 };
 
-/// What matricula has and ruma has as well.
+/// Conversion of an identifier or timestamp to ruma.
 ///
 /// ```
 /// use matricula_ruma::ToRuma;
@@ -20,17 +20,17 @@ use ruma_common::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ToRuma {
-    /// What ruma calls it.
+    /// The type in ruma.
     type Ruma;
 
-    /// The same for ruma.
+    /// Converts the value.
     ///
     /// # Errors
-    /// Where ruma is the stricter one.
+    /// If ruma is stricter.
     fn to_ruma(&self) -> Result<Self::Ruma, Mismatch>;
 }
 
-/// What ruma has and matricula has as well.
+/// Conversion of an identifier or timestamp of ruma.
 ///
 /// ```
 /// use matricula_ruma::ToMatricula;
@@ -45,31 +45,31 @@ pub trait ToRuma {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ToMatricula {
-    /// What matricula calls it.
+    /// The type in matricula.
     type Matricula;
 
-    /// The same for matricula.
+    /// Converts the value.
     ///
     /// # Errors
-    /// Where matricula is the stricter one.
+    /// If matricula is stricter.
     fn to_matricula(&self) -> Result<Self::Matricula, Mismatch>;
 }
 
-/// Why a value of one side is none of the other's.
+/// A value that the other side rejects.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Mismatch {
-    /// Matricula takes it for no identifier of that kind.
+    /// It is not a valid identifier of matricula.
     #[error(transparent)]
     ToMatricula(#[from] IdError),
-    /// Ruma takes it for none.
-    #[error("{text:?} is not a {what} to ruma: {reason}")]
+    /// It is not a valid identifier of ruma.
+    #[error("{text:?} is not a {what} for ruma: {reason}")]
     ToRuma {
-        /// The beginning of the text.
+        /// The start of the text.
         text: String,
         /// The kind.
         what: &'static str,
-        /// The reason, in ruma's words.
+        /// The reason of ruma.
         reason: String,
     },
 }

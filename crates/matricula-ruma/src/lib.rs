@@ -1,29 +1,28 @@
-//! Matricula's identifiers, requests and responses as ruma's, and the other way round.
+//! Conversions of identifiers, requests and responses from and to ruma.
 //!
-//! It is for **ruma 0.17** (`ruma-common` 0.20, `ruma-client-api` 0.25) and matricula 0.1. Its version
-//! is its own: a new one of ruma that breaks programs makes a new one of this crate, and of no other
-//! of matricula's.
+//! It is for **ruma 0.17** (`ruma-common` 0.20, `ruma-client-api` 0.25) and matricula 0.1. It has
+//! its own version: a breaking release of ruma leads to a breaking release of this crate, and of no
+//! other crate of matricula.
 //!
-//! Neither side's types are needed for the other's: all of this goes through the wire form of a
-//! message, and so holds for every type that implements ruma's traits, those of unstable features and
-//! of your own included.
+//! All conversions go through the serialised message. They work for every type that implements
+//! ruma's traits, including unstable features and your own types.
 //!
-//! | from | to | by |
+//! | from | to | function |
 //! |---|---|---|
 //! | an identifier or a timestamp | ruma's | [`ToRuma`] |
 //! | ruma's | an identifier or a timestamp | [`ToMatricula`] |
 //! | `Raw` | ruma's `Raw`, and back | [`raw`], which parses nothing |
-//! | a request of ruma's | a job | [`request::to_job`], [`request::to_job_as`] |
-//! | a job | a request of ruma's | [`request::from_job`] |
+//! | a ruma request | a job | [`request::to_job`], [`request::to_job_as`] |
+//! | a job | a ruma request | [`request::from_job`] |
 //! | a request | ruma's, and back | [`request::to_ruma`], [`request::to_matricula`] |
-//! | an answer from the wire | ruma's, and back | [`response::read`], [`response::write`] |
-//! | a typed answer | ruma's, and back | [`response::to_ruma`], [`response::to_matricula`] |
+//! | a received response | ruma's, and back | [`response::read`], [`response::write`] |
+//! | a typed response | ruma's, and back | [`response::to_ruma`], [`response::to_matricula`] |
 //! | an error | ruma's, and back | [`response::error_to_ruma`], [`response::error_to_matricula`] |
 //!
-//! # Ruma's types over matricula's runner
+//! # Sending ruma's requests with matricula's runner
 //!
-//! The runner waits where a server asks for it, tries again where that does no harm, and keeps tokens
-//! to the origin that they belong to:
+//! The runner respects rate limits, retries when that is safe, and sends tokens only to their own
+//! origin:
 //!
 //! ```
 //! use matricula_http::Runner;
@@ -62,7 +61,7 @@
 //! # }
 //! ```
 //!
-//! # One type for the other
+//! # Converting types
 //!
 //! ```
 //! use matricula_api::client::whoami::{WhoAmI, WhoAmIResponse};
@@ -78,15 +77,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What does not come along
+//! # What is lost
 //!
-//! - What the other side's type has no field for: matricula keeps unknown fields, most types of
-//!   ruma's do not.
-//! - The difference between what is left out and what is said and means the same: ruma leaves out
-//!   empty lists and fields that have their default, and some of its types write the default.
-//! - Tokens: ruma adds them when it sends, matricula's runner likewise.
-//! - Of ruma's paths only the newest is asked for; as a server's side, a request to any of them is
-//!   taken.
+//! - Fields that the target type does not have: matricula preserves unknown fields, most types of
+//!   ruma do not.
+//! - The difference between an absent field and an explicit default: ruma leaves out empty lists and
+//!   defaults, and some of its types write the default.
+//! - Tokens: ruma and matricula's runner add them when they send.
+//! - Old paths: requests use only the newest path. On the server side, all paths are accepted.
 
 mod error;
 mod ids;

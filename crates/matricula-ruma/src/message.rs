@@ -1,4 +1,4 @@
-//! What requests and responses have in common: headers and bodies.
+//! Headers and bodies of requests and responses.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use matricula_core::Headers;
@@ -6,7 +6,7 @@ use ruma_common::api::OutgoingBody;
 
 use crate::Error;
 
-/// The bytes of ruma's body; its type joins the headers, unless they say another.
+/// The bytes of ruma's body. Adds its content type to the headers, if they have none.
 pub(crate) fn content_of(
     body: impl OutgoingBody,
     headers: &mut HeaderMap,
@@ -18,7 +18,7 @@ pub(crate) fn content_of(
     bytes.map_err(|error| Error::Write(error.into()))
 }
 
-/// The headers as texts. Those that are no text are none that Matrix knows, and are left out.
+/// The headers as strings. Headers that are not strings are left out; Matrix has none.
 pub(crate) fn header_of(headers: &HeaderMap) -> Headers {
     let pairs = headers.iter().filter_map(|(name, value)| {
         let value = std::str::from_utf8(value.as_bytes()).ok()?;
@@ -27,8 +27,7 @@ pub(crate) fn header_of(headers: &HeaderMap) -> Headers {
     pairs.collect()
 }
 
-/// The texts as headers. Those that no message can hold, such as one with a line break, are left
-/// out: nobody can have sent them, and nobody will.
+/// The strings as headers. Invalid ones, such as with a line break, are left out.
 pub(crate) fn headers_from<N: AsRef<str>>(pairs: &[(N, String)]) -> HeaderMap {
     let pairs = pairs.iter().filter_map(|(name, value)| {
         let name: HeaderName = name.as_ref().parse().ok()?;

@@ -1,4 +1,4 @@
-//! Which operation a request is to.
+//! Finds the operation of a request.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,9 @@ use matricula_core::{Job, Operation, RetrySafety, ServerUrl};
 use percent_encoding::percent_decode_str;
 use ruma_common::api::{Metadata, path_builder::PathBuilder};
 
-/// The job of a request of the type `R` to `path`, with the facts of the operation that it is to.
+/// The job for a request of the type `R` to `path`, with the properties of its operation.
 ///
-/// Nobody knows the secrets of an operation that matricula does not know: all that is in its body
-/// counts as secret.
+/// For an operation that matricula does not know, the whole body counts as secret.
 pub(crate) fn job_for<R: Metadata>(
     server: &ServerUrl,
     path: &str,
@@ -25,7 +24,7 @@ pub(crate) fn job_for<R: Metadata>(
     if known.len() == 1 {
         return job;
     }
-    // They differ in their bodies alone: careful enough for any of them is right for all.
+    // They differ only in their bodies, so the most careful settings are right for all.
     let careful = known
         .iter()
         .find(|one| one.retry_safety == RetrySafety::OnlyIfNotProcessed);
@@ -35,12 +34,12 @@ pub(crate) fn job_for<R: Metadata>(
         .with_query_secrets(names(&known, |one| one.query_secrets))
 }
 
-/// Who may call what `R` asks for, where matricula knows it.
+/// The authentication of the operation of `R`, if matricula knows it.
 pub(crate) fn known<R: Metadata>(
     method: matricula_core::Method,
     path: &str,
 ) -> Vec<&'static Operation> {
-    // Unstable paths and those of old versions lead to the same operation.
+    // Unstable and old paths belong to the same operation.
     let others: Vec<_> = R::PATH_BUILDER.all_paths().collect();
     let paths = [path].into_iter().chain(others.into_iter().rev());
     paths
@@ -49,8 +48,8 @@ pub(crate) fn known<R: Metadata>(
         .unwrap_or_default()
 }
 
-/// The operations of this method and path. Those with as few parameters in the path as any, and of
-/// them those with the fewest secrets first.
+/// The operations with this method and path. Those with the fewest path parameters, and then those
+/// with the fewest secrets, come first.
 fn at(method: matricula_core::Method, path: &str) -> Vec<&'static Operation> {
     let fits = |one: &&Operation| one.method == method && segments(one.path, path).is_some();
     let mut found: Vec<_> = operations().filter(fits).collect();
@@ -70,8 +69,7 @@ fn names(
     all.map(|&name| Cow::Borrowed(name)).collect()
 }
 
-/// The segments of `path`, decoded, that stand for the parameters of `template`; `None` if it is
-/// another's.
+/// The decoded parameters of `template` in `path`; `None` if `path` does not match.
 pub(crate) fn segments(template: &str, path: &str) -> Option<Vec<String>> {
     let mut found = Vec::new();
     let mut actual = path.split('/');

@@ -1,9 +1,9 @@
-//! JSON that is kept as text on both sides, and handed over as text: nothing is parsed.
+//! Conversion of raw JSON, without parsing it.
 
 use matricula_api::Raw;
 use ruma_common::serde::Raw as RumaRaw;
 
-/// The same text for ruma, standing for a `U`.
+/// The same JSON as ruma's type, of a `U`.
 ///
 /// ```
 /// use matricula_ruma::raw;
@@ -15,12 +15,12 @@ use ruma_common::serde::Raw as RumaRaw;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 pub fn to_ruma<T, U>(raw: &Raw<T>) -> RumaRaw<U> {
-    // What holds a JSON text writes it as it is, to memory, which does not fail.
+    // Raw JSON is written unchanged, to memory, which cannot fail.
     let text = serde_json::value::to_raw_value(raw).expect("a JSON text is JSON");
     RumaRaw::from_json(text)
 }
 
-/// The same text for matricula, standing for a `U`.
+/// The same JSON as matricula's type, of a `U`.
 pub fn to_matricula<T, U>(raw: &RumaRaw<T>) -> Raw<U> {
     Raw::new(raw).expect("a JSON text is JSON")
 }

@@ -1,4 +1,4 @@
-//! Requests: ruma's as jobs and as matricula's types, and matricula's as ruma's.
+//! Conversions of requests: ruma's to jobs and to matricula's types, and back.
 
 use std::borrow::Cow;
 
@@ -22,15 +22,14 @@ use crate::{
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A request of ruma's as a job for `server`, without a credential: name one with
-/// [`Job::with_auth`], or use [`to_job_as`].
+/// A ruma request as a job for `server`, without a credential: set one with [`Job::with_auth`], or
+/// use [`to_job_as`].
 ///
-/// The facts of the operation (its name, when it may be sent again, where its secrets are) are those
-/// that matricula has. Where it has none, all that is in the body counts as secret, and
-/// `RetrySafety::by_method` decides.
+/// The properties of the operation (name, retry safety, secrets) are those of matricula. For an
+/// unknown operation, the whole body counts as secret, and `RetrySafety::by_method` applies.
 ///
 /// # Errors
-/// Where ruma cannot write the request.
+/// If ruma cannot serialise the request.
 pub fn to_job<R>(request: R, server: &ServerUrl) -> Result<Job, Error>
 where
     R: OutgoingRequest,
@@ -47,11 +46,10 @@ where
     Ok(job.with_body(parts.body))
 }
 
-/// The same, with this credential if the operation takes one. It is only named: whoever sends the job
-/// attaches the token.
+/// The same, with this credential if the operation takes one. The runner adds the token.
 ///
 /// # Errors
-/// Where ruma cannot write the request.
+/// If ruma cannot serialise the request.
 pub fn to_job_as<R>(
     request: R,
     server: &ServerUrl,
@@ -67,7 +65,7 @@ where
     let taken = known
         .first()
         .map_or(R::Authentication::TAKEN, |one| one.auth);
-    // As for a client: what only an application service needs a token for, others do without.
+    // As a client: tokens that only an application service needs are left out.
     Ok(match taken {
         OperationAuth::None | OperationAuth::AppserviceOptional => job,
         OperationAuth::Optional => job.with_auth(Auth::Optional(credential.clone())),
@@ -75,10 +73,10 @@ where
     })
 }
 
-/// A request of ruma's as matricula's type.
+/// A ruma request as matricula's type.
 ///
 /// # Errors
-/// Where it is a request to another operation, or one that matricula does not take.
+/// If it belongs to another operation, or if matricula rejects it.
 pub fn to_matricula<E, R>(request: R) -> Result<E, Error>
 where
     E: ServerEndpoint,
@@ -102,21 +100,21 @@ where
     Ok(E::read_request(&incoming)?)
 }
 
-/// A request of matricula's as ruma's type.
+/// A matricula request as ruma's type.
 ///
 /// # Errors
-/// Where it is a request to another operation, or one that ruma does not take.
+/// If it belongs to another operation, or if ruma rejects it.
 pub fn to_ruma<R: IncomingRequest>(request: &impl Endpoint) -> Result<R, Error> {
-    // Any server will do: ruma's types do not hold it.
+    // Any server works: ruma's types do not contain it.
     let nowhere = "https://localhost".parse::<ServerUrl>();
     let nowhere = nowhere.expect("https://localhost is an address");
     from_job(&request.job(&nowhere))
 }
 
-/// What a job asks, as ruma's type. Whose credential goes with it is lost: ruma's types do not say.
+/// The request of a job as ruma's type. The credential is lost: ruma's types have none.
 ///
 /// # Errors
-/// Where it is a request to another operation, or one that ruma does not take, or its body is a file.
+/// If it belongs to another operation, if ruma rejects it, or if its body is a file.
 pub fn from_job<R: IncomingRequest>(job: &Job) -> Result<R, Error> {
     let method = job.request_method();
     let arguments = arguments::<R>(job).filter(|_| method.as_str() == R::METHOD.as_str());
@@ -134,12 +132,12 @@ pub fn from_job<R: IncomingRequest>(job: &Job) -> Result<R, Error> {
     R::try_from_http_request(request, &arguments).map_err(Error::Read)
 }
 
-/// The arguments in a job's path; `None` where it is none of the paths of `R`.
+/// The path arguments of a job; `None` if it does not match a path of `R`.
 fn arguments<R: Metadata>(job: &Job) -> Option<Vec<String>> {
     let path = path_of(job);
     let paths = R::PATH_BUILDER;
     paths.all_paths().find_map(|template| {
-        // The address of a server may have a path of its own.
+        // The server URL may have a path.
         let surplus = path
             .matches('/')
             .count()
@@ -149,7 +147,7 @@ fn arguments<R: Metadata>(job: &Job) -> Option<Vec<String>> {
     })
 }
 
-/// The path of a job's address, that of the server's included.
+/// The path of a job's URL, including the path of the server URL.
 fn path_of(job: &Job) -> &str {
     let url = job.url();
     let authority = url.find("://").map_or(0, |at| at + 3);
@@ -170,13 +168,13 @@ fn other_operation(method: Method, path: &str, wanted: &str) -> Error {
     }
 }
 
-/// What a request of ruma's is made of. A token is not: ruma adds that later.
+/// The parts of a ruma request, without a token, which ruma adds later.
 struct Parts {
     method: Method,
     /// Encoded.
     path: String,
     query: Query,
-    /// Without the type of a JSON body, which every sender of jobs adds.
+    /// Without the content type of a JSON body, which every runner adds.
     header: Headers,
     body: Body,
 }
@@ -218,8 +216,8 @@ fn method(method: &http::Method) -> Result<Method, Error> {
     found.ok_or_else(|| Error::Method(method.clone()))
 }
 
-/// The path of an address. Readers of addresses take the segments `.` and `..` for steps, and so
-/// would ask something else: encoded twice they name nothing, and do no harm.
+/// The path of a URL. URL parsers treat the segments `.` and `..` as path steps, so they are
+/// encoded twice, which makes them harmless.
 fn harmless(uri: &Uri) -> String {
     let segments = uri.path().split('/').map(|segment| match segment {
         "." => "%252E",

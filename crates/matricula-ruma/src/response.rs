@@ -1,4 +1,4 @@
-//! Responses: ruma's as matricula's, matricula's as ruma's, and the errors of both.
+//! Conversions of responses and errors.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use crate::{
     message::{content_of, header_of, headers_from},
 };
 
-/// Reads what a server answered as ruma does.
+/// Reads a response as ruma's type.
 ///
-/// Of a file that the runner wrote to the disk, ruma sees the headers and no content.
+/// For a file that the runner wrote to disk, the body is empty.
 ///
 /// # Errors
-/// What ruma makes of a failure, [user-interactive authentication] among them, and of a success that
-/// it cannot read.
+/// Ruma's error for a failure, including [user-interactive authentication], and for an invalid
+/// success.
 ///
 /// [user-interactive authentication]: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
 pub fn read<R: IncomingResponse>(
@@ -37,16 +37,16 @@ pub fn read<R: IncomingResponse>(
     ))
 }
 
-/// What a server built on ruma answers, be it a success or an error, as it comes from the wire.
+/// A response of a server that uses ruma (success or error), as a received response.
 ///
 /// # Errors
-/// Where ruma cannot write it.
+/// If ruma cannot serialise it.
 pub fn write(response: impl OutgoingResponse) -> Result<Response, Error> {
     let response = response.try_into_http_response_inner();
     let (head, body) = response.map_err(Error::Write)?.into_parts();
     let mut headers = head.headers;
     let bytes = content_of(body, &mut headers)?;
-    // As whoever carries jobs over HTTP does: what is text may be JSON.
+    // As runners do: text may be JSON.
     let body = match String::from_utf8(bytes) {
         Ok(text) => Body::Json(text),
         Err(error) => Body::Bytes(error.into_bytes()),
@@ -55,10 +55,10 @@ pub fn write(response: impl OutgoingResponse) -> Result<Response, Error> {
     Ok(Response::new(status, header_of(&headers), body))
 }
 
-/// The answer to the operation `E` as ruma's type.
+/// A response of the operation `E` as ruma's type.
 ///
 /// # Errors
-/// As ruma says.
+/// The error of ruma.
 pub fn to_ruma<E: ServerEndpoint, R: IncomingResponse>(
     response: &E::Response,
 ) -> Result<R, FromHttpResponseError<R::EndpointError>> {
@@ -66,18 +66,18 @@ pub fn to_ruma<E: ServerEndpoint, R: IncomingResponse>(
     R::try_from_http_response(http_of(reply.status, &reply.headers, &reply.body))
 }
 
-/// What a server built on ruma answers as the answer to the operation `E`.
+/// A ruma response as the response of the operation `E`.
 ///
 /// # Errors
-/// [`Error::Api`] where it is an error, or matricula cannot read it; else, why ruma cannot write it.
+/// [`Error::Api`] if it is an error or invalid; otherwise the reason why ruma cannot serialise it.
 pub fn to_matricula<E: Endpoint>(response: impl OutgoingResponse) -> Result<E::Response, Error> {
     Ok(E::read(&write(response)?)?)
 }
 
-/// An error of matricula's as ruma's.
+/// A matricula error as ruma's type.
 ///
 /// # Errors
-/// [`Error::NotSaid`] for an answer that matricula could not read: it is no error of the server's.
+/// [`Error::NotSaid`] for an invalid response, which is not an error of the server.
 pub fn error_to_ruma<X: EndpointError>(error: &ApiError) -> Result<X, Error> {
     let (status, body) = match error {
         ApiError::Matrix(error) => (error.status, standard(error)),
@@ -94,13 +94,13 @@ pub fn error_to_ruma<X: EndpointError>(error: &ApiError) -> Result<X, Error> {
     Ok(X::from_http_response(http_of(status, &json, &body)))
 }
 
-/// An error of ruma's as matricula's.
+/// A ruma error as matricula's type.
 ///
 /// # Errors
-/// Where ruma cannot write it, or its status is that of a success.
+/// If ruma cannot serialise it, or if its status is that of a success.
 pub fn error_to_matricula(error: impl EndpointError) -> Result<ApiError, Error> {
     let response = write(error)?;
-    // All operations read failures alike.
+    // All operations read failures in the same way.
     match Logout::read(&response) {
         Err(error) => Ok(error),
         Ok(_) => Err(Error::NoError(response.status_code())),
@@ -128,7 +128,7 @@ fn limited(wait: Option<Duration>, error: Option<&MatrixError>) -> (u16, Value) 
     (status, body)
 }
 
-/// The answer as the HTTP library has it. What that does not take came from no wire.
+/// The response as a type of the `http` crate, which rejects only values that HTTP does not allow.
 fn http_of<'a, N: AsRef<str>>(
     status: u16,
     header: &[(N, String)],

@@ -1,4 +1,4 @@
-//! Whose token ruma says that a request takes.
+//! The tokens of ruma's authentication schemes.
 
 use matricula_core::OperationAuth;
 use ruma_common::api::auth_scheme::{
@@ -6,9 +6,9 @@ use ruma_common::api::auth_scheme::{
     NoAccessToken, NoAuthentication,
 };
 
-/// A way of ruma's to prove who sends a request that a runner can follow: by a token, or not at all.
+/// An authentication scheme of ruma that a runner supports: a token, or none.
 pub trait TakesToken: AuthScheme {
-    /// Whose token it takes.
+    /// The kind of token.
     const TAKEN: OperationAuth;
 }
 

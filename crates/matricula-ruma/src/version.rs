@@ -1,4 +1,4 @@
-//! Which of the paths that ruma knows for a request is taken.
+//! Selects a path of ruma's endpoints.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -7,10 +7,10 @@ use ruma_common::api::{
     path_builder::{PathBuilder, SinglePath, VersionHistory},
 };
 
-/// How ruma finds the path that the version of the specification has which matricula speaks. Where
-/// that has none, it is the latest unstable one.
+/// Selects the path of the specification version that matricula uses. If there is none, the latest
+/// unstable path.
 pub trait Newest: PathBuilder {
-    /// What to ask ruma with.
+    /// The input of ruma's path selection.
     fn newest() -> Self::Input<'static>;
 }
 

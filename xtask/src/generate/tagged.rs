@@ -174,23 +174,22 @@ pub(crate) fn object<'a>(
         entries_at(part.node, "properties").next().is_some()
             || lower.overrides.get("fields", &part.site).is_some()
     });
-    let item = match has_fields {
-        true => {
-            let (mut fields, extra) = lower.fields(parts, &owner)?;
-            for field in &mut fields {
-                set_tag(lower, field, tag);
-            }
-            let new = Struct {
-                name,
-                doc,
-                fields,
-                extra,
-            };
-            let key = (path.module.clone(), path.name.clone());
-            lower.structs.insert(key, new.clone());
-            Item::Struct(new)
+    let item = if has_fields {
+        let (mut fields, extra) = lower.fields(parts, &owner)?;
+        for field in &mut fields {
+            set_tag(lower, field, tag);
         }
-        false => match lower.lower_map(parts, &owner)? {
+        let new = Struct {
+            name,
+            doc,
+            fields,
+            extra,
+        };
+        let key = (path.module.clone(), path.name.clone());
+        lower.structs.insert(key, new.clone());
+        Item::Struct(new)
+    } else {
+        match lower.lower_map(parts, &owner)? {
             Type::Object => {
                 let (fields, extra) = (Vec::new(), None);
                 Item::Struct(Struct {
@@ -201,7 +200,7 @@ pub(crate) fn object<'a>(
                 })
             }
             ty => Item::Wrapper(Wrapper { name, doc, ty }),
-        },
+        }
     };
     lower.module(&path.module).items.insert(place, item);
     Ok(())

@@ -1,4 +1,4 @@
-//! Reads objects whose shape is said by one of their fields.
+//! Reads tagged objects: one of the fields selects the variant.
 
 use std::{fmt, slice};
 
@@ -11,17 +11,16 @@ use serde_json::value::RawValue;
 use super::{Key, Object, key};
 use crate::json_path::explain;
 
-/// The fields of an object, kept as text until its shape is known: the field that says it may be
-/// the last one.
+/// The fields of an object as raw JSON, because the tag may be the last one.
 pub(crate) struct RawFields<'de> {
     fields: Vec<(Key<'de>, Box<RawValue>)>,
 }
 
-/// What says the shape.
+/// The selector of the variant.
 pub(crate) enum Tag<'a> {
-    /// The field that says it holds this.
+    /// The value of the tag.
     Is(&'a str),
-    /// There is no such field, but one of this name.
+    /// No tag, but a field of this name.
     #[cfg_attr(not(feature = "events"), allow(dead_code))]
     Has(&'static str),
     /// Neither.
@@ -44,11 +43,11 @@ impl RawFields<'_> {
     }
 }
 
-/// How a shape is read, once it is known.
+/// Reads the variant for a tag.
 type ReadVariant<T> = fn(Tag<'_>, &RawFields<'_>) -> Result<T, serde_json::Error>;
 
-/// Reads an object whose shape is picked by what the field `tag` holds or, where there is none, by
-/// which of `keys` there is.
+/// Reads an object whose variant is selected by the field `tag` or, if it is missing, by the first
+/// of `keys` that is present.
 pub(crate) fn tagged<'de, T, D: Deserializer<'de>>(
     from: D,
     tag: &'static str,
@@ -100,7 +99,7 @@ impl<T> Visitor<T> {
     }
 }
 
-/// The fields that are still to be read.
+/// An iterator over the remaining fields.
 struct Fields<'a, 'de> {
     left: slice::Iter<'a, (Key<'de>, Box<RawValue>)>,
     value: Option<&'a (Key<'de>, Box<RawValue>)>,
@@ -132,7 +131,7 @@ impl<'a> MapAccess<'a> for Fields<'a, '_> {
     }
 }
 
-/// What is wrong with the value of a field, and where in it.
+/// Adds the name of the field to the error.
 fn within(key: &str, json: &RawValue, error: &serde_json::Error) -> serde_json::Error {
     let key = key.replace('~', "~0").replace('/', "~1");
     de::Error::custom(format_args!(
@@ -141,14 +140,15 @@ fn within(key: &str, json: &RawValue, error: &serde_json::Error) -> serde_json::
     ))
 }
 
-/// Reads a field that has one value only.
+/// Reads a field that must have this value.
 pub(crate) fn constant<'de, A: MapAccess<'de>>(
     map: &mut A,
     wanted: &'static str,
 ) -> Result<(), A::Error> {
     let text: String = map.next_value()?;
-    match text == wanted {
-        true => Ok(()),
-        false => Err(de::Error::custom(format_args!("not `{wanted}`"))),
+    if text == wanted {
+        Ok(())
+    } else {
+        Err(de::Error::custom(format_args!("not `{wanted}`")))
     }
 }

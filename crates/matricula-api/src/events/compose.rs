@@ -1,10 +1,10 @@
-//! How messages are made.
+//! Constructors of messages.
 
 use super::message::{EmoteMessage, NoticeMessage, TextMessage};
 use super::{EventContent, EventError, Mentions, Relation, RoomEvent, RoomMessage};
 use crate::{EventId, Raw, UserId};
 
-/// The only format of formatted texts.
+/// The format of formatted bodies.
 const HTML: &str = "org.matrix.custom.html";
 
 impl RoomMessage {
@@ -13,38 +13,39 @@ impl RoomMessage {
         TextMessage::new(body).into()
     }
 
-    /// A text, and the same formatted: who receives it cleans it, but do not rely on that.
+    /// A text message with an HTML version. Receivers sanitise the HTML, but do not rely on it.
     pub fn html(body: impl Into<String>, formatted: impl Into<String>) -> Self {
         let text = TextMessage::new(body).format(HTML);
         text.formatted_body(formatted).into()
     }
 
-    /// A text of a bot. No bot answers a notice: that keeps two bots from talking for ever.
+    /// A message of a bot. Bots must not respond to notices, which prevents endless loops between
+    /// bots.
     pub fn notice(body: impl Into<String>) -> Self {
         NoticeMessage::new(body).into()
     }
 
-    /// What somebody does, such as `waves`.
+    /// An emote, such as `waves`.
     pub fn emote(body: impl Into<String>) -> Self {
         EmoteMessage::new(body).into()
     }
 
-    /// Makes it the answer to `event`, in its thread if it is in one, and mentions its sender.
+    /// Makes it a reply to `event`, in the thread of `event`, and mentions its sender.
     #[must_use]
     pub fn reply_to(mut self, event: &RoomEvent) -> Self {
         *self.relates_to_mut() = Some(Relation::answer(event));
         self.mention([event.sender.clone()])
     }
 
-    /// Makes it a part of the thread that begins with `root`. `latest` is the last event of the
-    /// thread, or `root` itself: clients that know no threads show it as answered.
+    /// Adds it to the thread with this `root`. `latest` is the last event of the thread, or `root`
+    /// itself: clients without thread support show a reply to it.
     #[must_use]
     pub fn in_thread(mut self, root: EventId, latest: EventId) -> Self {
         *self.relates_to_mut() = Some(Relation::thread(root, latest));
         self
     }
 
-    /// Mentions these users too.
+    /// Adds mentions of these users.
     #[must_use]
     pub fn mention(mut self, users: impl IntoIterator<Item = UserId>) -> Self {
         let mentions = self.mentions_mut().get_or_insert_with(Mentions::default);
@@ -57,9 +58,9 @@ impl RoomMessage {
         self
     }
 
-    /// Makes it the new version of the message `event`, which one has sent oneself.
+    /// Makes it an edit of the message `event`, which must be by the same sender.
     ///
-    /// Clients that know no edits show it as a message of its own, marked with a star.
+    /// Clients without support for edits show it as a new message that begins with an asterisk.
     #[must_use]
     pub fn edit_of(mut self, event: EventId) -> Self {
         *self.relates_to_mut() = None;
@@ -79,12 +80,12 @@ impl RoomMessage {
         self
     }
 
-    /// The new version, if this is an edit.
+    /// The new content, if this is an edit.
     pub fn edited(&self) -> Option<Result<Self, EventError>> {
         self.new_content().map(Self::from_raw)
     }
 
-    /// The text, or what stands for what is not a text; empty if there is none.
+    /// The body: the text, or the fallback text of other messages. May be empty.
     pub fn body(&self) -> &str {
         match self {
             Self::Audio(message) => &message.body,

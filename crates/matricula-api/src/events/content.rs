@@ -1,49 +1,49 @@
-//! What every content has: a type, a kind, and a way from and to JSON.
+//! The trait of event contents: event type, kinds, and conversion from and to JSON.
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Raw, json_path};
 
-/// How an event travels, and where it is kept.
+/// The kind of an event: how it is sent and stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// In a room's history and its state: it has a `state_key`.
+    /// A state event of a room: it has a `state_key`.
     State,
-    /// In a room's history.
+    /// A message event of a room.
     Message,
-    /// In no history: typing, receipts, presence.
+    /// Not stored: typing, receipts, presence.
     Ephemeral,
-    /// Kept by a server for a user alone, for all rooms or for one.
+    /// Stored by the server for the user, globally or for a room.
     AccountData,
-    /// Sent to single devices.
+    /// Sent to devices.
     ToDevice,
 }
 
-/// The content of a type of event.
+/// The content of an event type.
 pub trait EventContent: Serialize + DeserializeOwned {
-    /// The type, such as `m.room.member`. Where it ends in a dot, what follows is part of the type
-    /// and differs from event to event.
+    /// The event type, such as `m.room.member`. If it ends in a dot, a suffix follows, which
+    /// differs between events.
     const TYPE: &'static str;
-    /// The kinds that events of this type may be of.
+    /// The kinds of events of this type.
     const KINDS: &'static [EventKind];
 
     /// Reads a content.
     ///
     /// # Errors
-    /// Where it is not what the type wants.
+    /// If it does not match the type.
     fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
         read_json(Self::TYPE, content.json())
     }
 
-    /// The content as JSON, as it is sent.
+    /// The content as raw JSON.
     fn to_raw(&self) -> Raw {
-        // It fails for maps whose keys are not texts alone, and no generated type has one.
+        // It fails only for maps with keys that are not strings; no generated type has one.
         Raw::new(self).expect("a generated type has a JSON form")
     }
 }
 
-/// An event that is not what its type wants.
+/// An event that does not match its type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {kind} event is not valid: {message}")]
 pub struct EventError {
@@ -52,29 +52,29 @@ pub struct EventError {
 }
 
 impl EventError {
-    /// The type of the event; empty if not even that could be read.
+    /// The event type; empty if it could not be read.
     pub fn event_type(&self) -> &str {
         &self.kind
     }
 
-    /// What is wrong, and where. It holds no values: they may be secret.
+    /// The reason, with the path. It contains no values, because they may be secret.
     pub fn message(&self) -> &str {
         &self.message
     }
 }
 
-/// The content of an event whose type is not known here.
+/// The content of an unknown event type.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct UnknownContent {
     /// The type.
     pub event_type: String,
-    /// The content as it came.
+    /// The content, unparsed.
     pub content: Raw,
 }
 
 impl UnknownContent {
-    /// A content of a type that may be of anybody's making.
+    /// Creates a content of this event type.
     pub fn new(event_type: impl Into<String>, content: Raw) -> Self {
         let event_type = event_type.into();
         Self {
@@ -84,7 +84,7 @@ impl UnknownContent {
     }
 }
 
-/// Reads the content of an event of the type `kind`.
+/// Reads the content of an event of this type.
 pub(crate) fn read<C: EventContent>(kind: &str, content: &Raw) -> Result<C, EventError> {
     read_json(kind, content.json())
 }

@@ -1,4 +1,4 @@
-//! Events around their contents.
+//! Constructors and accessors of whole events.
 
 use super::content::read_json;
 use super::definitions::BasicEvent;
@@ -9,15 +9,15 @@ use super::{
 use crate::Raw;
 
 impl RoomEvent {
-    /// Reads an event as a server sent it, with the id of its room or without.
+    /// Reads an event, with or without `room_id`.
     ///
     /// # Errors
-    /// Where a field that every event has is missing or wrong. The content is not looked at.
+    /// If a field of the event is missing or invalid. The content is not checked.
     pub fn from_raw<T>(raw: &Raw<T>) -> Result<Self, EventError> {
         read_json("room", raw.json())
     }
 
-    /// Whether the event was stripped of its content.
+    /// Whether the event was redacted.
     pub fn is_redacted(&self) -> bool {
         let unsigned = self.unsigned.as_ref();
         unsigned.is_some_and(|unsigned| unsigned.redacted_because.is_some())
@@ -25,16 +25,17 @@ impl RoomEvent {
 
     /// The content, if this is a state event.
     ///
-    /// What a redaction left may lack what the type requires; then it is [`AnyState::Unknown`].
+    /// The content of a redacted event may lack required fields; then it is [`AnyState::Unknown`].
     pub fn state(&self) -> Option<Result<AnyState, EventError>> {
         self.state_key.as_ref()?;
         let read = AnyState::read(&self.event_type, &self.content);
         Some(read.or_else(|error| self.rest(error).map(AnyState::Unknown)))
     }
 
-    /// The content, if this is no state event.
+    /// The content, if this is not a state event.
     ///
-    /// What a redaction left may lack what the type requires; then it is [`AnyMessage::Unknown`].
+    /// The content of a redacted event may lack required fields; then it is
+    /// [`AnyMessage::Unknown`].
     pub fn message(&self) -> Option<Result<AnyMessage, EventError>> {
         if self.state_key.is_some() {
             return None;
@@ -45,26 +46,28 @@ impl RoomEvent {
 
     /// The content as a `C`, if the event is of that type.
     pub fn content_as<C: EventContent>(&self) -> Option<Result<C, EventError>> {
-        let is_one = match C::TYPE.ends_with('.') {
-            true => self.event_type.starts_with(C::TYPE),
-            false => self.event_type == C::TYPE,
+        let is_one = if C::TYPE.ends_with('.') {
+            self.event_type.starts_with(C::TYPE)
+        } else {
+            self.event_type == C::TYPE
         };
         is_one.then(|| C::from_raw(&self.content))
     }
 
     fn rest(&self, error: EventError) -> Result<UnknownContent, EventError> {
-        match self.is_redacted() {
-            true => Ok(UnknownContent::new(&*self.event_type, self.content.clone())),
-            false => Err(error),
+        if self.is_redacted() {
+            Ok(UnknownContent::new(&*self.event_type, self.content.clone()))
+        } else {
+            Err(error)
         }
     }
 }
 
 impl StrippedState {
-    /// Reads an event as a server sent it.
+    /// Reads an event.
     ///
     /// # Errors
-    /// Where a field that every such event has is missing or wrong. The content is not looked at.
+    /// If a field of the event is missing or invalid. The content is not checked.
     pub fn from_raw<T>(raw: &Raw<T>) -> Result<Self, EventError> {
         read_json("stripped state", raw.json())
     }
@@ -72,17 +75,17 @@ impl StrippedState {
     /// The content.
     ///
     /// # Errors
-    /// Where it is not what the type wants.
+    /// If it does not match the type.
     pub fn state(&self) -> Result<AnyState, EventError> {
         AnyState::read(&self.event_type, &self.content)
     }
 }
 
 impl ToDeviceEvent {
-    /// Reads an event as a server sent it.
+    /// Reads an event.
     ///
     /// # Errors
-    /// Where a field that every such event has is missing or wrong. The content is not looked at.
+    /// If a field of the event is missing or invalid. The content is not checked.
     pub fn from_raw<T>(raw: &Raw<T>) -> Result<Self, EventError> {
         read_json("to-device", raw.json())
     }
@@ -90,25 +93,25 @@ impl ToDeviceEvent {
     /// The content.
     ///
     /// # Errors
-    /// Where it is not what the type wants.
+    /// If it does not match the type.
     pub fn to_device(&self) -> Result<AnyToDevice, EventError> {
         AnyToDevice::read(&self.event_type, &self.content)
     }
 }
 
 impl BasicEvent {
-    /// Reads an event as a server sent it.
+    /// Reads an event.
     ///
     /// # Errors
-    /// Where a field that every such event has is missing or wrong. The content is not looked at.
+    /// If a field of the event is missing or invalid. The content is not checked.
     pub fn from_raw<T>(raw: &Raw<T>) -> Result<Self, EventError> {
         read_json("basic", raw.json())
     }
 
-    /// The content as what passes: typing, receipts, presence.
+    /// The content as an ephemeral event: typing, receipts, presence.
     ///
     /// # Errors
-    /// Where it is not what the type wants.
+    /// If it does not match the type.
     pub fn ephemeral(&self) -> Result<AnyEphemeral, EventError> {
         AnyEphemeral::read(&self.event_type, &self.content)
     }
@@ -116,7 +119,7 @@ impl BasicEvent {
     /// The content as account data.
     ///
     /// # Errors
-    /// Where it is not what the type wants.
+    /// If it does not match the type.
     pub fn account_data(&self) -> Result<AnyAccountData, EventError> {
         AnyAccountData::read(&self.event_type, &self.content)
     }

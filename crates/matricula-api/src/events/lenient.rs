@@ -1,4 +1,4 @@
-//! Values that old rooms and old clients write otherwise than the specification says today.
+//! Values that old rooms and old clients write in other formats.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A [power level](https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels).
 ///
-/// In rooms of versions before 10 it may be a text that holds a number; it is written as a number.
+/// In room versions before 10 it may be a string; it is written as a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PowerLevel(pub i64);
 
@@ -53,14 +53,14 @@ impl de::Visitor<'_> for LevelVisitor {
     }
 }
 
-/// The version of the [call signalling](https://spec.matrix.org/v1.19/client-server-api/#voice-over-ip)
-/// that an event keeps to.
+/// The version of the [call
+/// signalling](https://spec.matrix.org/v1.19/client-server-api/#voice-over-ip) of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallVersion {
-    /// The first one: on the wire the number 0.
+    /// The first version: the number 0.
     V0,
-    /// The one of the specification: the text `1`.
+    /// The current version: the string `1`.
     V1,
     /// Any other.
     Other(String),

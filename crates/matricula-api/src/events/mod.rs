@@ -1,8 +1,8 @@
-//! The contents of [events](https://spec.matrix.org/v1.19/client-server-api/#events), typed.
+//! Typed contents of [events](https://spec.matrix.org/v1.19/client-server-api/#events).
 //!
-//! A content is named after its type, all of it but the prefix `m.`: that of `m.room.member` is
-//! [`RoomMember`]. What contents are made of is in the module of the kind of event, or in
-//! [`definitions`] where several share it.
+//! A content is named after its event type without the prefix `m.`: that of `m.room.member` is
+//! [`RoomMember`]. The types of its fields are in the module of its kind, in [`definitions`], or in
+//! [`common`](crate::common).
 //!
 //! ```
 //! use matricula_api::events::{AnyMessage, EventContent, Relation, RoomEvent, RoomMessage};
@@ -26,15 +26,14 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
-//! What the specification does not name is kept: types as [`Unknown`], msgtypes, algorithms and
-//! relations as the variant `Other`, values of enumerations likewise, fields in `extra`.
+//! Unknown data is preserved: event types as [`UnknownContent`], message types, algorithms,
+//! relations and enum values as the variant `Other`, fields in `extra`.
 //!
 //! # What `Debug` shows
 //!
-//! A content that is still [`Raw`](crate::Raw), as in every request and answer, shows its length
-//! alone: nobody reads what people wrote in the log of a request. A typed content shows what it
-//! holds, the words of a message too: whoever reads and then prints it has asked for them. Keys and
-//! other secrets are shown by neither.
+//! A [`Raw`](crate::Raw) content, as in every request and response, shows only its length, so that
+//! messages do not get into logs. A typed content shows its fields, including the text of a
+//! message. Keys and other secrets are never shown.
 
 mod compose;
 pub(crate) mod content;

@@ -1,4 +1,4 @@
-//! Relations between events, and the events that are nothing but a relation.
+//! Relations between events, and reactions.
 
 use super::definitions::{
     Annotation, InReplyTo, Mentions, Reference, Relation, Replacement, Reply, Thread,
@@ -7,34 +7,34 @@ use super::{Reaction, RoomEvent};
 use crate::{EventId, Raw, UserId};
 
 impl Relation {
-    /// To answer an event.
+    /// A reply to an event.
     pub fn reply(to: EventId) -> Self {
         Reply::new(InReplyTo::new(to)).into()
     }
 
-    /// To take the place of an event.
+    /// A replacement (edit) of an event.
     pub fn replace(event: EventId) -> Self {
         Replacement::new(event).into()
     }
 
-    /// To be part of the thread that begins with `root`, after its event `latest`, which clients
-    /// that know no threads show as answered.
+    /// Part of the thread with this `root`. `latest` is its last event: clients without thread
+    /// support show a reply to it.
     pub fn thread(root: EventId, latest: EventId) -> Self {
         let thread = Thread::new(root).is_falling_back(true);
         thread.in_reply_to(InReplyTo::new(latest)).into()
     }
 
-    /// To point to an event.
+    /// A reference to an event.
     pub fn reference(to: EventId) -> Self {
         Reference::new(to).into()
     }
 
-    /// To add `key`, such as an emoji, to an event.
+    /// An annotation of an event with `key`, such as an emoji.
     pub fn annotation(to: EventId, key: impl Into<String>) -> Self {
         Annotation::new(to).key(key).into()
     }
 
-    /// The event that is answered. What a thread shows to clients that know no threads is no answer.
+    /// The event that is replied to. The fallback of a thread is not a reply.
     pub fn in_reply_to(&self) -> Option<&EventId> {
         match self {
             Self::Reply(reply) => Some(&reply.in_reply_to.event_id),
@@ -45,7 +45,7 @@ impl Relation {
         }
     }
 
-    /// The first event of the thread, if this is one.
+    /// The root event, if this is a thread relation.
     pub fn thread_root(&self) -> Option<&EventId> {
         match self {
             Self::Thread(thread) => Some(&thread.event_id),
@@ -53,7 +53,7 @@ impl Relation {
         }
     }
 
-    /// How to answer `event`: in its thread, if it is in one.
+    /// A reply to `event`, in the thread of `event`.
     pub(super) fn answer(event: &RoomEvent) -> Self {
         let to = InReplyTo::new(event.event_id.clone());
         match event.relation().as_ref().and_then(Self::thread_root) {
@@ -67,7 +67,7 @@ impl Relation {
 }
 
 impl RoomEvent {
-    /// How the event relates to others, whatever its type; none if what says so cannot be read.
+    /// The relation of the event, for any event type. `None` if it cannot be read.
     pub fn relation(&self) -> Option<Relation> {
         let fields: crate::SortedMap<String, Raw<Relation>> =
             serde_json::from_str(self.content.json()).ok()?;
@@ -81,7 +81,7 @@ impl Reaction {
         Self::default().relates_to(Relation::annotation(to, key))
     }
 
-    /// The event, and what was added to it.
+    /// The annotated event, and the key.
     pub fn annotation(&self) -> Option<(&EventId, &str)> {
         match self.relates_to.as_ref()? {
             Relation::Annotation(found) => Some((&found.event_id, found.key.as_deref()?)),
@@ -91,12 +91,12 @@ impl Reaction {
 }
 
 impl Mentions {
-    /// Of these users.
+    /// Mentions of these users.
     pub fn users(users: impl IntoIterator<Item = UserId>) -> Self {
         Self::default().user_ids(users.into_iter().collect())
     }
 
-    /// Of everybody in the room.
+    /// A mention of the whole room.
     pub fn everybody() -> Self {
         Self::default().room(true)
     }

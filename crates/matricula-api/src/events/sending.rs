@@ -1,4 +1,4 @@
-//! Requests that carry a content, made of the content itself.
+//! Constructors of requests from typed contents.
 
 use super::{EventContent, EventKind};
 use crate::client::account_data::{SetAccountData, SetAccountDataPerRoom};
@@ -9,7 +9,7 @@ use crate::client::to_device::SendToDevice;
 use crate::{Raw, RoomId, SortedMap, UserId};
 
 impl SendMessage {
-    /// Sends `content` to a room. Twice under the same `txn_id` it is sent once.
+    /// Sends `content` to a room. With the same `txn_id`, the server sends it once.
     ///
     /// ```
     /// # use matricula_api::{client::room_send::SendMessage, events::RoomMessage};
@@ -17,7 +17,7 @@ impl SendMessage {
     /// # Ok::<(), matricula_api::IdError>(())
     /// ```
     ///
-    /// What is no message is refused by the compiler:
+    /// Other kinds of contents do not compile:
     ///
     /// ```compile_fail,E0080
     /// # use matricula_api::{client::room_send::SendMessage, events::RoomName};
@@ -31,7 +31,7 @@ impl SendMessage {
 }
 
 impl SendStateEvent {
-    /// Makes `content` the state of a room under `state_key`, which is empty for most types.
+    /// Sends `content` as a state event. `state_key` is empty for most types.
     pub fn of<C: EventContent>(room_id: RoomId, state_key: impl Into<String>, content: &C) -> Self {
         const { assert!(fits::<C>(EventKind::State)) }
         Self::new(room_id, C::TYPE, state_key, content.to_raw())
@@ -39,7 +39,7 @@ impl SendStateEvent {
 }
 
 impl StateEvent {
-    /// Puts `content` into the state with which a room begins, under the empty key.
+    /// An initial state event with the empty state key.
     pub fn of<C: EventContent>(content: &C) -> Self {
         const { assert!(fits::<C>(EventKind::State)) }
         Self::new(C::TYPE, content.to_raw())
@@ -47,7 +47,7 @@ impl StateEvent {
 }
 
 impl SetAccountData {
-    /// Keeps `content` for the user, in place of what was kept under its type.
+    /// Replaces the global account data of this type.
     pub fn of<C: EventContent>(user_id: UserId, content: &C) -> Self {
         const { assert!(fits::<C>(EventKind::AccountData)) }
         Self::new(user_id, C::TYPE, content.to_raw())
@@ -55,7 +55,7 @@ impl SetAccountData {
 }
 
 impl SetAccountDataPerRoom {
-    /// Keeps `content` for the user and a room, in place of what was kept under its type.
+    /// Replaces the account data of this type for a room.
     pub fn of<C: EventContent>(user_id: UserId, room_id: RoomId, content: &C) -> Self {
         const { assert!(fits::<C>(EventKind::AccountData)) }
         Self::new(user_id, room_id, C::TYPE, content.to_raw())
@@ -63,8 +63,8 @@ impl SetAccountDataPerRoom {
 }
 
 impl SendToDevice {
-    /// Sends a content to each of these devices, named by their users and ids; `*` in place of an
-    /// id means all of a user's. Twice under the same `txn_id` it is sent once.
+    /// Sends a content to each of these devices, given by user and device id; `*` means all devices
+    /// of the user. With the same `txn_id`, the server sends it once.
     pub fn of<'a, C: EventContent + 'a>(
         txn_id: impl Into<String>,
         contents: impl IntoIterator<Item = (UserId, String, &'a C)>,
@@ -83,8 +83,8 @@ impl SendToDevice {
     }
 }
 
-/// Whether contents of this type travel so. Of a type that goes on with an id only whoever has the
-/// id can say the whole: `new` takes it.
+/// Whether contents of this type can be of this kind. An event type with a suffix cannot be used
+/// here: use `new`.
 const fn fits<C: EventContent>(kind: EventKind) -> bool {
     let mut kinds = C::KINDS;
     while let [first, rest @ ..] = kinds {

@@ -1,4 +1,4 @@
-//! The pages on which people look after their accounts.
+//! Account management pages.
 
 use matricula_core::{Api, Method, Operation};
 
@@ -6,23 +6,23 @@ use super::{EndpointUrlError, authorization, endpoint_url::EndpointUrl};
 use crate::UserId;
 pub use crate::client::oauth_server_metadata::AccountManagementAction as AccountAction;
 
-/// The page on which a person looks after the account: [account management], in a browser.
+/// The page for [account management] in a browser.
 ///
 /// [account management]: https://spec.matrix.org/v1.19/client-server-api/#oauth-20-account-management
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AccountPage {
-    /// What the person wants to do: one of the metadata's `account_management_actions_supported`.
+    /// The requested action: one of `account_management_actions_supported` in the metadata.
     pub action: Option<AccountAction>,
-    /// The device that it is about.
+    /// The device that the action applies to.
     pub device_id: Option<String>,
-    /// Whose account it is about. [Proposed], and passed over by servers that do not know it.
+    /// The user. [Proposed]; servers without support ignore it.
     ///
     /// [Proposed]: https://github.com/matrix-org/matrix-spec-proposals/pull/4198
     pub login_hint: Option<String>,
 }
 
 impl AccountPage {
-    /// The facts of it: the metadata's `account_management_uri`.
+    /// The operation; its URL is `account_management_uri` in the metadata.
     pub const OPERATION: Operation = Operation::new(
         Api::Client,
         "oauthAccountManagement",
@@ -52,10 +52,10 @@ impl AccountPage {
         self
     }
 
-    /// The address to open, at the metadata's `account_management_uri`.
+    /// The URL to open, based on `account_management_uri` of the metadata.
     ///
     /// # Errors
-    /// Where that is no address of an authorization server.
+    /// If that is not a valid URL of an authorization server.
     pub fn url(&self, account_management_uri: &str) -> Result<String, EndpointUrlError> {
         let pairs = [
             ("action", self.action.as_ref().map(AccountAction::as_str)),

@@ -1,4 +1,4 @@
-//! The page on which a person lets a client in, and how the client hears of it.
+//! The authorization request and its callback.
 
 use matricula_core::{Api, Method, Operation, Secret};
 
@@ -7,35 +7,34 @@ use super::{
 };
 use crate::{UserId, codec::text_enum};
 
-/// The page on which a person signs in, or registers, and [allows a client in]: to be opened in a
-/// browser, which then leads back to [`redirect_uri`](Self::redirect_uri).
+/// The page where a user signs in or registers, and [authorizes a client]. It is opened in a
+/// browser and redirects to [`redirect_uri`](Self::redirect_uri).
 ///
-/// [allows a client in]: https://spec.matrix.org/v1.19/client-server-api/#login-flow
+/// [authorizes a client]: https://spec.matrix.org/v1.19/client-server-api/#login-flow
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuthorizationRequest {
-    /// What the server named the client.
+    /// The client id that the server assigned.
     pub client_id: String,
-    /// Where the browser is to lead back to: one of the registered addresses.
+    /// The redirect URI: one of the registered URIs.
     pub redirect_uri: String,
-    /// What the client asks to be allowed.
+    /// The requested scope.
     pub scope: Scope,
-    /// Drawn at random; comes back unchanged, so that nobody else can lead the browser there.
+    /// A random value that is returned unchanged, to prevent forged callbacks.
     pub state: Secret,
-    /// What the code can be redeemed with, as a challenge.
+    /// The PKCE challenge.
     pub code_challenge: CodeChallenge,
-    /// Where in the address that the browser is led back to the answer stands.
+    /// Where the callback URL contains the response.
     pub response_mode: ResponseMode,
-    /// What the page is to begin with. Ask only for what the metadata's `prompt_values_supported`
-    /// holds.
+    /// The initial page. Use only values of `prompt_values_supported` in the metadata.
     pub prompt: Option<AuthorizationPrompt>,
-    /// Who is to sign in. [Proposed], and passed over by servers that do not know it.
+    /// The user who should sign in. [Proposed]; servers without support ignore it.
     ///
     /// [Proposed]: https://github.com/matrix-org/matrix-spec-proposals/pull/4198
     pub login_hint: Option<String>,
 }
 
 impl AuthorizationRequest {
-    /// The facts of it: the metadata's `authorization_endpoint`.
+    /// The operation; its URL is `authorization_endpoint` in the metadata.
     pub const OPERATION: Operation = Operation::new(
         Api::Client,
         "oauthAuthorization",
@@ -45,8 +44,8 @@ impl AuthorizationRequest {
     .with_query_secrets(&["state"])
     .with_since("1.15");
 
-    /// With what must be there. The answer stands in the fragment where the way back is by https, so
-    /// that no web server on it sees the code.
+    /// Creates a request from the required fields. With an https redirect URI the response is in
+    /// the fragment, so that no web server sees the code.
     pub fn new(
         client_id: impl Into<String>,
         redirect_uri: impl Into<String>,
@@ -55,9 +54,10 @@ impl AuthorizationRequest {
         code_challenge: CodeChallenge,
     ) -> Self {
         let redirect_uri = redirect_uri.into();
-        let response_mode = match redirect_uri.starts_with("https:") {
-            true => ResponseMode::Fragment,
-            false => ResponseMode::Query,
+        let response_mode = if redirect_uri.starts_with("https:") {
+            ResponseMode::Fragment
+        } else {
+            ResponseMode::Query
         };
         Self {
             client_id: client_id.into(),
@@ -92,10 +92,10 @@ impl AuthorizationRequest {
         self
     }
 
-    /// The address to open, at the metadata's `authorization_endpoint`.
+    /// The URL to open, based on `authorization_endpoint` of the metadata.
     ///
     /// # Errors
-    /// Where that is no address of an authorization server.
+    /// If that is not a valid URL of an authorization server.
     pub fn url(&self, authorization_endpoint: &str) -> Result<String, EndpointUrlError> {
         let prompt = self.prompt.as_ref().map(AuthorizationPrompt::as_str);
         let pairs = [
@@ -116,23 +116,23 @@ impl AuthorizationRequest {
     }
 }
 
-/// How a user is named to the server's pages.
+/// The login hint of a user.
 pub(super) fn login_hint(user: &UserId) -> String {
     format!("mxid:{user}")
 }
 
 text_enum! {
-    /// Where the answer stands in the address that the browser is led back to.
+    /// Where the callback URL contains the response.
     pub enum ResponseMode {
-        /// After `#`: the browser does not send it on.
+        /// In the fragment, after `#`: the browser does not send it to a server.
         Fragment = "fragment",
-        /// After `?`.
+        /// In the query, after `?`.
         Query = "query",
     }
 }
 
 text_enum! {
-    /// What the page of an [`AuthorizationRequest`] is to begin with.
+    /// The initial page of an [`AuthorizationRequest`].
     pub enum AuthorizationPrompt {
         /// [Registering a new account].
         ///
@@ -141,20 +141,17 @@ text_enum! {
     }
 }
 
-/// Reads [the address that the browser was led back to], whichever way it was asked for, and gives
-/// the code to redeem with an [`AuthorizationCodeGrant`](super::AuthorizationCodeGrant).
+/// Reads the [callback URL] in either response mode. Returns the code for an
+/// [`AuthorizationCodeGrant`](super::AuthorizationCodeGrant).
 ///
 /// # Errors
-/// Where it does not answer the request with this `state`, or the answer is a refusal.
+/// If it does not belong to the request with this `state`, or reports an error.
 ///
-/// [the address that the browser was led back to]: https://spec.matrix.org/v1.19/client-server-api/#callback
+/// [callback URL]: https://spec.matrix.org/v1.19/client-server-api/#callback
 pub fn read_callback(url: &str, state: &Secret) -> Result<Secret, CallbackError> {
     let (address, fragment) = url.split_once('#').unwrap_or((url, ""));
     let query = address.split_once('?').map_or("", |(_, query)| query);
-    let text = match fragment.is_empty() {
-        true => query,
-        false => fragment,
-    };
+    let text = if fragment.is_empty() { query } else { fragment };
     let mut fields: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes())
         .into_owned()
         .collect();
@@ -162,7 +159,7 @@ pub fn read_callback(url: &str, state: &Secret) -> Result<Secret, CallbackError>
         let at = fields.iter().position(|(found, _)| found == name)?;
         Some(Secret::from(fields.swap_remove(at).1))
     };
-    // Before anything else: what somebody else made up says nothing.
+    // Checked first: a forged callback must be ignored.
     if take("state").as_ref() != Some(state) {
         return Err(CallbackError::State);
     }
@@ -174,17 +171,17 @@ pub fn read_callback(url: &str, state: &Secret) -> Result<Secret, CallbackError>
     Err(refusal.map_or(CallbackError::Empty, CallbackError::Refused))
 }
 
-/// Why there is no code to redeem.
+/// A callback without a code.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallbackError {
-    /// It answers some other request, or none.
+    /// It does not belong to this request.
     #[error("the browser came back with the answer to another request; begin again")]
     State,
-    /// The person or the server refused.
+    /// The user or the server refused.
     #[error("{0}")]
     Refused(OAuthErrorResponse),
-    /// There is neither a code nor an error.
+    /// It has neither a code nor an error.
     #[error("the browser came back with neither a code nor an error; begin again")]
     Empty,
 }

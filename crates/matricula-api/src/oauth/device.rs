@@ -1,4 +1,4 @@
-//! Letting in a device that has no browser, from one that has.
+//! The device authorization grant, for devices without a browser.
 
 use std::time::Duration;
 
@@ -7,19 +7,20 @@ use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret}
 use super::{EndpointUrlError, OAuthEndpoint, OAuthError, Scope, endpoint_url::form_job};
 use crate::{codec, object::object};
 
-/// Begins the [device authorization grant]: asks for a code that a person takes to a browser.
+/// Starts the [device authorization grant]: requests a code that the user enters in a browser on
+/// another device.
 ///
 /// [device authorization grant]: https://spec.matrix.org/v1.19/client-server-api/#device-authorisation-grant
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceAuthorizationRequest {
-    /// What the server named the client.
+    /// The client id that the server assigned.
     pub client_id: String,
-    /// What the client asks to be allowed.
+    /// The requested scope.
     pub scope: Scope,
 }
 
 impl DeviceAuthorizationRequest {
-    /// With what must be there.
+    /// Creates a value from the required fields.
     pub fn new(client_id: impl Into<String>, scope: Scope) -> Self {
         let client_id = client_id.into();
         Self { client_id, scope }
@@ -27,7 +28,7 @@ impl DeviceAuthorizationRequest {
 }
 
 impl OAuthEndpoint for DeviceAuthorizationRequest {
-    // A second code is of no harm: nobody has seen the first, and it expires.
+    // A second code does no harm: the first one was not shown, and expires.
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "oauthDeviceAuthorization",
@@ -54,29 +55,29 @@ impl OAuthEndpoint for DeviceAuthorizationRequest {
 }
 
 object! {
-    /// What the person needs, and what the client asks on with.
+    /// The codes for the user and for the client.
     pub struct DeviceAuthorization {
         required {
             /// For the [`DeviceCodeGrant`](super::DeviceCodeGrant).
             device_code: Secret = "device_code" as secret,
-            /// What the person types into the page.
+            /// The code that the user enters on the page.
             user_code: String = "user_code" as text,
-            /// The page, in the server's word: check the scheme before opening it.
+            /// The page. Chosen by the server: check the scheme before opening it.
             verification_uri: String = "verification_uri" as text,
             /// How long the codes are valid.
             expires_in: Duration = "expires_in" as seconds,
         }
         optional {
-            /// The page with the code in it, to be opened or shown as a QR code.
+            /// The page with the code in its URL, to open or to show as a QR code.
             verification_uri_complete: String = "verification_uri_complete" as text,
-            /// How long to wait between two questions.
+            /// The polling interval.
             interval: Duration = "interval" as seconds,
         }
     }
 }
 
 impl DeviceAuthorization {
-    /// How long to wait between two questions: what the server says, or else five seconds.
+    /// The polling interval: what the server says, or five seconds.
     pub fn wait(&self) -> Duration {
         self.interval.unwrap_or(Duration::from_secs(5))
     }

@@ -1,31 +1,29 @@
-//! The addresses that the metadata of an authorization server name.
+//! Endpoint URLs of an authorization server, from its metadata.
 
 use matricula_core::{Body, Job, Operation, ServerUrl, ServerUrlError};
 
-/// Why a text is no address of an authorization server.
+/// An invalid endpoint URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointUrlError {
-    /// It is no address at all.
+    /// It is not a URL.
     #[error("the authorization server cannot be asked: {0}")]
     Malformed(#[from] ServerUrlError),
-    /// What it holds after `#` would never be sent.
-    #[error("{address} has a fragment, which no endpoint of an authorization server has")]
+    /// It has a fragment, which would not be sent.
+    #[error("{address} has a fragment, which an endpoint URL must not have")]
     Fragment {
-        /// What stands before the fragment.
+        /// The URL without the fragment.
         address: String,
     },
-    /// Anyone on the way could read the tokens.
-    #[error(
-        "{address} is not encrypted: an authorization server is reached at an https:// address"
-    )]
+    /// It is not encrypted, so tokens could be intercepted.
+    #[error("{address} is not encrypted: an authorization server needs an https:// URL")]
     NotEncrypted {
         /// The address.
         address: String,
     },
 }
 
-/// An address, checked, in the parts of which a job is made.
+/// A checked endpoint URL, split into the parts of a job.
 pub(super) struct EndpointUrl<'a> {
     origin: ServerUrl,
     path: &'a str,
@@ -47,7 +45,8 @@ impl<'a> EndpointUrl<'a> {
         if !server.is_https() && !server.is_loopback() {
             return Err(EndpointUrlError::NotEncrypted { address: named() });
         }
-        // A path may end in a slash that means something; as a server's address it would lose it.
+        // The path is taken from the text, because `ServerUrl` drops a trailing slash, which is
+        // significant here.
         let authority = address.split_once("://").map_or("", |(_, rest)| rest);
         let path = authority.find('/').map_or("", |at| &authority[at..]);
         let origin = server.origin().parse()?;
@@ -58,7 +57,7 @@ impl<'a> EndpointUrl<'a> {
         })
     }
 
-    /// The request to this address. The address's own query stays.
+    /// A request to this URL. Its own query is preserved.
     pub(super) fn job(&self, operation: &Operation) -> Job {
         let job = Job::for_operation(&self.origin, self.path, operation);
         form_urlencoded::parse(self.query.as_bytes()).fold(job, |job, (name, value)| {
@@ -66,7 +65,7 @@ impl<'a> EndpointUrl<'a> {
         })
     }
 
-    /// The address with these parameters, for a browser.
+    /// The URL with additional query parameters.
     pub(super) fn with_query<'p>(
         &self,
         pairs: impl IntoIterator<Item = (&'p str, &'p str)>,
@@ -82,7 +81,7 @@ impl<'a> EndpointUrl<'a> {
     }
 }
 
-/// The request to an address with a form, whose absent fields are left out.
+/// A request with a form body. Absent fields are left out.
 pub(super) fn form_job<const N: usize>(
     address: &str,
     operation: &Operation,

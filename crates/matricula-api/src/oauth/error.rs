@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{ApiError, Extra, codec::text_enum, error};
 
-/// Why an authorization server's answer is not the one hoped for.
+/// The failure of a request to an authorization server.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OAuthError {
@@ -16,8 +16,7 @@ pub enum OAuthError {
     /// [OAuth 2.0]: https://datatracker.ietf.org/doc/html/rfc6749#section-5.2
     #[error("{0}")]
     Refused(OAuthErrorResponse),
-    /// Everything else: an answer that cannot be read, a proxy before the server, an error in
-    /// Matrix's form.
+    /// Any other failure: an invalid response, a proxy, an error in Matrix's form.
     #[error(transparent)]
     Other(#[from] ApiError),
 }
@@ -32,21 +31,21 @@ impl OAuthError {
     }
 }
 
-/// An authorization server's words on why it refused.
+/// An error response of an authorization server.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct OAuthErrorResponse {
-    /// The HTTP status; none where the refusal came by way of the browser.
+    /// The HTTP status; `None` for an error in a callback URL.
     pub status: Option<u16>,
-    /// What kind of refusal it is.
+    /// The error code.
     pub code: OAuthErrorCode,
-    /// The server's words on it, for developers.
+    /// The description, for developers.
     pub description: Option<String>,
-    /// A page that says more. The server's word: check the scheme before opening it.
+    /// A page with further information. Chosen by the server: check the scheme before opening it.
     pub uri: Option<String>,
-    /// How long the server asks to wait, if it says.
+    /// How long to wait, if the server says so.
     pub retry_after: Option<Duration>,
-    /// Everything else that the server said.
+    /// All other fields.
     pub extra: Extra,
 }
 
@@ -68,7 +67,7 @@ impl OAuthErrorResponse {
                 Some(Value::String(text)) => Some(text),
                 _ => None,
             },
-            // Kept in `extra`: it is no text.
+            // Stored in `extra`, because it is not a string.
             _ => None,
         };
         let code = OAuthErrorCode::from(text("error")?.as_str());
@@ -84,9 +83,9 @@ impl OAuthErrorResponse {
     }
 }
 
-/// The failure that `response` stands for; `None` for a success.
+/// The failure that `response` reports; `None` for a success.
 pub(super) fn read(response: &Response) -> Option<OAuthError> {
-    // Matrix's own errors have an `error` too, which is no code.
+    // Standard errors of Matrix also have a field `error`, which is not a code.
     let fields = match response.json_body() {
         _ if response.success() => None,
         Some(Value::Object(fields)) if !fields.contains_key("errcode") => Some(fields),
@@ -112,7 +111,7 @@ text_enum! {
         AuthorizationPending = "authorization_pending",
         /// The device code is too old: begin again.
         ExpiredToken = "expired_token",
-        /// The server does not know the client, or wants it to prove itself.
+        /// The client is unknown, or must authenticate.
         InvalidClient = "invalid_client",
         /// The client's description of itself is not acceptable.
         InvalidClientMetadata = "invalid_client_metadata",
@@ -138,7 +137,7 @@ text_enum! {
         UnauthorizedClient = "unauthorized_client",
         /// The server has no such grant.
         UnsupportedGrantType = "unsupported_grant_type",
-        /// The server has no such way of authorization.
+        /// The server does not support this grant or response type.
         UnsupportedResponseType = "unsupported_response_type",
         /// The server does not revoke tokens of this kind.
         UnsupportedTokenType = "unsupported_token_type",

@@ -2,7 +2,7 @@
 //! pages of it that a client opens in a browser.
 //!
 //! Their addresses are not on the homeserver: it names them in its [metadata], from which each
-//! request takes its own.
+//! request takes its own URL.
 //!
 //! ```
 //! use matricula_api::oauth::{OAuthEndpoint, RefreshTokenGrant};
@@ -46,28 +46,28 @@ pub use token::{
     TokenType,
 };
 
-/// A request to an authorization server. What [`Endpoint`](crate::Endpoint) is to a homeserver, but
-/// for a whole address, and with errors of their own form.
+/// A request to an authorization server. Like [`Endpoint`](crate::Endpoint), but for a whole
+/// address, and with errors of their own form.
 pub trait OAuthEndpoint {
-    /// The facts of it. In place of the path stands the key of the metadata that holds the address.
+    /// The operation. Its path is the key of the metadata that contains the URL.
     const OPERATION: Operation;
 
-    /// What a server answers on success.
+    /// The response on success.
     type Response;
 
     /// The request as a job for the endpoint at this address.
     ///
     /// # Errors
-    /// Where it is no address that secrets may be sent to.
+    /// If it is not a URL that secrets may be sent to.
     fn job(&self, address: &str) -> Result<Job, EndpointUrlError>;
 
-    /// Reads a success that the server answered.
+    /// Reads a successful response.
     ///
     /// # Errors
     /// [`OAuthError::Other`] names the field that is not as it should be.
     fn read_success(response: &Response) -> Result<Self::Response, OAuthError>;
 
-    /// Reads whatever the server answered.
+    /// Reads a response.
     ///
     /// # Errors
     /// Each refusal and failure, as the [`OAuthError`] it is.

@@ -1,10 +1,10 @@
-//! The two halves of the proof that who redeems a code is who asked for it.
+//! PKCE: code verifier and code challenge.
 
 use matricula_core::Secret;
 
-/// What only the client knows until it redeems the code: 43 to 128 characters, [drawn at random].
+/// The code verifier: 43 to 128 [random] characters, secret until the code is redeemed.
 ///
-/// [drawn at random]: https://datatracker.ietf.org/doc/html/rfc7636#section-4.1
+/// [random]: https://datatracker.ietf.org/doc/html/rfc7636#section-4.1
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeVerifier(Secret);
 
@@ -19,9 +19,10 @@ impl CodeVerifier {
         let text = verifier.expose();
         let fits =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-        match (43..=128).contains(&text.len()) && text.bytes().all(fits) {
-            true => Ok(Self(verifier)),
-            false => Err(PkceError::Verifier),
+        if (43..=128).contains(&text.len()) && text.bytes().all(fits) {
+            Ok(Self(verifier))
+        } else {
+            Err(PkceError::Verifier)
         }
     }
 
@@ -31,13 +32,13 @@ impl CodeVerifier {
     }
 }
 
-/// What the authorization server is shown beforehand: the SHA-256 of the [`CodeVerifier`], as
-/// base64 for addresses, without padding.
+/// The code challenge: the SHA-256 of the [`CodeVerifier`], as base64 for addresses, without
+/// padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeChallenge(String);
 
 impl CodeChallenge {
-    /// How it is made of the verifier: the one way that Matrix allows.
+    /// The method: the only one that Matrix allows.
     pub const METHOD: &'static str = "S256";
 
     /// Takes a challenge.
@@ -47,9 +48,10 @@ impl CodeChallenge {
     pub fn new(challenge: impl Into<String>) -> Result<Self, PkceError> {
         let challenge = challenge.into();
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        match challenge.len() == 43 && challenge.bytes().all(fits) {
-            true => Ok(Self(challenge)),
-            false => Err(PkceError::Challenge),
+        if challenge.len() == 43 && challenge.bytes().all(fits) {
+            Ok(Self(challenge))
+        } else {
+            Err(PkceError::Challenge)
         }
     }
 

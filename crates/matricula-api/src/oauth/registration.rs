@@ -8,24 +8,24 @@ use crate::{
     object::object,
 };
 
-/// [Introduces a client] to the server, which names it. It is done anew for each authorization.
+/// [Registers a client] with the server, which assigns a client id. Repeated for each authorization.
 ///
-/// [Introduces a client]: https://spec.matrix.org/v1.19/client-server-api/#client-registration
+/// [Registers a client]: https://spec.matrix.org/v1.19/client-server-api/#client-registration
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegisterClient {
-    /// What the client says of itself.
+    /// The metadata of the client.
     pub metadata: ClientMetadata,
 }
 
 impl RegisterClient {
-    /// With what must be there.
+    /// Creates a value from the required fields.
     pub fn new(metadata: ClientMetadata) -> Self {
         Self { metadata }
     }
 }
 
 impl OAuthEndpoint for RegisterClient {
-    // A second registration is of no harm: servers drop those that nobody uses.
+    // A second registration does no harm: servers delete unused ones.
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "oauthRegisterClient",
@@ -49,8 +49,8 @@ impl OAuthEndpoint for RegisterClient {
 }
 
 object! {
-    /// What a client says of itself: its [metadata]. What people read may be there in other languages
-    /// too, in [`extra`](Self::extra): `client_name#fr`.
+    /// The [metadata] of a client. Texts for people may have translations too, in
+    /// [`extra`](Self::extra): `client_name#fr`.
     ///
     /// [metadata]: https://spec.matrix.org/v1.19/client-server-api/#client-metadata
     pub struct ClientMetadata {
@@ -67,22 +67,24 @@ object! {
             tos_uri: String = "tos_uri" as text,
             /// Its privacy policy.
             policy_uri: String = "policy_uri" as text,
-            /// Where a browser may be led back to.
+            /// The redirect URIs.
             redirect_uris: Vec<String> = "redirect_uris",
-            /// `code`, to be let in by a browser.
+            /// `code`, for the authorization code grant.
             response_types: Vec<String> = "response_types",
             /// The grants that it will use.
             grant_types: Vec<GrantType> = "grant_types",
-            /// How it proves itself when it asks for tokens: `none`, unless it can keep a secret.
+            /// How the client authenticates at the token endpoint: `none`, unless it can keep a
+            /// secret.
             token_endpoint_auth_method: String = "token_endpoint_auth_method" as text,
-            /// What it is; decides which redirections are allowed. A web page where nothing is said.
+            /// The kind of application, which determines the allowed redirect URIs. Absent means
+            /// web.
             application_type: ApplicationType = "application_type",
         }
     }
 }
 
 impl ClientMetadata {
-    /// A client without a secret that is let in by a browser, which leads back to `redirect_uri`.
+    /// A public client that uses the authorization code grant with this redirect URI.
     pub fn browser(
         client_uri: impl Into<String>,
         application_type: ApplicationType,
@@ -96,7 +98,7 @@ impl ClientMetadata {
             .token_endpoint_auth_method("none")
     }
 
-    /// A client without a secret that is let in from another device.
+    /// A public client that uses the device authorization grant.
     pub fn device(client_uri: impl Into<String>) -> Self {
         Self::new(client_uri)
             .application_type(ApplicationType::Native)
@@ -106,22 +108,22 @@ impl ClientMetadata {
 }
 
 object! {
-    /// What the server made of a client's metadata. It may have left out what it does not support.
+    /// The registered client. The server may have dropped metadata that it does not support.
     ///
     /// The metadata that decide nothing further are in [`extra`](Self::extra).
     pub struct ClientRegistration {
         required {
-            /// What the server named the client.
+            /// The client id that the server assigned.
             client_id: String = "client_id" as text,
         }
         optional {
-            /// The client's secret, if it is to have one.
+            /// The client secret, if the server assigned one.
             client_secret: Secret = "client_secret" as secret,
-            /// When the secret ends, in seconds since 1970; 0 is never.
+            /// When the secret expires, in seconds since 1970; 0 means never.
             client_secret_expires_at: u64 = "client_secret_expires_at",
-            /// What the registration can be changed with.
+            /// The token to change the registration.
             registration_access_token: Secret = "registration_access_token" as secret,
-            /// Where a browser may be led back to.
+            /// The redirect URIs.
             redirect_uris: Vec<String> = "redirect_uris",
             /// The grants that it may use.
             grant_types: Vec<GrantType> = "grant_types",
@@ -132,19 +134,19 @@ object! {
 text_enum! {
     /// A [way to tokens](https://spec.matrix.org/v1.19/client-server-api/#grant-types).
     pub enum GrantType {
-        /// By a browser.
+        /// The authorization code grant, by a browser.
         AuthorizationCode = "authorization_code",
-        /// By another device.
+        /// The device authorization grant.
         DeviceCode = "urn:ietf:params:oauth:grant-type:device_code",
-        /// By an earlier token.
+        /// The refresh token grant.
         RefreshToken = "refresh_token",
     }
 }
 
 text_enum! {
-    /// What a client is.
+    /// The kind of application.
     pub enum ApplicationType {
-        /// A program on somebody's device.
+        /// A native application.
         Native = "native",
         /// A web page.
         Web = "web",

@@ -22,18 +22,18 @@ const UNSTABLE_DEVICE: &str = "urn:matrix:org.matrix.msc2967.client:device:";
 pub struct Scope(String);
 
 impl Scope {
-    /// What signing in asks for: the whole client-server API, as this device.
+    /// The scope for signing in: the whole client-server API, as this device.
     ///
     /// # Errors
-    /// Where the device id has characters that no scope can hold.
+    /// If the device id has characters that are not allowed in a scope.
     pub fn client(device_id: &str) -> Result<Self, ScopeError> {
         Self::of(API, DEVICE, device_id)
     }
 
-    /// The same in the words of [MSC2967], for servers from before version 1.15.
+    /// The same with the unstable names of [MSC2967], for servers before version 1.15.
     ///
     /// # Errors
-    /// Where the device id has characters that no scope can hold.
+    /// If the device id has characters that are not allowed in a scope.
     ///
     /// [MSC2967]: https://github.com/matrix-org/matrix-spec-proposals/pull/2967
     pub fn unstable_client(device_id: &str) -> Result<Self, ScopeError> {
@@ -49,7 +49,7 @@ impl Scope {
         Ok(Self(format!("{api} {device}{device_id}")))
     }
 
-    /// The scope as it is written on the wire.
+    /// The scope as it is sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -79,7 +79,7 @@ impl Scope {
 }
 
 impl From<String> for Scope {
-    /// Any scope, such as a server answered or a later version defines.
+    /// Any scope, such as one of a later version.
     fn from(text: String) -> Self {
         Self(text)
     }
@@ -103,11 +103,9 @@ impl<'de> Deserialize<'de> for Scope {
     }
 }
 
-/// A device id that no scope can hold.
+/// A device id that is not allowed in a scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{device_id:?} cannot be a device id here: make one of at least ten letters and digits of ASCII"
-)]
+#[error("{device_id:?} is not a valid device id: use at least ten ASCII letters and digits")]
 pub struct ScopeError {
     device_id: String,
 }

@@ -1,4 +1,4 @@
-//! Tokens: what they are got with, renewed with and given back with.
+//! The token endpoint and token revocation.
 
 use std::time::Duration;
 
@@ -14,25 +14,25 @@ use crate::{
 
 const TOKENS: &[&str] = &["/access_token", "/refresh_token", "/id_token"];
 
-/// Redeems the code that the browser came back with: the [authorization code grant].
+/// Exchanges the code of the callback for tokens: the [authorization code grant].
 ///
 /// [authorization code grant]: https://spec.matrix.org/v1.19/client-server-api/#authorization-code-grant
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuthorizationCodeGrant {
-    /// What [`read_callback`](super::read_callback) found.
+    /// The code that [`read_callback`](super::read_callback) returned.
     pub code: Secret,
     /// As in the [`AuthorizationRequest`](super::AuthorizationRequest).
     pub redirect_uri: String,
-    /// What the server named the client.
+    /// The client id that the server assigned.
     pub client_id: String,
-    /// What the request's challenge was made of.
+    /// The verifier of the request's code challenge.
     pub code_verifier: CodeVerifier,
-    /// The client's secret, if the server gave it one.
+    /// The client secret, if the server assigned one.
     pub client_secret: Option<Secret>,
 }
 
 impl AuthorizationCodeGrant {
-    /// With what must be there.
+    /// Creates a value from the required fields.
     pub fn new(
         code: impl Into<Secret>,
         redirect_uri: impl Into<String>,
@@ -90,22 +90,22 @@ impl OAuthEndpoint for AuthorizationCodeGrant {
 
 /// Renews an access token: the [refresh token grant].
 ///
-/// Where it fails with a 5xx status or without any answer, the old refresh token goes on; a 4xx
-/// status means that the session is over.
+/// After a 5xx status or without a response, the old refresh token stays valid. A 4xx status means
+/// that the session has ended.
 ///
 /// [refresh token grant]: https://spec.matrix.org/v1.19/client-server-api/#refresh-token-grant
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefreshTokenGrant {
-    /// The refresh token that came last.
+    /// The latest refresh token.
     pub refresh_token: Secret,
-    /// What the server named the client.
+    /// The client id that the server assigned.
     pub client_id: String,
-    /// The client's secret, if the server gave it one.
+    /// The client secret, if the server assigned one.
     pub client_secret: Option<Secret>,
 }
 
 impl RefreshTokenGrant {
-    /// With what must be there.
+    /// Creates a value from the required fields.
     pub fn new(refresh_token: impl Into<Secret>, client_id: impl Into<String>) -> Self {
         Self {
             refresh_token: refresh_token.into(),
@@ -123,7 +123,7 @@ impl RefreshTokenGrant {
 }
 
 impl OAuthEndpoint for RefreshTokenGrant {
-    // Servers must bear the same token twice: an answer may have been lost.
+    // Servers must accept the same token twice, because a response may be lost.
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "oauthRefreshTokenGrant",
@@ -154,24 +154,24 @@ impl OAuthEndpoint for RefreshTokenGrant {
     }
 }
 
-/// Asks whether the person has decided on another device: the [device authorization grant].
+/// Polls for the user's decision on the other device: the [device authorization grant].
 ///
 /// [`AuthorizationPending`](super::OAuthErrorCode::AuthorizationPending) and
-/// [`SlowDown`](super::OAuthErrorCode::SlowDown) mean to ask again.
+/// [`SlowDown`](super::OAuthErrorCode::SlowDown) mean that the client must poll again.
 ///
 /// [device authorization grant]: https://spec.matrix.org/v1.19/client-server-api/#device-authorisation-grant
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceCodeGrant {
-    /// Of the [`DeviceAuthorization`](super::DeviceAuthorization).
+    /// The code of the [`DeviceAuthorization`](super::DeviceAuthorization).
     pub device_code: Secret,
-    /// What the server named the client.
+    /// The client id that the server assigned.
     pub client_id: String,
-    /// The client's secret, if the server gave it one.
+    /// The client secret, if the server assigned one.
     pub client_secret: Option<Secret>,
 }
 
 impl DeviceCodeGrant {
-    /// With what must be there.
+    /// Creates a value from the required fields.
     pub fn new(device_code: impl Into<Secret>, client_id: impl Into<String>) -> Self {
         Self {
             device_code: device_code.into(),
@@ -219,40 +219,40 @@ impl OAuthEndpoint for DeviceCodeGrant {
 }
 
 object! {
-    /// What each grant gives. Whose account it is, `whoami` tells.
+    /// The tokens. `whoami` returns the account.
     pub struct TokenResponse {
         required {
-            /// What requests to the homeserver are signed with.
+            /// The access token for requests to the homeserver.
             access_token: Secret = "access_token" as secret,
-            /// `Bearer`, in whatever case; a client cannot use any other.
+            /// `Bearer`, in any case. Clients cannot use other types.
             token_type: String = "token_type" as text,
         }
         optional {
             /// How long the access token is valid.
             expires_in: Duration = "expires_in" as seconds,
-            /// What to renew it with. Where a renewal gives none, the old one goes on.
+            /// The new refresh token. If absent, the old one stays valid.
             refresh_token: Secret = "refresh_token" as secret,
-            /// What is allowed, where that is not what was asked for.
+            /// The granted scope, if it differs from the requested one.
             scope: Scope = "scope" as text,
         }
     }
 }
 
-/// [Gives a token back], and with it all of the session: this is how to sign out.
+/// [Revokes a token], which ends the session: this is how to log out.
 ///
-/// [Gives a token back]: https://spec.matrix.org/v1.19/client-server-api/#token-revocation
+/// [Revokes a token]: https://spec.matrix.org/v1.19/client-server-api/#token-revocation
 #[derive(Clone, Debug, PartialEq)]
 pub struct RevokeToken {
     /// The access token or the refresh token.
     pub token: Secret,
     /// Which of the two it is.
     pub token_type_hint: Option<TokenType>,
-    /// What the server named the client.
+    /// The client id that the server assigned.
     pub client_id: Option<String>,
 }
 
 impl RevokeToken {
-    /// With what must be there.
+    /// Creates a value from the required fields.
     pub fn new(token: impl Into<Secret>) -> Self {
         Self {
             token: token.into(),
@@ -277,7 +277,7 @@ impl RevokeToken {
 }
 
 impl OAuthEndpoint for RevokeToken {
-    // A token that is revoked already is a success.
+    // Revoking a revoked token is a success.
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "oauthRevokeToken",
@@ -310,9 +310,9 @@ impl OAuthEndpoint for RevokeToken {
 text_enum! {
     /// The two kinds of token.
     pub enum TokenType {
-        /// What requests are signed with.
+        /// The access token.
         AccessToken = "access_token",
-        /// What access tokens are renewed with.
+        /// The refresh token.
         RefreshToken = "refresh_token",
     }
 }

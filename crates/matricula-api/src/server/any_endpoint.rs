@@ -1,4 +1,4 @@
-//! Operations whose types are not known when a program is compiled.
+//! Operations that are chosen at run time.
 
 use matricula_core::{Job, Operation, Response, ServerUrl};
 
@@ -8,19 +8,19 @@ use super::{
 };
 use crate::ApiError;
 
-/// Any operation: its facts, and what its types can do without being named.
+/// An operation of any type.
 #[derive(Clone, Copy, Debug)]
 pub struct AnyEndpoint {
-    /// The facts.
+    /// Its properties.
     pub operation: Operation,
-    /// What a request is made of.
+    /// The parts of its request.
     pub parameters: &'static [Parameter],
     job: fn(&IncomingRequest<'_>, &ServerUrl) -> Result<Job, RequestError>,
     read: fn(&Response) -> Result<OutgoingResponse, ApiError>,
 }
 
 impl AnyEndpoint {
-    /// The operation of this request.
+    /// The operation `E`.
     pub const fn of<E: ServerEndpoint>() -> Self {
         Self {
             operation: E::OPERATION,
@@ -30,10 +30,10 @@ impl AnyEndpoint {
         }
     }
 
-    /// Reads a request as its type, and makes it a job for `server`.
+    /// Reads a request as its type, and converts it to a job for `server`.
     ///
     /// # Errors
-    /// What is missing or wrong, and where.
+    /// What is missing or invalid, and where.
     pub fn job(
         &self,
         request: &IncomingRequest<'_>,
@@ -42,10 +42,10 @@ impl AnyEndpoint {
         (self.job)(request, server)
     }
 
-    /// Reads an answer as its type, and writes it again.
+    /// Reads a response as its type, and writes it again.
     ///
     /// # Errors
-    /// Each failure of the operation, as the [`ApiError`] it is.
+    /// The failure that the response reports.
     pub fn read(&self, response: &Response) -> Result<OutgoingResponse, ApiError> {
         (self.read)(response)
     }
@@ -57,9 +57,8 @@ impl AsRef<Operation> for AnyEndpoint {
     }
 }
 
-/// The operations that a request of this method and path may be: several where they differ in
-/// their query or body alone, none where the server should answer `M_UNRECOGNIZED`. Those whose
-/// paths are more literal come first.
+/// The operations with this method and path: several if they differ only in query or body, none if
+/// the server should respond with `M_UNRECOGNIZED`. Paths with fewer parameters come first.
 ///
 /// `endpoints` is a list such as [`client::ENDPOINTS`](crate::client::ENDPOINTS), or a server's own table.
 pub fn find<'a, T: AsRef<Operation>>(endpoints: &'a [T], method: &str, path: &str) -> Vec<&'a T> {

@@ -1,19 +1,19 @@
-//! Values that stand as text in a path, a query or a header.
+//! Parsing of values in a path, query or header.
 
 use std::time::Duration;
 
 use matricula_core::{Secret, Timestamp};
 
-/// What can be read from a segment of a path, a pair of a query, or a header.
+/// A type that can be parsed from a path segment, a query parameter or a header.
 pub trait FromText: Sized {
     /// Reads the text.
     ///
     /// # Errors
-    /// What is wrong with it, without repeating it.
+    /// The reason, without the text.
     fn from_text(text: &str) -> Result<Self, String>;
 }
 
-/// A time that is written in milliseconds.
+/// A duration in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Millis(pub Duration);
 

@@ -1,4 +1,4 @@
-//! A request as a server meets it.
+//! A request that a server receives.
 
 use std::borrow::Cow;
 
@@ -11,9 +11,9 @@ use super::{FromText, ParameterLocation, RequestError};
 use crate::SortedMap;
 use crate::codec::{self, Object};
 
-/// A request to one operation: what its path, query, headers and body hold.
+/// A request to an operation: the values of path, query, headers and body.
 pub struct IncomingRequest<'a> {
-    /// Name and decoded value, in the order of the path.
+    /// Name and decoded value of the path parameters, in order.
     segments: Vec<(&'static str, String)>,
     query: Cow<'a, [(Cow<'a, str>, String)]>,
     headers: Cow<'a, [(Cow<'a, str>, String)]>,
@@ -21,7 +21,7 @@ pub struct IncomingRequest<'a> {
 }
 
 impl<'a> IncomingRequest<'a> {
-    /// A request to `operation`; `None` where `path` (encoded, without the query) is another's.
+    /// A request to `operation`; `None` if `path` (encoded, without query) does not match it.
     pub fn new(operation: &Operation, path: &str) -> Option<Self> {
         Some(Self {
             segments: segments(operation.path, path)?,
@@ -31,8 +31,7 @@ impl<'a> IncomingRequest<'a> {
         })
     }
 
-    /// A request to `operation` whose path holds these values, by name and not encoded; `None` where
-    /// one is missing.
+    /// A request to `operation` with these path parameters, not encoded; `None` if one is missing.
     pub fn of_path(operation: &Operation, values: &[(&str, &str)]) -> Option<Self> {
         let names = operation.path.split('/').filter_map(parameter);
         let value = |name| values.iter().find(|(known, _)| *known == name);
@@ -45,10 +44,10 @@ impl<'a> IncomingRequest<'a> {
         })
     }
 
-    /// The request that a client's job makes; `None` where the job is another operation's.
+    /// The request that a job sends; `None` if the job belongs to another operation.
     pub fn of_job(operation: &Operation, job: &Job) -> Option<Self> {
         let url = job.url();
-        // The address of a server may have a path of its own.
+        // The server URL may have a path.
         let start = operation.path.split('{').next().unwrap_or_default();
         let mut request = Self::new(operation, &url[url.find(start)?..])?;
         let own = |pairs: &[(Cow<'static, str>, String)]| Cow::Owned(pairs.to_vec());
@@ -58,21 +57,21 @@ impl<'a> IncomingRequest<'a> {
         Some(request)
     }
 
-    /// With these pairs, decoded, in the query.
+    /// Sets the query parameters, decoded.
     #[must_use]
     pub fn with_query(mut self, pairs: Vec<(Cow<'a, str>, String)>) -> Self {
         self.query = Cow::Owned(pairs);
         self
     }
 
-    /// With these headers.
+    /// Sets the headers.
     #[must_use]
     pub fn with_headers(mut self, headers: Vec<(Cow<'a, str>, String)>) -> Self {
         self.headers = Cow::Owned(headers);
         self
     }
 
-    /// With this body.
+    /// Sets the body.
     #[must_use]
     pub fn with_body(mut self, body: &[u8]) -> Self {
         self.body = Cow::Owned(match body {
@@ -82,7 +81,7 @@ impl<'a> IncomingRequest<'a> {
         self
     }
 
-    /// With this file, or other body.
+    /// Sets any kind of body, such as a file.
     #[must_use]
     pub fn with(mut self, body: Body) -> Self {
         self.body = Cow::Owned(body);
@@ -123,7 +122,7 @@ impl<'a> IncomingRequest<'a> {
         value.transpose()
     }
 
-    /// All values of a name in the query.
+    /// All values of a query parameter.
     pub(crate) fn list<T: FromText>(&self, name: &'static str) -> Result<Vec<T>, RequestError> {
         let found = self.query.iter().filter(|(known, _)| known == name);
         found
@@ -131,7 +130,7 @@ impl<'a> IncomingRequest<'a> {
             .collect()
     }
 
-    /// All values of a name in the query, if there is one.
+    /// All values of a query parameter; `None` if there are none.
     pub(crate) fn optional_list<T: FromText>(
         &self,
         name: &'static str,
@@ -140,7 +139,7 @@ impl<'a> IncomingRequest<'a> {
         Ok((!all.is_empty()).then_some(all))
     }
 
-    /// The pairs of the query that have other names than these.
+    /// The query parameters with other names than these.
     pub(crate) fn other_pairs(&self, named: &[&str]) -> SortedMap<String, String> {
         let others = self
             .query
@@ -151,7 +150,7 @@ impl<'a> IncomingRequest<'a> {
             .collect()
     }
 
-    /// The body as an object of named fields. Clients may leave out an empty one.
+    /// The body as an object. An empty body is `{}`.
     pub(crate) fn object<'de, T: Object<'de>>(
         &'de self,
         params: T::Params,
@@ -169,16 +168,16 @@ impl<'a> IncomingRequest<'a> {
         serde_json::from_str(body).map_err(|error| RequestError::of_body(body, &error))
     }
 
-    /// The field of the body that has this name.
+    /// The field of the body with this name.
     pub(crate) fn keyed(&self, name: &str) -> Result<Value, RequestError> {
         let mut body: serde_json::Map<String, Value> = self.json()?;
         body.remove(name).ok_or_else(|| RequestError::Missing {
-            place: ParameterLocation::Body,
+            location: ParameterLocation::Body,
             name: name.to_owned(),
         })
     }
 
-    /// The body as it came.
+    /// The body, unparsed.
     pub(crate) fn bytes(&self) -> Body {
         self.body.clone().into_owned()
     }
@@ -192,29 +191,37 @@ impl<'a> IncomingRequest<'a> {
     }
 }
 
-fn read<T: FromText>(place: ParameterLocation, name: &str, text: &str) -> Result<T, RequestError> {
+fn read<T: FromText>(
+    location: ParameterLocation,
+    name: &str,
+    text: &str,
+) -> Result<T, RequestError> {
     T::from_text(text).map_err(|reason| RequestError::Invalid {
-        place,
+        location,
         name: name.to_owned(),
         reason,
     })
 }
 
-fn required<T>(place: ParameterLocation, name: &str, value: Option<T>) -> Result<T, RequestError> {
+fn required<T>(
+    location: ParameterLocation,
+    name: &str,
+    value: Option<T>,
+) -> Result<T, RequestError> {
     value.ok_or_else(|| RequestError::Missing {
-        place,
+        location,
         name: name.to_owned(),
     })
 }
 
-/// The segments of `path` that stand for the parameters of `template`; `None` if it is another's.
+/// The parameters of `template` in `path`; `None` if `path` does not match.
 pub(super) fn segments(template: &'static str, path: &str) -> Option<Vec<(&'static str, String)>> {
     let mut found = Vec::new();
     let mut actual = path.split('/');
     for expected in template.split('/') {
         let actual = match actual.next() {
             Some(actual) => actual,
-            // With an empty key, clients may leave out the slash before it.
+            // With an empty state key, clients may omit the slash before it.
             None if matches!(expected, "{stateKey}" | "") => "",
             None => return None,
         };
@@ -230,7 +237,7 @@ pub(super) fn segments(template: &'static str, path: &str) -> Option<Vec<(&'stat
     actual.next().is_none().then_some(found)
 }
 
-/// The name of the parameter that a segment of a template stands for.
+/// The parameter name of a template segment.
 fn parameter(segment: &'static str) -> Option<&'static str> {
     segment.strip_prefix('{')?.strip_suffix('}')
 }

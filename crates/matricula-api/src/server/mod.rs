@@ -37,17 +37,18 @@ pub use request_error::RequestError;
 
 use crate::Endpoint;
 
-/// An operation as a server meets it.
+/// The server side of an operation.
 pub trait ServerEndpoint: Endpoint + Sized {
-    /// What its request is made of.
+    /// The parts of its request.
     const PARAMETERS: &'static [Parameter];
 
     /// Reads a request.
     ///
     /// # Errors
-    /// What is missing or wrong, and where; [`RequestError::reply`] says so to the client.
+    /// What is missing or invalid, and where; [`RequestError::response`] is the response to the
+    /// client.
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError>;
 
-    /// Writes what the client hoped for.
+    /// Writes a successful response.
     fn write_success(response: &Self::Response) -> OutgoingResponse;
 }

@@ -1,4 +1,4 @@
-//! What a server answers, before it is put on the wire.
+//! A response that a server sends.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -6,20 +6,20 @@ use serde::Serialize;
 
 use crate::{Content, ErrorCode, Extra, Redirect, uia::UiaInfo};
 
-/// An answer: a status, headers and a body.
+/// A response: status, headers and body.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutgoingResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The headers, that of the body's type among them.
+    /// The headers, including the content type.
     pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl OutgoingResponse {
-    /// An answer that is no operation's, such as a page.
+    /// A response of any kind, such as a page.
     pub fn new(status: u16, headers: Vec<(Cow<'static, str>, String)>, body: Vec<u8>) -> Self {
         Self {
             status,
@@ -40,28 +40,28 @@ impl OutgoingResponse {
         Self::error_with(status, code, message, Extra::new())
     }
 
-    /// A failure that says more, such as `soft_logout`.
+    /// A failure with further fields, such as `soft_logout`.
     pub fn error_with(status: u16, code: &ErrorCode, message: &str, mut extra: Extra) -> Self {
         extra.insert("errcode".to_owned(), code.as_str().into());
         extra.insert("error".to_owned(), message.into());
         Self::of_json(status, json_of(&extra))
     }
 
-    /// The wish for [fewer requests]: the next one after `wait`.
+    /// A [rate limit] error: the client must wait this long.
     ///
-    /// [fewer requests]: https://spec.matrix.org/v1.19/client-server-api/#rate-limiting
+    /// [rate limit]: https://spec.matrix.org/v1.19/client-server-api/#rate-limiting
     pub fn rate_limited(message: &str, wait: Duration) -> Self {
         let mut extra = Extra::new();
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         extra.insert("retry_after_ms".to_owned(), millis.into());
         let mut reply = Self::error_with(429, &ErrorCode::LimitExceeded, message, extra);
-        // The header counts whole seconds: rounded down it would invite a second refusal.
+        // The header has whole seconds: rounding down would cause a second error.
         let seconds = millis.div_ceil(1000).to_string();
         reply.headers.push((Cow::Borrowed("retry-after"), seconds));
         reply
     }
 
-    /// The wish for further [authentication].
+    /// A request for user-interactive [authentication].
     ///
     /// [authentication]: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
     pub fn uia(info: &UiaInfo) -> Self {
@@ -85,7 +85,7 @@ impl OutgoingResponse {
         }
     }
 
-    /// The way elsewhere.
+    /// A redirect.
     pub fn redirect(redirect: &Redirect) -> Self {
         Self {
             status: 302,
@@ -101,12 +101,12 @@ impl OutgoingResponse {
 }
 
 fn json_of(value: &(impl Serialize + ?Sized)) -> Vec<u8> {
-    // It fails for maps whose keys are not texts alone, and no type of ours has one.
+    // It fails only for maps with keys that are not strings; no type of the API has one.
     serde_json::to_vec(value).expect("a type of the API has a JSON form")
 }
 
 impl fmt::Debug for OutgoingResponse {
-    // What a body holds may be secret.
+    // The body may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
             .field("status", &self.status)

@@ -1,27 +1,27 @@
-//! What a request is made of.
+//! The parts of its request.
 
 /// A part of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parameter {
-    /// Its name on the wire; `body` where it is the whole body.
+    /// The JSON or parameter name; `body` for the whole body.
     pub name: &'static str,
-    /// Where it goes.
+    /// Its location.
     pub location: ParameterLocation,
-    /// What it looks like.
+    /// Its type.
     pub kind: ParameterType,
-    /// Whether a request needs it.
+    /// Whether it is required.
     pub required: bool,
-    /// Whether it must not be seen.
+    /// Whether it is secret.
     pub secret: bool,
 }
 
 impl Parameter {
-    /// A body that is one JSON value.
+    /// A body that is a JSON value.
     pub const WHOLE_BODY: Self =
         Self::of("body", ParameterLocation::Body, ParameterType::Json).required();
 
-    /// A body that is no JSON.
+    /// A body that is not JSON.
     pub const BYTES: Self =
         Self::of("body", ParameterLocation::Body, ParameterType::Bytes).required();
 
@@ -40,7 +40,7 @@ impl Parameter {
         Self::of(name, ParameterLocation::Path, shape)
     }
 
-    /// A pair of the query.
+    /// A query parameter.
     pub const fn query(name: &'static str, shape: ParameterType) -> Self {
         Self::of(name, ParameterLocation::Query, shape)
     }
@@ -55,14 +55,14 @@ impl Parameter {
         Self::of(name, ParameterLocation::Body, shape)
     }
 
-    /// The same, needed.
+    /// Marks it as required.
     #[must_use]
     pub const fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    /// The same, not to be seen.
+    /// Marks it as secret.
     #[must_use]
     pub const fn secret(mut self) -> Self {
         self.secret = true;
@@ -70,21 +70,21 @@ impl Parameter {
     }
 }
 
-/// Where a part of a request goes.
+/// The location of a part of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParameterLocation {
     /// A segment of the path.
     Path,
-    /// A pair of the query.
+    /// A query parameter.
     Query,
     /// A header.
     Header,
-    /// The body or, if that is an object of named fields, one of them.
+    /// The body, or a field of the JSON object in the body.
     Body,
 }
 
-/// What a part of a request looks like.
+/// The type of a part of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParameterType {
@@ -94,12 +94,12 @@ pub enum ParameterType {
     Integer,
     /// True or false.
     Boolean,
-    /// Several texts.
+    /// A list of strings.
     Texts,
-    /// Pairs whose names are free.
+    /// Further parameters with arbitrary names.
     Pairs,
     /// Any other JSON.
     Json,
-    /// Bytes that are no JSON.
+    /// Bytes that are not JSON.
     Bytes,
 }

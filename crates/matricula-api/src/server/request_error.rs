@@ -1,4 +1,4 @@
-//! Every way in which a request is not as the specification says.
+//! Errors in requests that a server receives.
 
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
@@ -7,39 +7,39 @@ use crate::{ErrorCode, json_path, server::OutgoingResponse};
 
 use super::ParameterLocation;
 
-/// Why a request cannot be read.
+/// An invalid request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// Something that is needed is not there, or null. A field within others is named by its path,
-    /// such as `identifier/type`.
-    #[error("the {} `{name}` is missing", place_name(.place))]
+    /// A required part is missing or null. A nested field is named by its path, such as
+    /// `identifier/type`.
+    #[error("the {} `{name}` is missing", location_name(.location))]
     Missing {
-        /// Where it should be.
-        place: ParameterLocation,
+        /// Where it must be.
+        location: ParameterLocation,
         /// What is missing.
         name: String,
     },
-    /// A part of the path, the query or the headers is not what it should be.
-    #[error("the {} `{name}` is not valid: {reason}", place_name(.place))]
+    /// A part of the path, query or headers is invalid.
+    #[error("the {} `{name}` is not valid: {reason}", location_name(.location))]
     Invalid {
         /// Where it is.
-        place: ParameterLocation,
+        location: ParameterLocation,
         /// What it is called.
         name: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The body is no JSON.
+    /// The body is not JSON.
     #[error("the body is not JSON: {0}")]
     NotJson(String),
-    /// The body is JSON of another shape.
-    #[error("the body is not as the operation wants it: {0}")]
+    /// The body does not match the operation.
+    #[error("the body does not match the operation: {0}")]
     BadJson(String),
 }
 
-fn place_name(place: &ParameterLocation) -> &'static str {
-    match place {
+fn location_name(location: &ParameterLocation) -> &'static str {
+    match location {
         ParameterLocation::Path => "part of the path",
         ParameterLocation::Query => "query parameter",
         ParameterLocation::Header => "header",
@@ -48,12 +48,12 @@ fn place_name(place: &ParameterLocation) -> &'static str {
 }
 
 impl RequestError {
-    /// What is wrong with a body that could not be read.
+    /// The error of a body that could not be read.
     pub(super) fn of_body(body: &str, error: &serde_json::Error) -> Self {
         if error.classify() != Category::Data {
             return Self::NotJson(error.to_string());
         }
-        // Reading ends at the first field that is wrong. What comes after it may be no JSON at all.
+        // Reading stops at the first invalid field. The rest of the body may not be JSON.
         if let Err(error) = serde_json::from_str::<IgnoredAny>(body) {
             return Self::NotJson(error.to_string());
         }
@@ -61,7 +61,7 @@ impl RequestError {
         let missing = message.strip_prefix("missing field `");
         match missing.and_then(|missing| missing.split_once('`')) {
             Some((name, rest)) => Self::Missing {
-                place: ParameterLocation::Body,
+                location: ParameterLocation::Body,
                 name: match rest.strip_prefix(", at /") {
                     Some(path) => format!("{path}/{name}"),
                     None => name.to_owned(),
@@ -71,11 +71,11 @@ impl RequestError {
         }
     }
 
-    /// The [error code] that a server answers with.
+    /// The [error code] of the response.
     ///
-    /// The specification lets `M_BAD_JSON` and `M_MISSING_PARAM` overlap for a field of the body that
-    /// is not there. It is the latter: it says more, and Synapse says so too of what it checks by
-    /// name, such as the refresh token and the `type` of an identifier.
+    /// For a missing field of the body, both `M_BAD_JSON` and `M_MISSING_PARAM` apply. This uses
+    /// the latter: it is more specific, and Synapse uses it for fields that it checks by name, such
+    /// as the refresh token and the `type` of an identifier.
     ///
     /// [error code]: https://spec.matrix.org/v1.19/client-server-api/#common-error-codes
     pub fn code(&self) -> ErrorCode {
@@ -87,7 +87,7 @@ impl RequestError {
         }
     }
 
-    /// What a server answers.
+    /// The response to the client.
     pub fn response(&self) -> OutgoingResponse {
         OutgoingResponse::error(400, &self.code(), &self.to_string())
     }

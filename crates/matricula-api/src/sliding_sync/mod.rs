@@ -1,8 +1,8 @@
-//! By hand, as no specification has it yet: simplified sliding sync, proposed in [MSC4186], in the
-//! form that Synapse serves.
+//! Simplified sliding sync, as proposed in [MSC4186] and implemented by Synapse. Hand-written,
+//! because it is not in the specification yet.
 //!
-//! A client asks for windows on its list of rooms and for single rooms, and with each answer's `pos`
-//! for what is new since:
+//! A client requests windows of its room list and single rooms, and with the `pos` of each response
+//! the changes since then:
 //!
 //! ```
 //! use matricula_api::sliding_sync::{List, SlidingSync};
@@ -38,20 +38,20 @@ pub use response::{
 
 use crate::{ApiError, Endpoint, codec};
 
-/// In [`List::required_state`]: every type, or every state key.
+/// In [`List::required_state`]: any type, or any state key.
 pub const ANY: &str = "*";
 
-/// In [`List::required_state`], as the state key of `m.room.member`: those who sent the events of the
-/// timeline.
+/// In [`List::required_state`], as the state key of `m.room.member`: the senders of the events in
+/// the timeline.
 pub const LAZY: &str = "$LAZY";
 
-/// In [`List::required_state`], as a state key: the one who asks.
+/// In [`List::required_state`], as a state key: the user.
 pub const ME: &str = "$ME";
 
-/// The flag of `unstable_features` with which a server says that it serves this.
+/// The flag in `unstable_features` of servers that support this.
 pub const FEATURE: &str = "org.matrix.simplified_msc3575";
 
-/// Whether the server has forgotten the connection: begin again, without `pos`.
+/// Whether the connection has expired: start again without `pos`.
 pub fn is_expired(error: &ApiError) -> bool {
     matches!(error, ApiError::Matrix(error) if error.code.as_str() == "M_UNKNOWN_POS")
 }
@@ -64,7 +64,7 @@ impl Endpoint for SlidingSync {
         "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync",
     )
     .with_auth(OperationAuth::Required)
-    // The server gives the same answer again to whoever asks with the same `pos`.
+    // The server sends the same response again for the same `pos`.
     .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = SlidingSyncResponse;
@@ -91,5 +91,5 @@ impl Endpoint for SlidingSync {
     }
 }
 
-/// It, as facts.
+/// The operation.
 pub const OPERATIONS: &[Operation] = &[SlidingSync::OPERATION];

@@ -1,4 +1,4 @@
-//! What a client asks for.
+//! The sliding sync request.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use crate::{Extra, RoomId, SortedMap, codec, common::PresenceState, object::obje
 
 /// `POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync`.
 ///
-/// Token: required, guests too. To go on, ask the same with the `pos` of the last answer; never two
-/// at once on one connection.
+/// Access token: required; available to guests. To continue, send the same request with the `pos`
+/// of the last response. A connection allows one request at a time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SlidingSync {
-    /// The `pos` of the last answer; none to begin.
+    /// The `pos` of the last response. Absent in the first request.
     pub pos: Option<String>,
-    /// How long the server may wait for something new.
+    /// How long the server may wait for changes.
     pub timeout: Option<Duration>,
-    /// Whether to be shown as online meanwhile. Synapse 1.163 passes it over.
+    /// The user's presence while syncing. Synapse 1.163 ignores it.
     pub set_presence: Option<PresenceState>,
-    /// A name for the connection, for programs that hold several.
+    /// The name of the connection, for programs with several.
     pub conn_id: Option<String>,
-    /// Windows on the list of rooms, each with a name of the client's choice.
+    /// Windows of the room list, by a name of the client's choice.
     pub lists: Option<SortedMap<String, List>>,
     /// Single rooms.
     pub room_subscriptions: Option<SortedMap<RoomId, RoomSubscription>>,
-    /// What is wanted beside rooms.
+    /// The extensions.
     pub extensions: Option<Extensions>,
-    /// What is not named here, in the body.
+    /// Other fields of the body.
     pub extra: Extra,
 }
 
@@ -99,55 +99,55 @@ impl Serialize for SlidingSync {
 }
 
 object! {
-    /// A window on the list of rooms, newest first, and what to tell of each room in it.
+    /// A window of the room list, newest first, and which data of its rooms to send.
     pub struct List {
         required {
-            /// The state wanted: types and state keys. See [`ANY`](super::ANY),
+            /// The state events to send: types and state keys. See [`ANY`](super::ANY),
             /// [`LAZY`](super::LAZY) and [`ME`](super::ME).
             required_state: Vec<(String, String)> = "required_state",
-            /// How many events of each room's timeline are wanted at most.
+            /// The maximum number of timeline events per room.
             timeline_limit: u64 = "timeline_limit",
         }
         optional {
-            /// The first and the last place of each part of the window, from 0; all rooms where
-            /// there is none.
+            /// The first and last index of each range of the window, from 0. Absent means all
+            /// rooms.
             ranges: Vec<(u64, u64)> = "ranges",
-            /// Whether all rooms are wanted, whatever `ranges` says.
+            /// Whether to send all rooms, regardless of `ranges`.
             slow_get_all_rooms: bool = "slow_get_all_rooms",
-            /// Which rooms are in the list.
+            /// The conditions for rooms in the list.
             filters: Filters = "filters",
         }
     }
 }
 
 object! {
-    /// Which rooms are in a list: those that all of it holds for.
+    /// The conditions for rooms in a list; all must match.
     pub struct Filters {
         optional {
-            /// Whether they are for direct messages.
+            /// Whether they are direct chats.
             is_dm: bool = "is_dm",
-            /// The spaces that they are directly in, one at least.
+            /// Spaces, at least one of which they are a direct child of.
             spaces: Vec<RoomId> = "spaces",
             /// Whether they are encrypted.
             is_encrypted: bool = "is_encrypted",
-            /// Whether they are invitations.
+            /// Whether they are invites.
             is_invite: bool = "is_invite",
-            /// Their types; none is that of ordinary rooms.
+            /// The room types; null means ordinary rooms.
             room_types: Vec<Option<String>> = "room_types",
-            /// The types that they are not of.
+            /// The excluded room types.
             not_room_types: Vec<Option<String>> = "not_room_types",
-            /// Part of their names, in whatever case.
+            /// Part of the name, case-insensitive.
             room_name_like: String = "room_name_like" as text,
-            /// Their tags, one at least.
+            /// Tags, at least one of which they have.
             tags: Vec<String> = "tags",
-            /// Tags that they do not have.
+            /// Excluded tags.
             not_tags: Vec<String> = "not_tags",
         }
     }
 }
 
 object! {
-    /// What to tell of a single room.
+    /// Which data of a room to send.
     pub struct RoomSubscription {
         required {
             /// As in a [`List`].
@@ -159,99 +159,98 @@ object! {
 }
 
 object! {
-    /// What is wanted beside rooms. An extension that is not named here goes into
-    /// [`extra`](Self::extra).
+    /// The extensions. An unknown extension goes into [`extra`](Self::extra).
     pub struct Extensions {
         optional {
             /// Messages to this device.
             to_device: ToDevice = "to_device",
-            /// What encryption needs to know.
+            /// End-to-end encryption data.
             e2ee: E2ee = "e2ee",
             /// Account data.
             account_data: AccountData = "account_data",
             /// Read receipts.
             receipts: Receipts = "receipts",
-            /// Who types.
+            /// Typing notifications.
             typing: Typing = "typing",
-            /// Which threads are followed.
+            /// Thread subscriptions.
             thread_subscriptions: ThreadSubscriptions = "io.element.msc4308.thread_subscriptions",
         }
     }
 }
 
 object! {
-    /// Asks for messages to this device.
+    /// The extension for to-device messages.
     pub struct ToDevice {
         optional {
-            /// Whether they are wanted.
+            /// Whether it is enabled.
             enabled: bool = "enabled",
-            /// How many at most.
+            /// The maximum number.
             limit: u64 = "limit",
-            /// The `next_batch` of the last answer: the server deletes what came before it.
+            /// The `next_batch` of the last response: the server deletes earlier messages.
             since: String = "since" as text,
         }
     }
 }
 
 object! {
-    /// Asks for what encryption needs to know.
+    /// The extension for end-to-end encryption.
     pub struct E2ee {
         optional {
-            /// Whether it is wanted.
+            /// Whether it is enabled.
             enabled: bool = "enabled",
         }
     }
 }
 
 object! {
-    /// Asks for account data.
+    /// The extension for account data.
     pub struct AccountData {
         optional {
-            /// Whether it is wanted.
+            /// Whether it is enabled.
             enabled: bool = "enabled",
-            /// The lists whose rooms' data are wanted; those of all where nothing is said.
+            /// The lists whose rooms it applies to. Absent means all.
             lists: Vec<String> = "lists",
-            /// The subscribed rooms whose data are wanted; those of all where nothing is said.
+            /// The subscribed rooms that it applies to. Absent means all.
             rooms: Vec<String> = "rooms",
         }
     }
 }
 
 object! {
-    /// Asks for read receipts.
+    /// The extension for read receipts.
     pub struct Receipts {
         optional {
-            /// Whether they are wanted.
+            /// Whether it is enabled.
             enabled: bool = "enabled",
-            /// The lists for whose rooms they are wanted; all where nothing is said.
+            /// The lists whose rooms it applies to. Absent means all.
             lists: Vec<String> = "lists",
-            /// The subscribed rooms for which they are wanted; all where nothing is said.
+            /// The subscribed rooms that it applies to. Absent means all.
             rooms: Vec<String> = "rooms",
         }
     }
 }
 
 object! {
-    /// Asks who types.
+    /// The extension for typing notifications.
     pub struct Typing {
         optional {
-            /// Whether it is wanted.
+            /// Whether it is enabled.
             enabled: bool = "enabled",
-            /// The lists for whose rooms it is wanted; all where nothing is said.
+            /// The lists whose rooms it applies to. Absent means all.
             lists: Vec<String> = "lists",
-            /// The subscribed rooms for which it is wanted; all where nothing is said.
+            /// The subscribed rooms that it applies to. Absent means all.
             rooms: Vec<String> = "rooms",
         }
     }
 }
 
 object! {
-    /// Asks which threads are followed.
+    /// The extension for thread subscriptions.
     pub struct ThreadSubscriptions {
         optional {
-            /// Whether it is wanted.
+            /// Whether it is enabled.
             enabled: bool = "enabled",
-            /// How many changes at most.
+            /// The maximum number of changes.
             limit: u64 = "limit",
         }
     }

@@ -1,20 +1,20 @@
-//! What the server answers.
+//! The sliding sync response.
 
 use crate::{EventId, Raw, RoomId, SortedMap, UserId, common::StrippedState, object::object};
 
 object! {
-    /// The answer to a [`SlidingSync`](super::SlidingSync).
+    /// Response to a [`SlidingSync`](super::SlidingSync).
     pub struct SlidingSyncResponse {
         required {
-            /// What to ask with next.
+            /// The `pos` of the next request.
             pos: String = "pos" as text,
         }
         optional {
-            /// The lists that were asked for.
+            /// The requested lists.
             lists: SortedMap<String, ListResponse> = "lists",
-            /// The rooms of which there is news, whatever asked for them.
+            /// The rooms with changes, from lists and subscriptions.
             rooms: SortedMap<RoomId, Room> = "rooms",
-            /// What was asked for beside rooms.
+            /// The data of the extensions.
             extensions: ExtensionsResponse = "extensions",
         }
     }
@@ -24,66 +24,65 @@ object! {
     /// A list of rooms.
     pub struct ListResponse {
         required {
-            /// How many rooms are in it, beyond the window too.
+            /// The number of rooms in it, also outside the window.
             count: u64 = "count",
         }
         optional {
-            /// What stands in the window.
+            /// The rooms in the window.
             ops: Vec<ListOperation> = "ops",
         }
     }
 }
 
 object! {
-    /// What stands in a part of a window.
+    /// The rooms in a range of a window.
     pub struct ListOperation {
         required {
-            /// `SYNC`: this is what stands there.
+            /// `SYNC`: these are the rooms in the range.
             op: String = "op" as text,
         }
         optional {
-            /// The first and the last place.
+            /// The first and last index.
             range: (u64, u64) = "range",
-            /// The rooms there, in order.
+            /// The rooms, in order.
             room_ids: Vec<RoomId> = "room_ids",
         }
     }
 }
 
 object! {
-    /// What is new of a room. What is absent has not changed.
+    /// The changes of a room. Absent fields have not changed.
     pub struct Room {
         optional {
-            /// Its name, or one made of who is in it.
+            /// The name, or a name computed from the members.
             name: String = "name" as text,
-            /// Its picture. Not checked: whoever set it may have written anything.
+            /// The avatar. Not validated: it may be any text.
             avatar: String = "avatar" as text,
-            /// Who to name the room after, if it has no name.
+            /// Members to name the room after, if it has no name.
             heroes: Vec<Hero> = "heroes",
-            /// Whether the connection tells of the room for the first time: what was known of it is
-            /// to be forgotten.
+            /// Whether the connection sends the room for the first time: discard earlier data.
             initial: bool = "initial",
-            /// Whether the timeline reaches further back than before, because more of it was asked for.
+            /// Whether the timeline begins earlier than before, because of a higher limit.
             unstable_expanded_timeline: bool = "unstable_expanded_timeline",
-            /// The state that was asked for: all of it where `initial`, else what changed.
+            /// The requested state: all of it if `initial`, otherwise the changes.
             required_state: Vec<Raw> = "required_state",
             /// The latest events, the newest last.
             timeline: Vec<Raw> = "timeline",
-            /// Whether there are events between the last answer and the timeline.
+            /// Whether events between the last response and the timeline are missing.
             limited: bool = "limited",
-            /// Where to ask for earlier events from.
+            /// The token to read earlier events.
             prev_batch: String = "prev_batch" as text,
-            /// How many events at the end of the timeline have just happened.
+            /// The number of live events at the end of the timeline.
             num_live: u64 = "num_live",
-            /// Whether it is for direct messages.
+            /// Whether it is a direct chat.
             is_dm: bool = "is_dm",
-            /// Of an invitation: what the room is like.
+            /// For an invite: stripped state.
             invite_state: Vec<Raw<StrippedState>> = "invite_state",
-            /// Of a knock: what the room is like.
+            /// For a knock: stripped state.
             knock_state: Vec<Raw<StrippedState>> = "knock_state",
             /// Orders rooms: the higher, the newer.
             bump_stamp: i64 = "bump_stamp",
-            /// How many are in it.
+            /// The number of joined members.
             joined_count: u64 = "joined_count",
             /// How many are invited.
             invited_count: u64 = "invited_count",
@@ -99,33 +98,33 @@ object! {
     /// Somebody to name a room after.
     pub struct Hero {
         required {
-            /// Who it is.
+            /// The user.
             user_id: UserId = "user_id",
         }
         optional {
             /// The name they go by.
             displayname: String = "displayname" as text,
-            /// Their picture. Not checked: whoever set it may have written anything.
+            /// The avatar. Not validated: it may be any text.
             avatar_url: String = "avatar_url" as text,
         }
     }
 }
 
 object! {
-    /// What was asked for beside rooms.
+    /// The data of the extensions.
     pub struct ExtensionsResponse {
         optional {
             /// Messages to this device.
             to_device: ToDeviceResponse = "to_device",
-            /// What encryption needs to know.
+            /// End-to-end encryption data.
             e2ee: E2eeResponse = "e2ee",
             /// Account data.
             account_data: AccountDataResponse = "account_data",
             /// Read receipts: an `m.receipt` a room.
             receipts: RoomEvents = "receipts",
-            /// Who types: an `m.typing` a room.
+            /// Typing notifications: an `m.typing` event per room.
             typing: RoomEvents = "typing",
-            /// Which threads are followed.
+            /// Thread subscriptions.
             thread_subscriptions: ThreadSubscriptionsResponse =
                 "io.element.msc4308.thread_subscriptions",
         }
@@ -136,7 +135,7 @@ object! {
     /// Messages to this device.
     pub struct ToDeviceResponse {
         required {
-            /// What to ask with next, once these are stored.
+            /// The `since` of the next request, after these messages are stored.
             next_batch: String = "next_batch" as text,
         }
         optional {
@@ -147,10 +146,10 @@ object! {
 }
 
 object! {
-    /// What encryption needs to know.
+    /// End-to-end encryption data.
     pub struct E2eeResponse {
         optional {
-            /// How many one-time keys of each algorithm nobody has claimed.
+            /// The number of unclaimed one-time keys, by algorithm.
             device_one_time_keys_count: SortedMap<String, u64> = "device_one_time_keys_count",
             /// The algorithms of which the fallback key is unused.
             device_unused_fallback_key_types: Vec<String> = "device_unused_fallback_key_types",
@@ -164,7 +163,7 @@ object! {
     /// Whose devices have changed.
     pub struct DeviceLists {
         optional {
-            /// Those whose devices are to be asked for anew.
+            /// Users whose devices must be queried again.
             changed: Vec<UserId> = "changed",
             /// Those with whom no room is shared any more.
             left: Vec<UserId> = "left",
@@ -216,7 +215,7 @@ object! {
             bump_stamp: i64 = "bump_stamp",
         }
         optional {
-            /// Whether it was not the person who asked for it.
+            /// Whether it was subscribed automatically.
             automatic: bool = "automatic",
         }
     }

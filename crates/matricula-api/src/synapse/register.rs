@@ -1,4 +1,4 @@
-//! Registering with the secret that a server shares with whoever runs it.
+//! Registration with the registration shared secret of a server.
 
 use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret, ServerUrl};
 
@@ -13,7 +13,7 @@ const PATH: &str = "/_synapse/admin/v1/register";
 pub struct GetNonce;
 
 object! {
-    /// What the server answers to [`GetNonce`].
+    /// Response to [`GetNonce`].
     pub struct GetNonceResponse {
         required {
             /// Good for one attempt, and for a minute.
@@ -56,7 +56,7 @@ object! {
         optional {
             /// Whether it is an administrator's.
             admin: bool = "admin",
-            /// What others see; without it, the localpart.
+            /// The display name. Absent means the localpart.
             displayname: String = "displayname" as text,
         }
     }

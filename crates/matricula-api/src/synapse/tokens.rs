@@ -18,13 +18,13 @@ object! {
             token: Secret = "token" as secret,
         }
         optional {
-            /// How many accounts may be made with it; any number where there is none.
+            /// The maximum number of registrations. Absent means unlimited.
             uses_allowed: u64 = "uses_allowed",
-            /// How many are being made.
+            /// The number of pending registrations.
             pending: u64 = "pending",
-            /// How many were made.
+            /// The number of completed registrations.
             completed: u64 = "completed",
-            /// Until when it is good, in milliseconds since 1970; for ever where there is none.
+            /// The expiry time, in milliseconds since 1970. Absent means never.
             expiry_time: u64 = "expiry_time",
         }
     }
@@ -42,9 +42,9 @@ object! {
             token: Secret = "token" as secret,
             /// How long the one is to be that the server makes: 1 to 64.
             length: u64 = "length",
-            /// How many accounts may be made with it; any number where there is none.
+            /// The maximum number of registrations. Absent means unlimited.
             uses_allowed: u64 = "uses_allowed",
-            /// Until when it is good, in milliseconds since 1970; for ever where there is none.
+            /// The expiry time, in milliseconds since 1970. Absent means never.
             expiry_time: u64 = "expiry_time",
         }
     }
@@ -82,7 +82,7 @@ pub struct ListRegistrationTokens {
 }
 
 object! {
-    /// What the server answers to [`ListRegistrationTokens`].
+    /// Response to [`ListRegistrationTokens`].
     pub struct ListRegistrationTokensResponse {
         required {
             /// The tokens.
@@ -117,9 +117,9 @@ impl Endpoint for ListRegistrationTokens {
     }
 }
 
-/// `DELETE /_synapse/admin/v1/registration_tokens/{token}`: no account is made with this token any more.
+/// `DELETE /_synapse/admin/v1/registration_tokens/{token}`: deletes a registration token.
 ///
-/// Token: an administrator's. 404 where there is no such token.
+/// Access token: of an administrator. Status 404 if there is no such token.
 /// [Synapse](https://element-hq.github.io/synapse/latest/usage/administration/admin_api/registration_tokens.html)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeleteRegistrationToken {
@@ -128,7 +128,7 @@ pub struct DeleteRegistrationToken {
 }
 
 object! {
-    /// What the server answers to [`DeleteRegistrationToken`].
+    /// Response to [`DeleteRegistrationToken`].
     pub struct DeleteRegistrationTokenResponse {}
 }
 

@@ -13,7 +13,7 @@ const DEACTIVATE: &str = "/_synapse/admin/v1/deactivate/{userId}";
 
 /// `GET /_synapse/admin/v2/users/{userId}`: what the server knows of a user.
 ///
-/// Token: an administrator's. 404 where there is no such user.
+/// Access token: of an administrator. Status 404 if there is no such user.
 /// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html#query-user-account)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GetUser {
@@ -29,7 +29,7 @@ object! {
             name: UserId = "name",
         }
         optional {
-            /// What others see.
+            /// The display name.
             displayname: String = "displayname" as text,
             /// Whether it is an administrator.
             admin: bool = "admin",
@@ -39,7 +39,7 @@ object! {
             locked: bool = "locked",
             /// Whether the account may do little for now.
             suspended: bool = "suspended",
-            /// When it was made, in seconds since 1970.
+            /// When it was created, in seconds since 1970.
             creation_ts: u64 = "creation_ts",
         }
     }
@@ -75,22 +75,22 @@ object! {
 }
 
 object! {
-    /// What a [`PutUser`] says of the user.
+    /// The properties of the user in a [`PutUser`].
     pub struct UserChange {
         optional {
             /// The password to set.
             password: Secret = "password" as secret,
-            /// What others see; without it, the localpart.
+            /// The display name. Absent means the localpart.
             displayname: String = "displayname" as text,
             /// Whether it is an administrator.
             admin: bool = "admin",
-            /// The addresses that it has from then on; nobody proves that they are the user's.
+            /// The new email addresses and phone numbers, without validation.
             threepids: Vec<UserAddress> = "threepids",
         }
     }
 }
 
-/// `PUT /_synapse/admin/v2/users/{userId}`: makes a user; **changes** one who is there.
+/// `PUT /_synapse/admin/v2/users/{userId}`: creates a user, or **changes** an existing one.
 ///
 /// Token: an administrator's.
 /// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html#create-or-modify-account)
@@ -98,7 +98,7 @@ object! {
 pub struct PutUser {
     /// Who.
     pub user_id: UserId,
-    /// What is set.
+    /// The properties to set.
     pub user: UserChange,
 }
 
@@ -106,7 +106,8 @@ impl Endpoint for PutUser {
     const OPERATION: Operation = Operation::new(Api::Client, "synapsePutUser", Method::Put, PATH)
         .with_auth(OperationAuth::Required)
         .with_secrets(&["/password"], &[])
-        // A second one is a change, and who was there before the first is not told from who is not.
+        // A repeated request changes the user, so a new user cannot be distinguished from an
+        // existing one.
         .with_retry_safety(RetrySafety::OnlyIfNotProcessed);
 
     type Response = User;
@@ -123,18 +124,18 @@ impl Endpoint for PutUser {
 
 /// `POST /_synapse/admin/v1/deactivate/{userId}`: shuts an account for good. Its name stays taken.
 ///
-/// Token: an administrator's. 404 where there is no such user.
+/// Access token: of an administrator. Status 404 if there is no such user.
 /// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html#deactivate-account)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeactivateUser {
     /// Who.
     pub user_id: UserId,
-    /// Whether what the user has said is hidden from those who join later.
+    /// Whether the user's messages are hidden from users who join later.
     pub erase: bool,
 }
 
 object! {
-    /// What the server answers to [`DeactivateUser`].
+    /// Response to [`DeactivateUser`].
     pub struct DeactivateUserResponse {
         optional {
             /// Whether the addresses could be taken from the identity server: `success` or
@@ -168,9 +169,9 @@ impl Endpoint for DeactivateUser {
     }
 }
 
-/// `GET /_synapse/admin/v1/threepid/{medium}/users/{address}`: who has this address.
+/// `GET /_synapse/admin/v1/threepid/{medium}/users/{address}`: finds the user with this address.
 ///
-/// Token: an administrator's. 404 where nobody has it.
+/// Access token: of an administrator. Status 404 if no user has it.
 /// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html#find-a-user-based-on-their-third-party-id-threepid-or-3pid)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FindUserByAddress {
@@ -181,7 +182,7 @@ pub struct FindUserByAddress {
 }
 
 object! {
-    /// What the server answers to [`FindUserByAddress`].
+    /// Response to [`FindUserByAddress`].
     pub struct FindUserByAddressResponse {
         required {
             /// Who.
