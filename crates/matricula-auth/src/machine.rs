@@ -9,7 +9,8 @@
 //!    `register/prompts.rs` if only a registration does. Both have one enum of what can be asked and
 //!    three short matches over it: the prompt that is shown, what an answer changes, and the error
 //!    without an answer. The compiler names each missing arm.
-//! 3. In the command line: an arm in `Terminal::answer`. Other user interfaces compile without it.
+//! 3. In the command line: an arm in `ask` in `terminal/prompts.rs`. Other user interfaces compile
+//!    without it.
 
 use std::fmt;
 

@@ -253,15 +253,12 @@ impl Discovery {
     }
 
     fn no_answer(&self, error: TransportError) -> ServerError {
-        let server = self.info.server.clone();
+        let server = &self.info.server;
         match error.kind {
             TransportErrorKind::TooLarge
             | TransportErrorKind::Redirect
-            | TransportErrorKind::ConnectionLost => ServerError::NotMatrix {
-                server,
-                what: error.to_string(),
-            },
-            _ => ServerError::Unreachable { server, error },
+            | TransportErrorKind::ConnectionLost => ServerError::not_matrix(server, error),
+            _ => ServerError::unreachable(server, error),
         }
     }
 
@@ -349,10 +346,10 @@ impl Discovery {
                 Ok(())
             }
             Err(error) => Err(match ServerError::from_api(&self.info.server, error) {
-                ServerError::Refused { server, error } => ServerError::NotMatrix {
-                    server,
-                    what: format!("asked for its versions, it says {error}"),
-                },
+                ServerError::Refused { server, error } => {
+                    let what = format!("asked for its versions, it says {error}");
+                    ServerError::not_matrix(&server, what)
+                }
                 other => other,
             }),
         }

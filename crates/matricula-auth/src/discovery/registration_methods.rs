@@ -47,9 +47,10 @@ impl RegistrationMethod {
                 issuer,
                 can_sign_up,
             } => {
-                let page = match can_sign_up {
-                    true => "signing up",
-                    false => "finding the way to sign up",
+                let page = if *can_sign_up {
+                    "signing up"
+                } else {
+                    "finding the way to sign up"
                 };
                 format!("{page} on the page of {issuer} in a browser")
             }

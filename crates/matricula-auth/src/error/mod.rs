@@ -132,19 +132,29 @@ pub enum ServerError {
 }
 
 impl ServerError {
+    /// [`ServerError::NotMatrix`].
+    pub(crate) fn not_matrix(server: &ServerUrl, what: impl ToString) -> Self {
+        Self::NotMatrix {
+            server: server.clone(),
+            what: what.to_string(),
+        }
+    }
+
+    /// [`ServerError::Unreachable`].
+    pub(crate) fn unreachable(server: &ServerUrl, error: TransportError) -> Self {
+        let server = server.clone();
+        Self::Unreachable { server, error }
+    }
+
     /// The error of a request, if it has no special meaning.
     pub fn from_api(server: &ServerUrl, error: ApiError) -> Self {
-        let server = server.clone();
         match error {
-            ApiError::Matrix(error) => Self::refused(server, error),
+            ApiError::Matrix(error) => Self::refused(server.clone(), error),
             ApiError::RateLimited { retry_after, .. } => Self::RateLimited {
-                server,
+                server: server.clone(),
                 retry_after,
             },
-            other => Self::NotMatrix {
-                server,
-                what: other.to_string(),
-            },
+            other => Self::not_matrix(server, other),
         }
     }
 
@@ -161,10 +171,9 @@ impl ServerError {
     pub fn response(server: &ServerUrl, outcome: Outcome) -> Result<Response, Self> {
         match outcome {
             Outcome::Responded(response) => Ok(response),
-            Outcome::Failed(error) | Outcome::InDoubt(error) => Err(Self::Unreachable {
-                server: server.clone(),
-                error,
-            }),
+            Outcome::Failed(error) | Outcome::InDoubt(error) => {
+                Err(Self::unreachable(server, error))
+            }
             _ => Err(Self::Cancelled),
         }
     }
@@ -178,11 +187,7 @@ where
     match error {
         OAuthError::Refused(refusal) => OAuthRefusal::new(issuer, refusal).into(),
         OAuthError::Other(error) => ServerError::from_api(server, error).into(),
-        other => ServerError::NotMatrix {
-            server: server.clone(),
-            what: other.to_string(),
-        }
-        .into(),
+        other => ServerError::not_matrix(server, other).into(),
     }
 }
 

@@ -10,8 +10,7 @@ use matricula_api::{
     uia::Stage,
 };
 use matricula_core::{
-    Machine, Secret, ServerUrl, Step, StepContext, TransportError, scheduler::Outcome,
-    secret::exposed,
+    Machine, Secret, ServerUrl, Step, StepContext, scheduler::Outcome, secret::exposed,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -278,17 +277,21 @@ impl SsoLogin {
         let (what, error) = match outcome {
             Outcome::Responded(response) if response.status_code() >= 500 => {
                 let what = format!("it answered with status {}", response.status_code());
-                let error = ServerError::NotMatrix {
-                    server: self.server.clone(),
-                    what: format!("asked to sign in, {what}"),
-                };
-                (what, error)
+                let error = format!("asked to sign in, {what}");
+                (what, ServerError::not_matrix(&self.server, error))
             }
             Outcome::Responded(response) => {
                 return self.on_response(cx, is_replay, LoginRequest::read(&response));
             }
-            Outcome::InDoubt(error) => (error.to_string(), self.unreachable(error)),
-            Outcome::Failed(error) => return self.core.pause(self.unreachable(error)),
+            Outcome::InDoubt(error) => (
+                error.to_string(),
+                ServerError::unreachable(&self.server, error),
+            ),
+            Outcome::Failed(error) => {
+                return self
+                    .core
+                    .pause(ServerError::unreachable(&self.server, error));
+            }
             _ => return self.core.pause(ServerError::Cancelled),
         };
         // The same again: if the first was not processed, it succeeds; if it was, the server refuses the
@@ -330,11 +333,6 @@ impl SsoLogin {
             }
             Err(error) => self.core.fail(ServerError::from_api(&self.server, error)),
         }
-    }
-
-    fn unreachable(&self, error: TransportError) -> ServerError {
-        let server = self.server.clone();
-        ServerError::Unreachable { server, error }
     }
 }
 

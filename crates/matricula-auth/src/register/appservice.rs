@@ -199,10 +199,7 @@ impl AppserviceRegistration {
                     let data = self.device.data.clone();
                     Ok(Account::without_session(user_id, server, data))
                 }
-                Err(error) => Err(ServerError::NotMatrix {
-                    server,
-                    what: format!("{error}"),
-                }),
+                Err(error) => Err(ServerError::not_matrix(&server, error)),
             }
         });
         self.core

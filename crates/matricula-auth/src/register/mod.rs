@@ -492,8 +492,7 @@ impl Registration {
     }
 
     fn unreachable(&self, error: TransportError) -> ServerError {
-        let server = self.server.clone();
-        ServerError::Unreachable { server, error }
+        ServerError::unreachable(&self.server, error)
     }
 }
 

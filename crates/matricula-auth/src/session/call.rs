@@ -52,6 +52,8 @@ pub struct Call {
     /// Whether the server has refused a token already.
     was_refused: bool,
     is_over: bool,
+    /// The step under way; empty between two steps.
+    step: Step<CallEffect, CallEvent>,
 }
 
 impl Call {
@@ -64,15 +66,11 @@ impl Call {
             sent: None,
             was_refused: false,
             is_over: false,
+            step: Step::default(),
         }
     }
 
-    fn start(
-        &mut self,
-        cx: &StepContext<'_>,
-        state: Box<SessionState>,
-        step: &mut Step<CallEffect, CallEvent>,
-    ) {
+    fn start(&mut self, cx: &StepContext<'_>, state: Box<SessionState>) {
         let account = state.account().clone();
         let user_id = account.user_id.clone();
         let is_due = account.is_due(cx.now) && state.failure(cx.now).is_none();
@@ -80,7 +78,7 @@ impl Call {
         self.state = Some(state);
         match (self.job.auth(), account.access_token) {
             (Auth::Required(_), None) => {
-                self.finish(Err(SessionError::NotSignedIn { user_id }), step);
+                self.finish(Err(SessionError::NotSignedIn { user_id }));
             }
             (Auth::Required(_) | Auth::Optional(_), Some(_)) if is_lock_recent => {
                 let error = SessionError::UserLocked {
@@ -88,17 +86,18 @@ impl Call {
                     user_id,
                     message: String::new(),
                 };
-                self.finish(Err(error), step);
+                self.finish(Err(error));
             }
             (Auth::Required(_) | Auth::Optional(_), Some(token)) if is_due => {
-                step.effects
+                self.step
+                    .effects
                     .push(CallEffect::Renew(RenewalReason::Due, token));
             }
-            _ => self.send(step),
+            _ => self.send(),
         }
     }
 
-    fn send(&mut self, step: &mut Step<CallEffect, CallEvent>) {
+    fn send(&mut self) {
         let names_one = matches!(self.job.auth(), Auth::Required(_) | Auth::Optional(_));
         let account = self.state.as_ref().map(|state| state.account());
         let token = account.and_then(|account| account.access_token.clone());
@@ -107,27 +106,22 @@ impl Call {
             None => self.job.clone(),
         };
         self.sent = token.filter(|_| names_one);
-        step.effects.push(CallEffect::Send(Box::new(job)));
+        self.step.effects.push(CallEffect::Send(Box::new(job)));
     }
 
-    fn on_renewed(
-        &mut self,
-        state: Box<SessionState>,
-        result: Result<(), SessionError>,
-        step: &mut Step<CallEffect, CallEvent>,
-    ) {
+    fn on_renewed(&mut self, state: Box<SessionState>, result: Result<(), SessionError>) {
         let has_token = state.account().access_token.is_some();
         self.state = Some(state);
         match result {
-            Err(error) if self.was_refused || !has_token => self.finish(Err(error), step),
+            Err(error) if self.was_refused || !has_token => self.finish(Err(error)),
             // The old token may still be valid; the server decides.
-            _ => self.send(step),
+            _ => self.send(),
         }
     }
 
-    fn on_outcome(&mut self, outcome: Outcome, step: &mut Step<CallEffect, CallEvent>) {
+    fn on_outcome(&mut self, outcome: Outcome) {
         let (Some(token), Outcome::Responded(response)) = (self.sent.clone(), &outcome) else {
-            return self.finish(Ok(outcome), step);
+            return self.finish(Ok(outcome));
         };
         let refusal = refusal(response);
         let code = refusal.as_ref().map(|error| &error.code);
@@ -136,12 +130,12 @@ impl Call {
                 self.was_refused = true;
                 let soft_logout = error.extra.get("soft_logout") == Some(&true.into());
                 let reason = RenewalReason::Refused { soft_logout };
-                step.effects.push(CallEffect::Renew(reason, token));
+                self.step.effects.push(CallEffect::Renew(reason, token));
             }
             (Some(ErrorCode::UserLocked), Some(error)) => {
-                step.events.push(CallEvent::Locked);
+                self.step.events.push(CallEvent::Locked);
                 let message = error.message.clone();
-                self.finish_refused(step, |server, user_id| SessionError::UserLocked {
+                self.finish_refused(|server, user_id| SessionError::UserLocked {
                     server,
                     user_id,
                     message,
@@ -149,7 +143,7 @@ impl Call {
             }
             (Some(ErrorCode::UserSuspended), Some(error)) => {
                 let message = error.message.clone();
-                self.finish_refused(step, |server, user_id| SessionError::UserSuspended {
+                self.finish_refused(|server, user_id| SessionError::UserSuspended {
                     server,
                     user_id,
                     message,
@@ -158,32 +152,27 @@ impl Call {
             _ => {
                 let was_locked = self.state.as_ref().is_some_and(|one| one.is_locked());
                 if was_locked && response.status_code() < 500 {
-                    step.events.push(CallEvent::Unlocked);
+                    self.step.events.push(CallEvent::Unlocked);
                 }
-                self.finish(Ok(outcome), step);
+                self.finish(Ok(outcome));
             }
         }
     }
 
     fn finish_refused(
         &mut self,
-        step: &mut Step<CallEffect, CallEvent>,
         error: impl FnOnce(matricula_core::ServerUrl, matricula_api::UserId) -> SessionError,
     ) {
         if let Some(state) = &self.state {
             let account = state.account();
             let error = error(account.server.clone(), account.user_id.clone());
-            self.finish(Err(error), step);
+            self.finish(Err(error));
         }
     }
 
-    fn finish(
-        &mut self,
-        result: Result<Outcome, SessionError>,
-        step: &mut Step<CallEffect, CallEvent>,
-    ) {
+    fn finish(&mut self, result: Result<Outcome, SessionError>) {
         self.is_over = true;
-        step.events.push(CallEvent::Finished(Box::new(result)));
+        self.step.events.push(CallEvent::Finished(Box::new(result)));
     }
 }
 
@@ -201,18 +190,17 @@ impl Machine for Call {
     type Event = CallEvent;
 
     fn step(&mut self, cx: &mut StepContext<'_>, input: CallInput) -> Step<CallEffect, CallEvent> {
-        let mut step = Step::default();
         if self.is_over {
-            return step;
+            return Step::default();
         }
         match input {
             CallInput::Start(state) if self.state.is_none() => {
-                self.start(cx, state, &mut step);
+                self.start(cx, state);
             }
-            CallInput::Renewed(state, result) => self.on_renewed(state, result, &mut step),
-            CallInput::Outcome(outcome) => self.on_outcome(outcome, &mut step),
+            CallInput::Renewed(state, result) => self.on_renewed(state, result),
+            CallInput::Outcome(outcome) => self.on_outcome(outcome),
             CallInput::Start(_) => {}
         }
-        step
+        std::mem::take(&mut self.step)
     }
 }

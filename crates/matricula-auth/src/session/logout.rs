@@ -1,8 +1,6 @@
 //! The session of an OAuth 2.0 server, and its end.
 
-use matricula_api::oauth::{
-    AccountPage, EndpointUrlError, OAuthEndpoint, OAuthErrorCode, RevokeToken, TokenType,
-};
+use matricula_api::oauth::{AccountPage, OAuthEndpoint, OAuthErrorCode, RevokeToken, TokenType};
 use matricula_core::{
     Machine, Response, Secret, Step, StepContext, scheduler::Outcome, secret::exposed,
 };
@@ -83,14 +81,10 @@ impl OAuthLogout {
             Ok(job) => {
                 self.core.send(job);
             }
-            Err(error) => self.core.fail(self.unusable(&error)),
-        }
-    }
-
-    fn unusable(&self, error: &EndpointUrlError) -> ServerError {
-        ServerError::NotMatrix {
-            server: self.account.server.clone(),
-            what: error.to_string(),
+            Err(error) => {
+                let server = &self.account.server;
+                self.core.fail(ServerError::not_matrix(server, error));
+            }
         }
     }
 

@@ -98,6 +98,8 @@ pub struct Renewal {
     refusal: Option<(String, bool)>,
     /// The new tokens, and the refresh token that was exchanged for them.
     got: Option<(Secret, TokenPair)>,
+    /// The step under way; empty between two steps.
+    step: Step<RenewalEffect, RenewalEvent>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -126,21 +128,17 @@ impl Renewal {
             refused: Vec::new(),
             refusal: None,
             got: None,
+            step: Step::default(),
         }
     }
 
-    fn on_process_locked(
-        &mut self,
-        cx: &StepContext<'_>,
-        state: Box<SessionState>,
-        step: &mut Step<RenewalEffect, RenewalEvent>,
-    ) {
+    fn on_process_locked(&mut self, cx: &StepContext<'_>, state: Box<SessionState>) {
         let account = state.account().clone();
         let failure = state.failure(cx.now).cloned();
         self.stored = Some(account.clone());
         self.state = Some(state);
         if account.access_token != self.token {
-            return self.adopt_result(account, step);
+            return self.adopt_result(account);
         }
         // Of several renewals that wait, the first one tries; the others take over its failure.
         let is_too_early = |failure: &RenewalFailure| match self.reason {
@@ -150,19 +148,14 @@ impl Renewal {
         };
         if let Some(failure) = failure.filter(is_too_early) {
             let error = failure.error.clone();
-            return self.finish(account, Some(failure), Err(error), step);
+            return self.finish(account, Some(failure), Err(error));
         }
         self.account = Some(account);
         self.phase = Phase::LockingStore;
-        step.effects.push(RenewalEffect::LockStore);
+        self.step.effects.push(RenewalEffect::LockStore);
     }
 
-    fn on_stored(
-        &mut self,
-        cx: &StepContext<'_>,
-        stored: Option<Box<Account>>,
-        step: &mut Step<RenewalEffect, RenewalEvent>,
-    ) {
+    fn on_stored(&mut self, cx: &StepContext<'_>, stored: Option<Box<Account>>) {
         let Some(mut account) = self.account.take() else {
             return;
         };
@@ -171,10 +164,10 @@ impl Renewal {
         }
         self.stored = Some(account.clone());
         if account.access_token != self.token {
-            return self.adopt_result(account, step);
+            return self.adopt_result(account);
         }
         if let Some((sent, pair)) = self.got.take() {
-            return self.renewed(cx, account, sent, pair, step);
+            return self.renewed(cx, account, sent, pair);
         }
         let candidates = [&account.refresh_token, &account.previous_refresh_token];
         let next = candidates
@@ -183,64 +176,52 @@ impl Renewal {
             .find(|token| !self.refused.contains(token))
             .cloned();
         match next {
-            Some(refresh_token) => self.send(cx, account, refresh_token, step),
-            None => self.give_up(cx, account, step),
+            Some(refresh_token) => self.send(cx, account, refresh_token),
+            None => self.give_up(cx, account),
         }
     }
 
-    fn send(
-        &mut self,
-        cx: &StepContext<'_>,
-        account: Account,
-        refresh_token: Secret,
-        step: &mut Step<RenewalEffect, RenewalEvent>,
-    ) {
+    fn send(&mut self, cx: &StepContext<'_>, account: Account, refresh_token: Secret) {
         match token_exchange::job(&account, refresh_token.clone()) {
             Ok(job) => {
                 self.requests += 1;
                 self.sent_at = cx.now;
                 self.account = Some(account);
                 self.phase = Phase::Sent(refresh_token);
-                step.effects.push(RenewalEffect::Send(Box::new(job)));
+                self.step.effects.push(RenewalEffect::Send(Box::new(job)));
             }
-            Err(error) => self.fail(cx, account, error.into(), step),
+            Err(error) => self.fail(cx, account, error.into()),
         }
     }
 
-    fn on_outcome(
-        &mut self,
-        cx: &mut StepContext<'_>,
-        sent: Secret,
-        outcome: Outcome,
-        step: &mut Step<RenewalEffect, RenewalEvent>,
-    ) {
+    fn on_outcome(&mut self, cx: &mut StepContext<'_>, sent: Secret, outcome: Outcome) {
         let Some(account) = self.account.take() else {
             return;
         };
         match token_exchange::read(&account, outcome) {
             Ok(pair) => {
                 self.got = Some((sent, pair));
-                self.read_again(account, step);
+                self.read_again(account);
             }
             Err(ExchangeError::Refused { soft_logout, what }) => {
                 let keeps = self.refusal.as_ref().is_some_and(|(_, keeps)| *keeps);
                 self.refusal = Some((what, keeps || soft_logout));
                 self.refused.push(sent);
-                self.read_again(account, step);
+                self.read_again(account);
             }
             Err(ExchangeError::Transient(error, wait)) => {
-                self.on_passing_failure(cx, account, sent, error, wait, step);
+                self.on_passing_failure(cx, account, sent, error, wait);
             }
-            Err(ExchangeError::Permanent(error)) => self.fail(cx, account, error, step),
+            Err(ExchangeError::Permanent(error)) => self.fail(cx, account, error),
         }
     }
 
     /// A program that ignores the lock may have renewed it meanwhile, signed in again, or changed other
     /// fields of the account.
-    fn read_again(&mut self, account: Account, step: &mut Step<RenewalEffect, RenewalEvent>) {
+    fn read_again(&mut self, account: Account) {
         self.account = Some(account);
         self.phase = Phase::Reading;
-        step.effects.push(RenewalEffect::Read);
+        self.step.effects.push(RenewalEffect::Read);
     }
 
     fn renewed(
@@ -249,15 +230,14 @@ impl Renewal {
         mut account: Account,
         sent: Secret,
         pair: TokenPair,
-        step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
         // The refresh token that worked, which need not be the stored one.
         account.refresh_token = Some(sent);
         // The lifetime starts when the server issues the token, which is after the request.
         let asked_at = self.sent_at.min(cx.now);
         account.set_tokens(asked_at, pair.access, pair.refresh, pair.lifetime);
-        account.write_to(&mut step.writes);
-        self.finish(account, None, Ok(()), step);
+        account.write_to(&mut self.step.writes);
+        self.finish(account, None, Ok(()));
     }
 
     fn on_passing_failure(
@@ -267,13 +247,12 @@ impl Renewal {
         sent: Secret,
         error: SessionError,
         wait: Option<Duration>,
-        step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
         // A call that can use the old token meanwhile does not have to wait.
         let can_wait = self.reason != RenewalReason::Due || account.has_expired(cx.now);
         let wait = wait.unwrap_or_default();
         if !can_wait || self.requests >= MAX_REQUESTS || wait > MAX_WAIT {
-            return self.fail(cx, account, error, step);
+            return self.fail(cx, account, error);
         }
         let bound = FIRST_BACKOFF.saturating_mul(1 << self.requests.min(8));
         let millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
@@ -281,27 +260,22 @@ impl Renewal {
         self.account = Some(account);
         self.phase = Phase::Waiting(sent);
         let until = cx.now.plus(backoff.max(wait));
-        step.effects.push(RenewalEffect::Wait(until));
+        self.step.effects.push(RenewalEffect::Wait(until));
     }
 
     /// Another renewal has replaced the tokens, or another process has ended the session.
-    fn adopt_result(&mut self, account: Account, step: &mut Step<RenewalEffect, RenewalEvent>) {
+    fn adopt_result(&mut self, account: Account) {
         let result = match account.access_token {
             Some(_) => Ok(()),
             None => Err(SessionError::NotSignedIn {
                 user_id: account.user_id.clone(),
             }),
         };
-        self.finish(account, None, result, step);
+        self.finish(account, None, result);
     }
 
     /// There is no refresh token left to try.
-    fn give_up(
-        &mut self,
-        cx: &StepContext<'_>,
-        mut account: Account,
-        step: &mut Step<RenewalEffect, RenewalEvent>,
-    ) {
+    fn give_up(&mut self, cx: &StepContext<'_>, mut account: Account) {
         let by = match &account.oauth {
             Some(oauth) => oauth.issuer.clone(),
             None => account.server.to_string(),
@@ -312,12 +286,12 @@ impl Renewal {
                 let what = refusal.map(|(what, _)| what).unwrap_or_default();
                 let error = SessionError::SignedOut { by, what };
                 let failure = self.failure(cx, error.clone(), true);
-                return self.finish(account, failure, Err(error), step);
+                return self.finish(account, failure, Err(error));
             }
             (None, RenewalReason::Requested) => {
                 let user_id = account.user_id.clone();
                 let error = SessionError::NoRefreshToken { user_id };
-                return self.finish(account, None, Err(error), step);
+                return self.finish(account, None, Err(error));
             }
             (refusal, reason) => {
                 let (what, keeps) = refusal
@@ -328,20 +302,19 @@ impl Renewal {
                 )
             }
         };
-        let error = match keeps {
-            true => SessionError::SoftLogout {
+        let error = if keeps {
+            account.clear_tokens();
+            SessionError::SoftLogout {
                 server: account.server.clone(),
                 user_id: account.user_id.clone(),
                 device_id: account.device_id.clone(),
-            },
-            false => SessionError::SignedOut { by, what },
+            }
+        } else {
+            account.end_session();
+            SessionError::SignedOut { by, what }
         };
-        match keeps {
-            true => account.clear_tokens(),
-            false => account.end_session(),
-        }
-        account.write_to(&mut step.writes);
-        self.finish(account, None, Err(error), step);
+        account.write_to(&mut self.step.writes);
+        self.finish(account, None, Err(error));
     }
 
     fn failure(
@@ -355,15 +328,9 @@ impl Renewal {
     }
 
     /// Fails for now; a later renewal may succeed.
-    fn fail(
-        &mut self,
-        cx: &StepContext<'_>,
-        account: Account,
-        error: SessionError,
-        step: &mut Step<RenewalEffect, RenewalEvent>,
-    ) {
+    fn fail(&mut self, cx: &StepContext<'_>, account: Account, error: SessionError) {
         let failure = self.failure(cx, error.clone(), false);
-        self.finish(account, failure, Err(error), step);
+        self.finish(account, failure, Err(error));
     }
 
     fn finish(
@@ -371,10 +338,10 @@ impl Renewal {
         account: Account,
         failure: Option<RenewalFailure>,
         result: Result<(), SessionError>,
-        step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
         self.phase = Phase::Over;
-        step.events
+        self.step
+            .events
             .push(RenewalEvent::Finished(Box::new(RenewalResult {
                 account,
                 failure,
@@ -383,18 +350,13 @@ impl Renewal {
     }
 
     /// The writes of the last step were not stored, so that step did not happen.
-    fn on_store_failure(
-        &mut self,
-        cx: &StepContext<'_>,
-        what: String,
-        step: &mut Step<RenewalEffect, RenewalEvent>,
-    ) {
+    fn on_store_failure(&mut self, cx: &StepContext<'_>, what: String) {
         let Some(account) = self.stored.clone() else {
             return;
         };
         let user_id = account.user_id.clone();
         let error = SessionError::NotStored { user_id, what };
-        self.fail(cx, account, error, step);
+        self.fail(cx, account, error);
     }
 }
 
@@ -408,33 +370,32 @@ impl Machine for Renewal {
         cx: &mut StepContext<'_>,
         input: RenewalInput,
     ) -> Step<RenewalEffect, RenewalEvent> {
-        let mut step = Step::default();
         match (self.phase.clone(), input) {
             (Phase::New, RenewalInput::Start) => {
                 self.phase = Phase::LockingProcess;
-                step.effects.push(RenewalEffect::LockProcess);
+                self.step.effects.push(RenewalEffect::LockProcess);
             }
             (Phase::LockingProcess, RenewalInput::ProcessLocked(state)) => {
-                self.on_process_locked(cx, state, &mut step);
+                self.on_process_locked(cx, state);
             }
             (Phase::LockingStore, RenewalInput::StoreLocked) => {
                 self.phase = Phase::Reading;
-                step.effects.push(RenewalEffect::Read);
+                self.step.effects.push(RenewalEffect::Read);
             }
             (Phase::Reading, RenewalInput::Stored(stored)) => {
-                self.on_stored(cx, stored, &mut step);
+                self.on_stored(cx, stored);
             }
             (Phase::Sent(sent), RenewalInput::Outcome(outcome)) => {
-                self.on_outcome(cx, sent, outcome, &mut step);
+                self.on_outcome(cx, sent, outcome);
             }
             (Phase::Waiting(sent), RenewalInput::Waited) => {
                 if let Some(account) = self.account.take() {
-                    self.send(cx, account, sent, &mut step);
+                    self.send(cx, account, sent);
                 }
             }
-            (_, RenewalInput::StoreFailed(what)) => self.on_store_failure(cx, what, &mut step),
+            (_, RenewalInput::StoreFailed(what)) => self.on_store_failure(cx, what),
             _ => {}
         }
-        step
+        std::mem::take(&mut self.step)
     }
 }

@@ -49,10 +49,7 @@ pub(super) fn job(account: &Account, refresh_token: Secret) -> Result<Job, Serve
         ..RefreshTokenGrant::new(refresh_token, oauth.client_id.clone())
     };
     let job = grant.job(&oauth.token_endpoint);
-    job.map_err(|error| ServerError::NotMatrix {
-        server: account.server.clone(),
-        what: error.to_string(),
-    })
+    job.map_err(|error| ServerError::not_matrix(&account.server, error))
 }
 
 /// Reads its outcome.

@@ -189,8 +189,8 @@ impl UiaFlow {
                 self.ask(core, Question::Token { why: None })
             }
             Stage::Terms if !self.session.can_read_terms() => {
-                let what = "the terms that it asks to accept are not well-formed".to_owned();
-                UiaNext::Fail(ServerError::NotMatrix { server, what }.into(), Resume::No)
+                let what = "the terms that it asks to accept are not well-formed";
+                UiaNext::Fail(ServerError::not_matrix(&server, what).into(), Resume::No)
             }
             Stage::Terms if !self.accepts_terms => self.ask(core, Question::Terms),
             stage if self.validates.contains(&stage) => UiaNext::Validate(stage, None),

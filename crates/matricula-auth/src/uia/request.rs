@@ -174,10 +174,10 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
                 let next = self.flow.ask_page(&mut self.core, stage, why);
                 self.apply(next);
             }
-            UiaNext::NoFlow => self.core.fail(ServerError::NotMatrix {
-                server: self.server.clone(),
-                what: "it asks for authentication, and offers no flow".to_owned(),
-            }),
+            UiaNext::NoFlow => {
+                let what = "it asks for authentication, and offers no flow";
+                self.core.fail(ServerError::not_matrix(&self.server, what));
+            }
             UiaNext::Fail(error, _) => self.core.fail(error),
         }
     }

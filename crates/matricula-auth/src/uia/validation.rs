@@ -85,9 +85,8 @@ impl Validation {
     pub(crate) fn submission(&self, server: &ServerUrl, code: &Secret) -> Result<Job, ServerError> {
         let url = self.submit_url.clone().unwrap_or_default();
         let Some(url) = allowed_submit_url(server, &url) else {
-            let server = server.clone();
             let what = format!("the address that codes go to, {url:?}, is not a safe one");
-            return Err(ServerError::NotMatrix { server, what });
+            return Err(ServerError::not_matrix(server, what));
         };
         let body = json!({
             "sid": self.sid,

@@ -57,10 +57,7 @@ impl OAuthLogin {
     }
 
     fn page(&self, state: &Secret, verifier: &Secret) -> Result<Secret, ServerError> {
-        let refuse = |what: String| ServerError::NotMatrix {
-            server: self.server().clone(),
-            what,
-        };
+        let refuse = |what: String| ServerError::not_matrix(self.server(), what);
         let (
             Some(provider),
             Some(client),
@@ -143,8 +140,8 @@ impl OAuthLogin {
                 self.core.send(job);
             }
             Err(what) => {
-                let server = self.server().clone();
-                self.core.fail(ServerError::NotMatrix { server, what });
+                let error = ServerError::not_matrix(self.server(), what);
+                self.core.fail(error);
             }
         }
         self.phase = Phase::Redeeming {
@@ -191,17 +188,20 @@ impl OAuthLogin {
             }
             Outcome::Responded(response) if response.status_code() >= 500 => {
                 let what = format!("it answered with status {}", response.status_code());
-                let error = ServerError::NotMatrix {
-                    server: self.server().clone(),
-                    what: format!("asked for tokens, {what}"),
-                };
-                (what, error)
+                let error = format!("asked for tokens, {what}");
+                (what, ServerError::not_matrix(self.server(), error))
             }
             Outcome::Responded(response) => {
                 return self.on_token_response(cx, is_replay, &response);
             }
-            Outcome::InDoubt(error) => (error.to_string(), self.unreachable(error)),
-            Outcome::Failed(error) => return self.core.pause(self.unreachable(error)),
+            Outcome::InDoubt(error) => (
+                error.to_string(),
+                ServerError::unreachable(self.server(), error),
+            ),
+            Outcome::Failed(error) => {
+                let error = ServerError::unreachable(self.server(), error);
+                return self.core.pause(error);
+            }
             _ => return self.core.pause(ServerError::Cancelled),
         };
         // The same again: if the first was processed, the server refuses the code and revokes the tokens

@@ -31,18 +31,15 @@ impl OAuthLogin {
             return self.core.fail(OAuthLoginError::NoOAuth { server });
         };
         let Some(endpoint) = provider.device_authorization_endpoint.clone() else {
-            let what = "its OAuth 2.0 server does not support device codes".to_owned();
-            return self.core.fail(ServerError::NotMatrix { server, what });
+            let what = "its OAuth 2.0 server does not support device codes";
+            return self.core.fail(ServerError::not_matrix(&server, what));
         };
         match Scope::client(self.device.device_id.as_deref().unwrap_or_default()) {
             Ok(scope) => {
                 let request = DeviceAuthorizationRequest::new(client.client_id.clone(), scope);
                 self.send_to_issuer(request.job(&endpoint));
             }
-            Err(error) => {
-                let what = error.to_string();
-                self.core.fail(ServerError::NotMatrix { server, what });
-            }
+            Err(error) => self.core.fail(ServerError::not_matrix(&server, error)),
         }
     }
 
@@ -56,9 +53,8 @@ impl OAuthLogin {
                 return self.wait(cx.now, wait);
             }
             Ok(_) => {
-                let server = self.server().clone();
-                let what = "its OAuth 2.0 server names no web page to type the code into".into();
-                ServerError::NotMatrix { server, what }.into()
+                let what = "its OAuth 2.0 server names no web page to type the code into";
+                ServerError::not_matrix(self.server(), what).into()
             }
             Err(OAuthError::Refused(refusal)) => match self.register_again(cx, refusal) {
                 Some(refusal) => self.refused(refusal).into(),

@@ -10,8 +10,7 @@ use matricula_api::{
     },
 };
 use matricula_core::{
-    Job, Machine, Response, ServerUrl, Step, StepContext, Timestamp, TransportError,
-    scheduler::Outcome,
+    Job, Machine, Response, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -323,8 +322,7 @@ impl OAuthLogin {
         }
         let kind = &response.token_type;
         let what = format!("its OAuth 2.0 server gives tokens of the type {kind:?}");
-        let server = self.server.clone();
-        self.core.fail(ServerError::NotMatrix { server, what });
+        self.core.fail(ServerError::not_matrix(&self.server, what));
     }
 
     fn ask_who(&mut self, tokens: Tokens) {
@@ -381,11 +379,6 @@ impl OAuthLogin {
         OAuthRefusal::new(self.issuer(), refusal)
     }
 
-    pub(super) fn unreachable(&self, error: TransportError) -> ServerError {
-        let server = self.server.clone();
-        ServerError::Unreachable { server, error }
-    }
-
     /// Sends to a URL of the metadata.
     pub(super) fn send_to_issuer(&mut self, job: Result<Job, EndpointUrlError>) {
         match job {
@@ -393,8 +386,7 @@ impl OAuthLogin {
                 self.core.send(job);
             }
             Err(error) => {
-                let (server, what) = (self.server.clone(), error.to_string());
-                self.core.fail(ServerError::NotMatrix { server, what });
+                self.core.fail(ServerError::not_matrix(&self.server, error));
             }
         }
     }
@@ -423,12 +415,14 @@ impl OAuthLogin {
                 self.on_owner(cx, tokens, &response);
             }
             (Phase::AskingWho(_), Outcome::Failed(error) | Outcome::InDoubt(error)) => {
-                self.core.pause(self.unreachable(error));
+                self.core
+                    .pause(ServerError::unreachable(&self.server, error));
             }
             (Phase::AskingWho(_), _) => self.core.pause(ServerError::Cancelled),
             // Nothing is lost: the person has not done anything yet.
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
-                self.core.fail(self.unreachable(error));
+                self.core
+                    .fail(ServerError::unreachable(&self.server, error));
             }
             _ => self.core.fail(ServerError::Cancelled),
         }

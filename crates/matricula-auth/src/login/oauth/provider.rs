@@ -29,10 +29,7 @@ impl Provider {
         server: &ServerUrl,
         metadata: GetAuthMetadataResponse,
     ) -> Result<Self, ServerError> {
-        let refuse = |what: String| ServerError::NotMatrix {
-            server: server.clone(),
-            what,
-        };
+        let refuse = |what: String| ServerError::not_matrix(server, what);
         let methods = &metadata.code_challenge_methods_supported;
         if !methods.iter().any(|method| method == CodeChallenge::METHOD) {
             return Err(refuse(
