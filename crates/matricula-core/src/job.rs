@@ -54,10 +54,10 @@ impl Job {
         method: Method,
         operation_id: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::at(join(server, path), method, operation_id.into())
+        Self::with_url(join(server, path), method, operation_id.into())
     }
 
-    fn at(url: String, method: Method, operation_id: Cow<'static, str>) -> Self {
+    fn with_url(url: String, method: Method, operation_id: Cow<'static, str>) -> Self {
         Self {
             url,
             method,
@@ -87,7 +87,7 @@ impl Job {
     /// A request to `operation` at `url`, a full URL whose segments are percent-encoded already.
     #[inline]
     pub fn for_operation_at(url: String, operation: &Operation) -> Self {
-        let mut job = Self::at(url, operation.method, Cow::Borrowed(operation.id));
+        let mut job = Self::with_url(url, operation.method, Cow::Borrowed(operation.id));
         job.retry_safety = operation.retry_safety;
         job.request_secrets = SecretNames::Static(operation.request_secrets);
         job.query_secrets = SecretNames::Static(operation.query_secrets);
@@ -270,7 +270,7 @@ impl Job {
     /// Attaches the operation id and data of this job to a response.
     #[doc(alias = "genResponse")]
     pub fn respond(&self, response: Response) -> Response {
-        response.of_job(self.operation_id.clone(), self.data.clone())
+        response.with_job(self.operation_id.clone(), self.data.clone())
     }
 
     /// The response that libkazv makes for a job cancelled by its queue

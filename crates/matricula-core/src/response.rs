@@ -30,7 +30,7 @@ impl Response {
         }
     }
 
-    pub(crate) fn of_job(self, operation_id: Cow<'static, str>, data: Value) -> Self {
+    pub(crate) fn with_job(self, operation_id: Cow<'static, str>, data: Value) -> Self {
         Self {
             operation_id,
             data,

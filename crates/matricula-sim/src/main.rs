@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         }
     };
     if let Some(seed) = arguments.seed {
-        return show(&Plan::of(seed), arguments.fault);
+        return show(&Plan::from_seed(seed), arguments.fault);
     }
     match first_failure(&arguments) {
         None => {
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         }
         Some((seed, violation)) => {
             print_line(&format!("seed {seed}: {violation}"));
-            show(&Plan::of(seed), arguments.fault)
+            show(&Plan::from_seed(seed), arguments.fault)
         }
     }
 }
@@ -93,7 +93,12 @@ fn first_failure(arguments: &Arguments) -> Option<(u64, Violation)> {
             if seed >= end {
                 return;
             }
-            let result = run(&Plan::of(seed), arguments.fault, MemoryDisk::default()).1;
+            let result = run(
+                &Plan::from_seed(seed),
+                arguments.fault,
+                MemoryDisk::default(),
+            )
+            .1;
             if let Err(violation) = result {
                 let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
                 if first.as_ref().is_none_or(|(known, _)| seed < *known) {

@@ -142,7 +142,7 @@ pub(crate) const QUEUES: u8 = 4;
 
 impl Plan {
     /// The plan of this seed.
-    pub fn of(seed: u64) -> Self {
+    pub fn from_seed(seed: u64) -> Self {
         let mut draw = Generator(SeededEntropy::new(seed));
         let config = draw.config();
         let mut actions = draw.actions();

@@ -29,9 +29,9 @@ impl Scheduler {
     }
 
     fn rejection(&self, job: &Job) -> Option<Rejection> {
-        let most = self.config.max_jobs;
-        if self.jobs.len() >= most {
-            return Some(Rejection::Full { most });
+        let max_jobs = self.config.max_jobs;
+        if self.jobs.len() >= max_jobs {
+            return Some(Rejection::Full { max_jobs });
         }
         let is_secret = job.holds_secret() || job.response_is_secret();
         (self.persistence.stores(job) && is_secret).then_some(Rejection::Secret)

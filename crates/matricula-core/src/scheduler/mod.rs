@@ -464,11 +464,11 @@ impl Outcome {
 pub enum Rejection {
     /// There are too many jobs already.
     #[error(
-        "{most} jobs are waiting already, and no more are accepted; wait until some have ended"
+        "{max_jobs} jobs are waiting already, and no more are accepted; wait until some have ended"
     )]
     Full {
         /// The bound.
-        most: usize,
+        max_jobs: usize,
     },
     /// The job would be stored, and it or its response holds a secret.
     #[error(

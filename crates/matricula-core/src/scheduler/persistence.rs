@@ -108,7 +108,7 @@ impl From<StoredOutcome> for Outcome {
                 let headers = stored.headers.into_iter();
                 let headers = headers.map(|(name, value)| (Cow::Owned(name), value));
                 let response = Response::new(stored.status, headers.collect(), stored.body);
-                Self::Responded(response.of_job(Cow::Owned(stored.operation_id), stored.data))
+                Self::Responded(response.with_job(Cow::Owned(stored.operation_id), stored.data))
             }
             StoredOutcome::Failed(error) => Self::Failed(error),
             StoredOutcome::InDoubt(error) => Self::InDoubt(error),

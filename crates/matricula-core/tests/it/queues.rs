@@ -257,7 +257,7 @@ fn jobs_beyond_the_limit_are_rejected() {
     network.submit(&mut harness, named("a"));
     network.submit(&mut harness, named("b"));
     let step = harness.step(Input::Submit(named("c").into()));
-    let rejection = Rejection::Full { most: 2 };
+    let rejection = Rejection::Full { max_jobs: 2 };
     assert_eq!(
         step.events,
         [matricula_core::scheduler::Event::Rejected(rejection)]

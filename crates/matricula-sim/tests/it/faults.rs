@@ -7,7 +7,7 @@ const SEEDS: u64 = 500;
 
 fn first_detected(fault: Fault) -> Option<(u64, Invariant)> {
     (0..SEEDS).find_map(|seed| {
-        let violation = run(&Plan::of(seed), Some(fault), MemoryDisk::default()).1;
+        let violation = run(&Plan::from_seed(seed), Some(fault), MemoryDisk::default()).1;
         violation.err().map(|it| (seed, it.invariant))
     })
 }
@@ -46,7 +46,7 @@ fn each_fault_violates_its_invariant() {
     ] {
         let violated_invariants: Vec<_> = (0..SEEDS)
             .filter_map(|seed| {
-                let violation = run(&Plan::of(seed), Some(fault), MemoryDisk::default()).1;
+                let violation = run(&Plan::from_seed(seed), Some(fault), MemoryDisk::default()).1;
                 violation.err().map(|it| it.invariant)
             })
             .collect();

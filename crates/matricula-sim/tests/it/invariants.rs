@@ -49,7 +49,7 @@ const COVERAGE: [&str; 33] = [
 fn two_thousand_runs_cover_everything() {
     let mut covered = BTreeSet::new();
     for seed in 0..2_000 {
-        let (report, result) = run(&Plan::of(seed), None, MemoryDisk::default());
+        let (report, result) = run(&Plan::from_seed(seed), None, MemoryDisk::default());
         if let Err(violation) = result {
             panic!("{violation}\nto repeat: cargo run -p matricula-sim -- --seed {seed}");
         }
@@ -66,7 +66,7 @@ fn two_thousand_runs_cover_everything() {
 #[test]
 fn a_seed_reproduces_its_run() {
     for seed in 0..50 {
-        let plan = Plan::of(seed);
+        let plan = Plan::from_seed(seed);
         let (first, second) = (trace(&plan, None).0, trace(&plan, None).0);
         assert_eq!(first.trace, second.trace, "seed {seed}");
         assert_eq!(first.crash_points, second.crash_points, "seed {seed}");

@@ -10,12 +10,12 @@ fn parts(plan: &Plan) -> usize {
 fn shrunk_plan_violates_the_same_invariant() {
     let fault = Some(Fault::SentNotWritten);
     let fails = |seed: &u64| {
-        run(&Plan::of(*seed), fault, MemoryDisk::default())
+        run(&Plan::from_seed(*seed), fault, MemoryDisk::default())
             .1
             .is_err()
     };
     let seed = (0..500).find(fails).expect("the fault is detected");
-    let plan = Plan::of(seed);
+    let plan = Plan::from_seed(seed);
     let before = run(&plan, fault, MemoryDisk::default()).1.unwrap_err();
     let small = shrink(&plan, fault);
     let (report, after) = trace(&small, fault);

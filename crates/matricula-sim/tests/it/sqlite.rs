@@ -44,7 +44,7 @@ fn hundred_runs_on_sqlite() {
     let mut kills = 0;
     for seed in 0..100 {
         let path = dir.path().join(format!("{seed}.db"));
-        let (report, result) = run(&Plan::of(seed), None, File { path, store: None });
+        let (report, result) = run(&Plan::from_seed(seed), None, File { path, store: None });
         kills += u64::from(report.coverage.contains("kill"));
         assert_eq!(result, Ok(()), "seed {seed}");
     }

@@ -181,7 +181,10 @@ fn full_scheduler_rejects_jobs() {
     let runner = builder().scheduler(config).build().unwrap();
     let first = submit(&runner, send(&server.url, "a", "q")).unwrap();
     let refusal = submit(&runner, get(&server.url)).unwrap_err();
-    assert_eq!(refusal, SubmitError::Refused(Rejection::Full { most: 1 }));
+    assert_eq!(
+        refusal,
+        SubmitError::Refused(Rejection::Full { max_jobs: 1 })
+    );
     let outcome = run(&runner, get(&server.url));
     assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
     release.send(()).unwrap();
