@@ -11,8 +11,11 @@ use matricula_core::{
 ///
 /// The driver carries out the effects that every machine over HTTP has: it sends requests, aborts
 /// them, renews credentials and reads the store. All other effects, and all events, go to the
-/// machine's [`Host`]. A [`Scheduler`] is the smallest driven machine; a larger one hosts a scheduler
-/// and forwards its inputs and effects.
+/// machine's [`Host`]. `Runner::builder()` sets the transport and the store, and its method `drive`
+/// starts the driver.
+///
+/// A [`Scheduler`] is the smallest driven machine; a larger one hosts a scheduler and forwards its
+/// inputs and effects.
 pub trait DrivenMachine: Machine<Input: Send, Effect: Send, Event: Send> + Send + 'static {
     /// Says who carries out an effect.
     fn carry(effect: Self::Effect) -> Carry<Self::Effect>;

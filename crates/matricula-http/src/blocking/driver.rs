@@ -7,19 +7,19 @@ use std::{
 };
 
 use matricula_core::{
-    CredentialRef, EffectId, Job, Processed, Scheduler, StoreError, TransportError,
+    CredentialRef, EffectId, Job, Processed, Scheduler, Store, StoreError, TransportError,
     TransportErrorKind, TransportResult, scheduler::Input,
 };
 
-use super::{runner::Runner, threads::Threads, timer::Timer, transport::Transport};
+use super::{threads::Threads, timer::Timer, transport::Transport};
 use crate::{
-    DrivenMachine, DriverInput, Host, Load, RunnerBuilder, STOP_TIMEOUT, core::RunnerCore,
-    error::not_sent, job_events::JobWatchers, persistence::SharedStore, queues::SchedulerDriver,
+    DrivenMachine, DriverInput, Host, Load, STOP_TIMEOUT, core::RunnerCore, error::not_sent,
+    job_events::JobWatchers, persistence::SharedStore, queues::SchedulerDriver,
 };
 
 /// Drives a machine on threads. Clones drive the same machine.
 ///
-/// A [`Runner`] is a driver of a scheduler. Other machines are started with
+/// A [`Runner`](super::Runner) is a driver of a scheduler. Other machines are started with
 /// [`RunnerBuilder::drive`](crate::RunnerBuilder).
 pub struct Driver<M: DrivenMachine, H>(pub(super) Arc<Shared<M, H>>);
 
@@ -36,6 +36,25 @@ impl<M: DrivenMachine, H> fmt::Debug for Driver<M, H> {
 }
 
 impl<M: DrivenMachine, H: Host<M>> Driver<M, H> {
+    pub(super) fn new(
+        (machine, host): (M, H),
+        transport: Transport,
+        store: Option<Box<dyn Store>>,
+        renewal: Option<Renewal>,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            transport,
+            store: SharedStore::new(store),
+            renewal,
+            state: Mutex::new(State {
+                core: RunnerCore::new(machine, host),
+            }),
+            changed: Condvar::new(),
+            threads: Arc::default(),
+            timer: TimerHandle::default(),
+        }))
+    }
+
     /// Applies an input now. A write that follows is done on this thread, unless another thread is
     /// already writing.
     pub fn input(&self, input: M::Input) {
@@ -66,36 +85,6 @@ impl<M: DrivenMachine, H: Host<M>> Driver<M, H> {
         drop(state);
         let left = end.saturating_duration_since(Instant::now());
         shared.threads.wait_for(abandoned, left);
-    }
-}
-
-impl RunnerBuilder<Runner> {
-    /// Sets a function that renews a credential when the server refuses it, and stores it in the
-    /// [`credentials`](Self::credentials). It returns whether the credential is valid now. Meanwhile
-    /// the jobs of the credential wait; if it is not valid, they end with the server's response. There
-    /// is one call at a time for each credential, on a thread of its own.
-    pub fn renewal(
-        mut self,
-        renew: impl Fn(CredentialRef) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        self.parts.renewal = Some(Arc::new(renew));
-        self
-    }
-
-    /// Drives another machine than a scheduler. The builder's scheduler configuration is not used. The
-    /// machine must have been restored from the [`store`](Self::store), if there is one.
-    pub fn drive<M: DrivenMachine, H: Host<M>>(self, machine: M, host: H) -> Driver<M, H> {
-        Driver(Arc::new(Shared {
-            transport: Transport::new(self.parts.config, self.parts.clients),
-            store: SharedStore::new(self.store),
-            renewal: self.parts.renewal,
-            state: Mutex::new(State {
-                core: RunnerCore::new(machine, host),
-            }),
-            changed: Condvar::new(),
-            threads: Arc::default(),
-            timer: TimerHandle::default(),
-        }))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use matricula_core::{
-    Job, Scheduler, StoreError,
+    CredentialRef, Job, Scheduler, StoreError,
     scheduler::{Event, Input, JobId, JobStatus, Outcome, tables},
 };
 
@@ -15,9 +15,10 @@ use super::{
     clients::Clients,
     driver::{Driver, Renewal},
     events::Events,
+    transport::Transport,
 };
 use crate::{
-    Credentials, HttpOptions, QueueControl, RunnerBuilder, SubmitError,
+    Credentials, DrivenMachine, Host, HttpOptions, QueueControl, RunnerBuilder, SubmitError,
     builder::{Backend, RunnerParts},
     job_events::{JobWatchers, Receiver},
     persistence,
@@ -127,6 +128,27 @@ impl Runner {
     pub fn stop(&self) {
         self.queues().set_online(false);
         self.driver.wait_idle();
+    }
+}
+
+impl RunnerBuilder<Runner> {
+    /// Sets a function that renews a credential when the server refuses it, and stores it in the
+    /// [`credentials`](Self::credentials). It returns whether the credential is valid now. Meanwhile
+    /// the jobs of the credential wait; if it is not valid, they end with the server's response. There
+    /// is one call at a time for each credential, on a thread of its own.
+    pub fn renewal(
+        mut self,
+        renew: impl Fn(CredentialRef) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.parts.renewal = Some(Arc::new(renew));
+        self
+    }
+
+    /// Drives another machine than a scheduler. The builder's scheduler configuration is not used. The
+    /// machine must have been restored from the [`store`](Self::store), if there is one.
+    pub fn drive<M: DrivenMachine, H: Host<M>>(self, machine: M, host: H) -> Driver<M, H> {
+        let transport = Transport::new(self.parts.config, self.parts.clients);
+        Driver::new((machine, host), transport, self.store, self.parts.renewal)
     }
 }
 

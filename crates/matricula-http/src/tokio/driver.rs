@@ -7,8 +7,8 @@ use std::{
 };
 
 use matricula_core::{
-    CredentialRef, EffectId, Job, Processed, Scheduler, StoreError, Timestamp, TransportError,
-    TransportErrorKind, TransportResult, WriteBatch, scheduler::Input,
+    CredentialRef, EffectId, Job, Processed, Scheduler, Store, StoreError, Timestamp,
+    TransportError, TransportErrorKind, TransportResult, WriteBatch, scheduler::Input,
 };
 use tokio::{
     runtime,
@@ -16,15 +16,15 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{runner::Runner, transport::Transport};
+use super::transport::Transport;
 use crate::{
-    DrivenMachine, DriverInput, Host, RunnerBuilder, STOP_TIMEOUT, SystemClock, core::RunnerCore,
+    DrivenMachine, DriverInput, Host, STOP_TIMEOUT, SystemClock, core::RunnerCore,
     job_events::JobWatchers, persistence::SharedStore, queues::SchedulerDriver,
 };
 
 /// Drives a machine on tokio. Clones drive the same machine.
 ///
-/// A [`Runner`] is a driver of a scheduler. Other machines are started with
+/// A [`Runner`](super::Runner) is a driver of a scheduler. Other machines are started with
 /// [`RunnerBuilder::drive`](crate::RunnerBuilder). Inputs are accepted anywhere; what follows from them
 /// is carried out on the runtime of the caller, and outside of a runtime with the next input on one.
 pub struct Driver<M: DrivenMachine, H>(pub(super) Arc<Shared<M, H>>);
@@ -42,6 +42,24 @@ impl<M: DrivenMachine, H> fmt::Debug for Driver<M, H> {
 }
 
 impl<M: DrivenMachine, H: Host<M>> Driver<M, H> {
+    pub(super) fn new(
+        (machine, host): (M, H),
+        transport: Transport,
+        store: Option<Box<dyn Store>>,
+        renewal: Option<Renewal>,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            transport,
+            store: SharedStore::new(store),
+            renewal,
+            state: Mutex::new(State {
+                core: RunnerCore::new(machine, host),
+                timer: None,
+            }),
+            changed: Notify::new(),
+        }))
+    }
+
     /// Applies an input now.
     pub fn input(&self, input: M::Input) {
         self.0.input(input);
@@ -62,36 +80,6 @@ impl<M: DrivenMachine, H: Host<M>> Driver<M, H> {
         let idle = self.0.until(|state| state.core.is_idle());
         // A request that takes longer is treated like one that a crash interrupted.
         let _ = tokio::time::timeout(STOP_TIMEOUT, idle).await;
-    }
-}
-
-impl RunnerBuilder<Runner> {
-    /// Sets a function that renews a credential when the server refuses it, and stores it in the
-    /// [`credentials`](Self::credentials). It returns whether the credential is valid now. Meanwhile
-    /// the jobs of the credential wait; if it is not valid, they end with the server's response. There
-    /// is one call at a time for each credential.
-    pub fn renewal<F>(mut self, renew: impl Fn(CredentialRef) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = bool> + Send + 'static,
-    {
-        let renewal: Renewal = Arc::new(move |credential| Box::pin(renew(credential)));
-        self.parts.renewal = Some(renewal);
-        self
-    }
-
-    /// Drives another machine than a scheduler. The builder's scheduler configuration is not used. The
-    /// machine must have been restored from the [`store`](Self::store), if there is one.
-    pub fn drive<M: DrivenMachine, H: Host<M>>(self, machine: M, host: H) -> Driver<M, H> {
-        Driver(Arc::new(Shared {
-            transport: Transport::new(self.parts.config, self.parts.clients),
-            store: SharedStore::new(self.store),
-            renewal: self.parts.renewal,
-            state: Mutex::new(State {
-                core: RunnerCore::new(machine, host),
-                timer: None,
-            }),
-            changed: Notify::new(),
-        }))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use matricula_core::{
-    Job, Scheduler, StoreError,
+    CredentialRef, Job, Scheduler, StoreError,
     scheduler::{Event, Input, JobId, JobStatus, Outcome, tables},
 };
 use tokio::sync::broadcast;
@@ -15,9 +15,11 @@ use tokio::sync::broadcast;
 use super::{
     clients::Clients,
     driver::{Driver, Renewal},
+    transport::Transport,
 };
 use crate::{
-    Credentials, EVENT_BUFFER, HttpOptions, QueueControl, RunnerBuilder, SubmitError,
+    Credentials, DrivenMachine, EVENT_BUFFER, Host, HttpOptions, QueueControl, RunnerBuilder,
+    SubmitError,
     builder::{Backend, RunnerParts},
     job_events::{JobWatchers, Receiver},
     persistence,
@@ -145,6 +147,28 @@ impl Runner {
     pub async fn stop(&self) {
         self.queues().set_online(false);
         self.driver.wait_idle().await;
+    }
+}
+
+impl RunnerBuilder<Runner> {
+    /// Sets a function that renews a credential when the server refuses it, and stores it in the
+    /// [`credentials`](Self::credentials). It returns whether the credential is valid now. Meanwhile
+    /// the jobs of the credential wait; if it is not valid, they end with the server's response. There
+    /// is one call at a time for each credential.
+    pub fn renewal<F>(mut self, renew: impl Fn(CredentialRef) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        let renewal: Renewal = Arc::new(move |credential| Box::pin(renew(credential)));
+        self.parts.renewal = Some(renewal);
+        self
+    }
+
+    /// Drives another machine than a scheduler. The builder's scheduler configuration is not used. The
+    /// machine must have been restored from the [`store`](Self::store), if there is one.
+    pub fn drive<M: DrivenMachine, H: Host<M>>(self, machine: M, host: H) -> Driver<M, H> {
+        let transport = Transport::new(self.parts.config, self.parts.clients);
+        Driver::new((machine, host), transport, self.store, self.parts.renewal)
     }
 }
 
