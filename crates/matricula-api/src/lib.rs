@@ -16,9 +16,9 @@
 //! let job = request.job(&server);
 //! assert_eq!(job.url(), "https://matrix.example.org/_matrix/client/v3/register");
 //!
-//! let answer = r#"{"user_id": "@alice:example.org", "access_token": "abc", "device_id": "D"}"#;
-//! let answer = Response::new(200, vec![], Body::Json(answer.into()));
-//! let account = Register::read(&job.respond(answer))?;
+//! let response = r#"{"user_id": "@alice:example.org", "access_token": "abc", "device_id": "D"}"#;
+//! let response = Response::new(200, vec![], Body::Json(response.into()));
+//! let account = Register::read(&job.respond(response))?;
 //! assert_eq!(account.user_id.localpart(), "alice");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

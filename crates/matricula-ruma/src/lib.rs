@@ -41,20 +41,20 @@
 //! let mut guest = register::v3::Request::new();
 //! guest.kind = register::RegistrationKind::Guest;
 //! let job = request::to_job(guest, &server)?;
-//! let Outcome::Responded(answer) = runner.run(job).await else {
-//!     return Err("no answer".into());
+//! let Outcome::Responded(response) = runner.run(job).await else {
+//!     return Err("no response".into());
 //! };
-//! let guest: register::v3::Response = response::read(&answer)?;
+//! let guest: register::v3::Response = response::read(&response)?;
 //!
 //! let credential = CredentialRef::new("the guest");
 //! let token = Secret::from(guest.access_token.ok_or("no token")?);
 //! runner.credentials().insert(credential.clone(), server.clone(), token);
 //!
 //! let job = request::to_job_as(whoami::v3::Request::new(), &server, &credential)?;
-//! let Outcome::Responded(answer) = runner.run(job).await else {
-//!     return Err("no answer".into());
+//! let Outcome::Responded(response) = runner.run(job).await else {
+//!     return Err("no response".into());
 //! };
-//! let owner: whoami::v3::Response = response::read(&answer)?;
+//! let owner: whoami::v3::Response = response::read(&response)?;
 //! assert_eq!(owner.user_id, guest.user_id);
 //! # homeserver.stop().await;
 //! # Ok(())
@@ -71,9 +71,9 @@
 //! let theirs: whoami::v3::Request = request::to_ruma(&WhoAmI {})?;
 //! let ours: WhoAmI = request::to_matricula(theirs)?;
 //!
-//! let answer = WhoAmIResponse::new("@alice:example.org".parse()?);
-//! let theirs: whoami::v3::Response = response::to_ruma::<WhoAmI, _>(&answer)?;
-//! assert_eq!(theirs.user_id, answer.user_id.to_ruma()?);
+//! let ours = WhoAmIResponse::new("@alice:example.org".parse()?);
+//! let theirs: whoami::v3::Response = response::to_ruma::<WhoAmI, _>(&ours)?;
+//! assert_eq!(theirs.user_id, ours.user_id.to_ruma()?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

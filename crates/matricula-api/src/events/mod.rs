@@ -21,8 +21,8 @@
 //!     Some(Ok(AnyMessage::RoomMessage(message))) => assert_eq!(message.body(), "hello"),
 //!     other => panic!("{other:?}"),
 //! }
-//! let answer = RoomMessage::text("hello to you").reply_to(&event);
-//! assert_eq!(answer.relates_to(), Some(&Relation::reply(event.event_id)));
+//! let reply = RoomMessage::text("hello to you").reply_to(&event);
+//! assert_eq!(reply.relates_to(), Some(&Relation::reply(event.event_id)));
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!

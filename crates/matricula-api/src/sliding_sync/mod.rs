@@ -11,7 +11,7 @@
 //! let first = SlidingSync::default()
 //!     .conn_id("main")
 //!     .lists([("newest".to_owned(), newest)].into());
-//! // let answer = client.call(first.clone()).await?;
+//! // let response = client.call(first.clone()).await?;
 //! let next = first.pos("5/s58_224_0").timeout(std::time::Duration::from_secs(30));
 //! ```
 //!

@@ -33,14 +33,14 @@ object! {
 object! {
     /// `POST /_synapse/admin/v1/registration_tokens/new`: makes a token.
     ///
-    /// Token: an administrator's.
+    /// Access token: of an administrator.
     /// [Synapse](https://element-hq.github.io/synapse/latest/usage/administration/admin_api/registration_tokens.html)
     pub struct CreateRegistrationToken {
         optional {
-            /// The token, of at most 64 letters, digits, `.`, `_`, `~` and `-`; the server makes one if
-            /// there is none.
+            /// The token, of at most 64 letters, digits, `.`, `_`, `~` and `-`; the server generates one if
+            /// it is absent.
             token: Secret = "token" as secret,
-            /// How long the one is to be that the server makes: 1 to 64.
+            /// The length of a generated token: 1 to 64.
             length: u64 = "length",
             /// The maximum number of registrations. Absent means unlimited.
             uses_allowed: u64 = "uses_allowed",
@@ -73,7 +73,7 @@ impl Endpoint for CreateRegistrationToken {
 
 /// `GET /_synapse/admin/v1/registration_tokens`: all tokens.
 ///
-/// Token: an administrator's.
+/// Access token: of an administrator.
 /// [Synapse](https://element-hq.github.io/synapse/latest/usage/administration/admin_api/registration_tokens.html)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListRegistrationTokens {

@@ -92,7 +92,7 @@ object! {
 
 /// `PUT /_synapse/admin/v2/users/{userId}`: creates a user, or **changes** an existing one.
 ///
-/// Token: an administrator's.
+/// Access token: of an administrator.
 /// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html#create-or-modify-account)
 #[derive(Clone, Debug, PartialEq)]
 pub struct PutUser {

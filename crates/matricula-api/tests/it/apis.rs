@@ -23,7 +23,7 @@ pub(crate) fn endpoint(api: Api, id: &str) -> &'static AnyEndpoint {
         .unwrap_or_else(|| panic!("{} {id} is not here", api.as_str()))
 }
 
-/// What an operation is called in a list of all: ids are unique in an API alone.
+/// The name of an operation: ids are unique only within an API.
 pub(crate) fn name(endpoint: &AnyEndpoint) -> String {
     format!(
         "{}/{}",

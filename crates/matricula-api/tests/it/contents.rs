@@ -1,4 +1,4 @@
-//! Contents of events in requests and answers: where they fit, and that nobody sees them by accident.
+//! Event contents in requests and responses, and that they are not logged.
 
 use std::fmt::Debug;
 
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::sent;
 
-const CANARY: &str = "a canary that nobody sees";
+const CANARY: &str = "a canary that must not be seen";
 
 fn room() -> RoomId {
     "!a:example.org".parse().unwrap()
@@ -48,7 +48,7 @@ fn hidden_and_kept<T: DeserializeOwned + serde::Serialize + Debug>(json: &Value)
 }
 
 #[test]
-fn what_an_event_says_is_kept_and_not_shown() {
+fn event_contents_are_not_logged() {
     let content = json!({ "body": CANARY, "org.example.more": [null, { "a": 1.5 }] });
     let mut event = json!({ "type": "org.example.a", "content": content });
     hidden_and_kept::<Event>(&event);
@@ -68,7 +68,7 @@ fn what_an_event_says_is_kept_and_not_shown() {
 }
 
 #[test]
-fn a_key_for_devices_is_sent_and_not_shown() {
+fn room_keys_are_not_logged() {
     let algorithm = "m.megolm.v1.aes-sha2".into();
     let key = RoomKey::new(algorithm, room(), "session", CANARY);
     let devices = ["A", "B"].map(|device| (user(), device.to_owned(), &key));
@@ -89,7 +89,7 @@ fn a_key_for_devices_is_sent_and_not_shown() {
 }
 
 #[test]
-fn a_room_begins_with_typed_contents() {
+fn initial_state_takes_typed_contents() {
     let levels = RoomPowerLevels::default().users_default(7.into());
     let request = CreateRoom::default()
         .creation_content(RoomCreate::default().federate(false).to_raw())
@@ -106,7 +106,7 @@ fn a_room_begins_with_typed_contents() {
 }
 
 #[test]
-fn a_content_becomes_the_request_that_sends_it() {
+fn contents_become_requests() {
     let said = RoomMessage::text(CANARY);
     let request = SendMessage::of(room(), "1", &said);
     hidden(&request);
@@ -136,8 +136,8 @@ fn check(request: &impl Endpoint, path: &str, content: &Raw) {
     assert_eq!(body, content.read().unwrap());
 }
 
-/// Whoever prints a typed message has asked for its words; keys stay hidden.
+/// Printing a typed message shows its text; keys stay masked.
 #[test]
-fn a_typed_message_shows_its_words() {
+fn typed_message_shows_its_text() {
     assert!(format!("{:?}", RoomMessage::text("hello")).contains("hello"));
 }

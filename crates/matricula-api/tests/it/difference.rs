@@ -1,4 +1,4 @@
-//! What differs between two JSON values, key by key.
+//! The differences between two JSON values.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ pub(crate) struct Difference {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// A key that is no longer there, whose value was null.
+    /// A removed key whose value was null.
     NullLost,
-    /// A key that is no longer there.
+    /// A removed key.
     Lost,
     /// A key that was not there.
     Added,
@@ -73,7 +73,7 @@ fn compare(before: &Value, after: &Value, at: String, found: &mut Vec<Difference
 }
 
 #[test]
-fn lost_added_and_changed_are_told_apart() {
+fn differences_have_kinds() {
     use serde_json::json;
     let before = json!({"a": [1, {"b/c": null, "d": 1}], "e": 2.0, "f": "g"});
     let after = json!({"a": [1, {"h": 1}], "e": 2, "f": "g"});

@@ -1,4 +1,4 @@
-//! The contents of events: how they are made, what is kept of what is not known, what is refused.
+//! Event contents: constructors, unknown data, and rejected data.
 
 use matricula_api::{
     EventId, Raw, StringOr, UserId,
@@ -40,7 +40,7 @@ fn raw(json: Value) -> Raw {
     Raw::new(&json).unwrap()
 }
 
-/// Reads a content, and asserts that it is written as it came.
+/// Reads a content, and asserts that it is written back unchanged.
 fn survives<C: EventContent>(json: Value) -> C {
     let read: C = content(json.clone());
     assert_eq!(written(&read), json);
@@ -59,7 +59,7 @@ fn room_event(kind: &str, content: Value) -> RoomEvent {
 }
 
 #[test]
-fn messages_are_made_in_a_few_words() {
+fn message_constructors_set_fields() {
     let bob = [user("@bob:example.org")];
     let root = || event_id("$root:example.org");
     for (made, expected) in [
@@ -106,7 +106,7 @@ fn messages_are_made_in_a_few_words() {
 }
 
 #[test]
-fn an_answer_stays_in_the_thread_of_what_it_answers() {
+fn reply_stays_in_its_thread() {
     let plain = room_event(
         "m.room.message",
         json!({"msgtype": "m.text", "body": "one"}),
@@ -122,7 +122,7 @@ fn an_answer_stays_in_the_thread_of_what_it_answers() {
     assert_eq!(relation.in_reply_to(), Some(&plain.event_id));
     assert_eq!(relation.thread_root(), None);
 
-    // Whatever the type of the event, and even if nobody can read what is in it.
+    // For any event type, even with an unreadable content.
     let thread = json!({"algorithm": "org.example.none", "m.relates_to": {
         "rel_type": "m.thread", "event_id": "$root:example.org", "is_falling_back": true,
         "m.in_reply_to": {"event_id": "$other:example.org"}}});
@@ -138,7 +138,7 @@ fn an_answer_stays_in_the_thread_of_what_it_answers() {
 }
 
 #[test]
-fn other_contents_are_made_in_a_few_words() {
+fn content_constructors_set_fields() {
     let reaction = Reaction::new(event_id("$event:example.org"), "👍");
     assert_eq!(
         written(&reaction),
@@ -183,7 +183,7 @@ fn other_contents_are_made_in_a_few_words() {
 }
 
 #[test]
-fn an_edit_holds_the_whole_new_message() {
+fn edit_contains_new_content() {
     let edit = RoomMessage::text("new").edit_of(event_id("$old:example.org"));
     assert_eq!(edit.body(), "* new");
     assert_eq!(edit.edited().unwrap(), Ok(RoomMessage::text("new")));
@@ -192,7 +192,7 @@ fn an_edit_holds_the_whole_new_message() {
 }
 
 #[test]
-fn types_tell_their_name_and_kinds() {
+fn types_have_name_and_kinds() {
     assert_eq!(RoomMember::TYPE, "m.room.member");
     assert_eq!(RoomMember::KINDS, [EventKind::State]);
     assert_eq!(RoomMessage::KINDS, [EventKind::Message]);
@@ -206,7 +206,7 @@ fn types_tell_their_name_and_kinds() {
 }
 
 #[test]
-fn what_decides_the_shape_is_read_wherever_it_stands() {
+fn tag_may_be_the_last_field() {
     let last = r#"{"body": "hello", "m.relates_to": {"event_id": "$a:b.c", "rel_type": "m.reference"}, "msgtype": "m.notice"}"#;
     let read = RoomMessage::from_raw(&Raw::<Value>::from_json(last.to_owned()).unwrap()).unwrap();
     assert!(matches!(read, RoomMessage::Notice(_)), "{read:?}");
@@ -217,7 +217,7 @@ fn what_decides_the_shape_is_read_wherever_it_stands() {
 }
 
 #[test]
-fn unknown_types_and_shapes_are_kept_whole() {
+fn unknown_types_are_preserved() {
     let poll = json!({"msgtype": "org.example.poll", "body": "?", "options": [1, {"a": null}],
         "m.mentions": {}});
     let RoomMessage::Other(other) = survives(poll) else {
@@ -253,7 +253,7 @@ fn unknown_types_and_shapes_are_kept_whole() {
 }
 
 #[test]
-fn every_kind_keeps_types_that_are_not_known() {
+fn every_kind_preserves_unknown_types() {
     let odd = raw(json!({"a": [1]}));
     macro_rules! keeps {
         ($($any:ident)*) => {$(
@@ -271,7 +271,7 @@ fn every_kind_keeps_types_that_are_not_known() {
 }
 
 #[test]
-fn a_type_may_end_in_an_id() {
+fn event_type_may_have_suffix() {
     let key = json!({"algorithm": "m.secret_storage.v1.aes-hmac-sha2", "iv": "i", "mac": "m"});
     let read = AnyAccountData::read("m.secret_storage.key.abc", &raw(key)).unwrap();
     assert_eq!(read.event_type(), "m.secret_storage.key.abc");
@@ -282,7 +282,7 @@ fn a_type_may_end_in_an_id() {
 }
 
 #[test]
-fn push_rules_tell_their_conditions_and_actions_apart() {
+fn push_conditions_and_actions_are_typed() {
     let rules: PushRules = survives(json!({"global": {"override": [{
         "rule_id": ".m.rule.x", "default": true, "enabled": true,
         "actions": ["notify", {"set_tweak": "sound", "value": "ring"}, {"set_tweak": "highlight"}],
@@ -312,7 +312,7 @@ fn push_rules_tell_their_conditions_and_actions_apart() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_path() {
+fn event_error_names_the_path() {
     let text = |more: Value| {
         let mut message = json!({"msgtype": "m.text", "body": "secret words"});
         let more = more.as_object().unwrap().clone();
@@ -375,28 +375,28 @@ fn what_is_wrong_is_named_with_its_path() {
 }
 
 #[test]
-fn a_message_of_one_type_is_not_read_as_another() {
+fn wrong_message_type_is_rejected() {
     let notice = r#"{"msgtype": "m.notice", "body": "b"}"#;
     let error = serde_json::from_str::<TextMessage>(notice).unwrap_err();
     assert!(error.to_string().starts_with("not `m.text`"), "{error}");
 }
 
 #[test]
-fn null_is_read_as_absence() {
+fn null_in_contents_is_absence() {
     let member: RoomMember = content(json!({"membership": "join", "displayname": null,
         "avatar_url": null, "is_direct": null, "third_party_invite": null}));
     assert_eq!(member, RoomMember::new(Membership::Join));
     let message: RoomMessage = content(json!({"msgtype": "m.text", "body": "b",
         "m.relates_to": null, "m.mentions": null, "m.new_content": null, "format": null}));
     assert_eq!(message, RoomMessage::text("b"));
-    // But where it says something of its own.
+    // Except where null has a meaning.
     let none: IdentityServer = survives(json!({"base_url": null}));
     assert_eq!(none.base_url, Some(Value::Null));
     assert_eq!(survives::<IdentityServer>(json!({})).base_url, None);
 }
 
 #[test]
-fn what_old_rooms_and_clients_write_is_understood() {
+fn old_formats_are_read() {
     let levels: RoomPowerLevels = content(json!({"ban": "50", "users": {"@a:b.c": " -1"},
         "notifications": {"room": "20", "org.example": 7}}));
     assert_eq!(levels.ban, Some(PowerLevel(50)));
@@ -423,7 +423,7 @@ fn what_old_rooms_and_clients_write_is_understood() {
 }
 
 #[test]
-fn secrets_are_not_shown() {
+fn secrets_in_contents_are_masked() {
     let key = json!({"algorithm": "m.megolm.v1.aes-sha2", "room_id": "!a:b.c", "session_id": "id",
         "session_key": "hidden"});
     let mut forwarded = key.clone();
@@ -461,7 +461,7 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
-fn events_are_read_with_their_contents() {
+fn events_give_typed_contents() {
     let event = room_event("m.room.message", json!({"msgtype": "m.text", "body": "b"}));
     assert!(event.state().is_none());
     let message = event.message().unwrap().unwrap();
@@ -502,7 +502,7 @@ fn events_are_read_with_their_contents() {
 }
 
 #[test]
-fn what_a_redaction_left_is_no_error() {
+fn redacted_content_is_no_error() {
     let broken = room_event("m.room.message", json!({}));
     assert!(broken.message().unwrap().is_err());
     assert!(!broken.is_redacted());
@@ -517,7 +517,7 @@ fn what_a_redaction_left_is_no_error() {
 }
 
 #[test]
-fn nesting_without_end_is_refused() {
+fn endless_nesting_is_rejected() {
     let depth = 100_000;
     for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
         let deep = open.repeat(depth) + "1" + &close.repeat(depth);

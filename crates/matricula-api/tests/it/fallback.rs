@@ -1,4 +1,4 @@
-//! The pages of a homeserver are where the specification says.
+//! The fallback pages of a homeserver.
 
 use matricula_api::{
     fallback::{auth_page, login_page},
@@ -9,7 +9,7 @@ use matricula_core::ServerUrl;
 use crate::server;
 
 #[test]
-fn a_stage_has_a_page_that_knows_the_session() {
+fn stage_page_has_the_session() {
     assert_eq!(
         auth_page(&server(), &Stage::Recaptcha, Some("xyz &/?é")),
         "https://matrix.example.org/_matrix/client/v3/auth/m.login.recaptcha/fallback/web\
@@ -23,7 +23,7 @@ fn a_stage_has_a_page_that_knows_the_session() {
 }
 
 #[test]
-fn the_page_for_logging_in_takes_what_the_login_is_to_be_told() {
+fn login_page_takes_parameters() {
     assert_eq!(
         login_page(&server(), []),
         "https://matrix.example.org/_matrix/static/client/login/"

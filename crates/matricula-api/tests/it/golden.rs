@@ -1,4 +1,4 @@
-//! Every operation's request as it goes over the wire, with what is required and with everything.
+//! Snapshots of the request of every operation, with the required fields and with all fields.
 
 use std::fmt::Write;
 
@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::{
     apis::{APIS, all, name},
+    sample_requests::{Amount, incoming},
     samples, server,
-    wire_sample::{Amount, incoming},
 };
 
 /// The request that a client makes.
@@ -63,7 +63,7 @@ fn shown(endpoint: &AnyEndpoint, job: &Job) -> String {
 }
 
 #[test]
-fn every_request_goes_over_the_wire_as_it_did() {
+fn requests_match_the_snapshots() {
     let mut requests = 0;
     for (api, served) in APIS {
         let mut text = String::new();
@@ -89,14 +89,14 @@ fn every_request_goes_over_the_wire_as_it_did() {
 }
 
 #[test]
-fn every_request_is_read_as_what_was_sent() {
+fn server_reads_every_request_back() {
     for endpoint in all() {
         for amount in [Amount::Required, Amount::Everything] {
             let job = request(endpoint, amount);
             let incoming = IncomingRequest::of_job(&endpoint.operation, &job).unwrap();
             let again = endpoint.job(&incoming, &server()).unwrap();
             assert!(again == job, "{}", name(endpoint));
-            // What says nothing but an unknown name would be read as well.
+            // A body with only unknown fields would also be accepted.
             let sent: Value =
                 serde_json::from_slice(job.request_body().as_bytes()).unwrap_or_default();
             let empty = serde_json::json!({});

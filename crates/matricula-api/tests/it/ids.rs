@@ -3,7 +3,7 @@
 use matricula_api::{EventId, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, UserId};
 
 #[test]
-fn what_follows_the_grammar_is_an_identifier() {
+fn valid_identifiers_are_accepted() {
     for text in [
         "@alice:example.org",
         "@a.b_c=d-/+1:[::1]:8448",
@@ -33,7 +33,7 @@ fn what_follows_the_grammar_is_an_identifier() {
 }
 
 #[test]
-fn what_does_not_is_refused_with_what_it_was_taken_for() {
+fn invalid_identifiers_are_rejected() {
     for text in [
         "",
         "alice",
@@ -64,7 +64,7 @@ fn what_does_not_is_refused_with_what_it_was_taken_for() {
 }
 
 #[test]
-fn the_parts_of_an_identifier_can_be_asked_for() {
+fn identifiers_give_their_parts() {
     let user: UserId = "@alice:example.org:8448".parse().unwrap();
     assert_eq!(
         (user.localpart(), user.server_name()),
@@ -85,7 +85,7 @@ fn the_parts_of_an_identifier_can_be_asked_for() {
 }
 
 #[test]
-fn an_identifier_is_shown_and_stored_as_its_text() {
+fn identifiers_serialise_as_strings() {
     let user: UserId = "@a:b".parse().unwrap();
     assert_eq!(format!("{user} {user:?}"), r#"@a:b "@a:b""#);
     assert_eq!(serde_json::to_string(&user).unwrap(), r#""@a:b""#);

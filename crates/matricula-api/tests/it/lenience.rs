@@ -1,5 +1,5 @@
-//! What real servers and clients send that the specification does not foresee, and that is read all
-//! the same: a test for each line of `src/lenience.md`.
+//! What real servers and clients send beyond the specification: a test for each line of
+//! `src/lenience.md`.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ fn uia(body: &str) -> Box<UiaInfo> {
     }
 }
 
-/// Sets each field that an answer may leave out to null; says how many those are.
+/// Sets each optional field of a response to null. Returns their number.
 fn with_null(endpoint: &AnyEndpoint) -> usize {
     let sample = &samples::of(endpoint).answer;
     let read = |body: &Value| endpoint.read(&response(200, &body.to_string()));
@@ -61,7 +61,7 @@ fn with_null(endpoint: &AnyEndpoint) -> usize {
         let Some((parent, field)) = pointer.rsplit_once('/') else {
             continue;
         };
-        // Entries of maps have keys that are no names.
+        // The keys of maps are not field names.
         let is_entry = field.starts_with(['@', '!', '$', '#'])
             || field.contains(' ')
             || field.starts_with("org.example");
@@ -74,7 +74,7 @@ fn with_null(endpoint: &AnyEndpoint) -> usize {
             let null =
                 read(&null).unwrap_or_else(|error| panic!("{} {pointer}: {error}", name(endpoint)));
             let kept: Value = serde_json::from_slice(&null.body).unwrap();
-            // Where anything may stand, null says something.
+            // In untyped values, null has a meaning.
             let is_kept = kept.pointer(&pointer).is_some_and(Value::is_null);
             assert!(null == absent || is_kept, "{} {pointer}", name(endpoint));
             optional += 1;
@@ -88,14 +88,14 @@ fn null_is_absence() {
     let body = r#"{"user_id": "@a:b", "device_id": null, "access_token": null}"#;
     let account = read::<Register>(200, body).unwrap();
     assert_eq!((account.device_id, account.access_token), (None, None));
-    // Of every field of every answer.
+    // For every field of every response.
     let optional: usize = all().map(with_null).sum();
     println!("{optional} fields of answers may be null");
     assert!(optional > 150, "{optional}");
 }
 
 #[test]
-fn nothing_is_an_empty_object() {
+fn empty_response_is_empty_object() {
     assert!(read::<Logout>(200, "").is_ok());
     assert!(read::<LogoutAll>(204, "").is_ok());
     // Of every operation that needs no field.
@@ -111,13 +111,13 @@ fn nothing_is_an_empty_object() {
 }
 
 #[test]
-fn an_empty_request_is_an_empty_object() {
+fn empty_request_is_empty_object() {
     let request = IncomingRequest::new(&Register::OPERATION, Register::OPERATION.path).unwrap();
     assert!(Register::read_request(&request.with_body(b"")).is_ok());
 }
 
 #[test]
-fn any_success_is_one() {
+fn any_2xx_status_is_success() {
     let device = r#"{"org.example": 1}"#;
     for status in [200, 201, 202, 204] {
         assert!(read::<UpdateDevice>(status, device).is_ok(), "{status}");
@@ -125,7 +125,7 @@ fn any_success_is_one() {
 }
 
 #[test]
-fn the_type_of_a_body_does_not_matter() {
+fn content_type_is_ignored() {
     for kind in [
         "text/plain",
         "text/html; charset=utf-8",
@@ -142,7 +142,7 @@ fn the_type_of_a_body_does_not_matter() {
 }
 
 #[test]
-fn unknown_fields_are_kept_and_written_again() {
+fn unknown_fields_are_preserved() {
     for endpoint in all() {
         let mut body = samples::of(endpoint).answer.clone();
         let Value::Object(fields) = &mut body else {
@@ -150,7 +150,7 @@ fn unknown_fields_are_kept_and_written_again() {
         };
         fields.insert("org.example.new".to_owned(), json!({"deep": [null, 1]}));
         let Ok(reply) = endpoint.read(&response(200, &body.to_string())) else {
-            // Every key is somebody's.
+            // Keys of users are never null.
             continue;
         };
         let written = serde_json::from_slice(&reply.body).unwrap();
@@ -159,7 +159,7 @@ fn unknown_fields_are_kept_and_written_again() {
 }
 
 #[test]
-fn unknown_values_of_an_enumeration_are_kept() {
+fn unknown_enum_values_are_preserved() {
     let path = CreateFilter::OPERATION.path.replace("{userId}", "@a:b");
     let request = IncomingRequest::new(&CreateFilter::OPERATION, &path).unwrap();
     let request = request.with_body(br#"{"event_format": "org.example.short"}"#);
@@ -169,7 +169,7 @@ fn unknown_values_of_an_enumeration_are_kept() {
 }
 
 #[test]
-fn authentication_may_have_null_everywhere() {
+fn uia_accepts_null_fields() {
     let info = uia(
         r#"{"flows": [{"stages": null}, {}], "params": null, "session": null, "completed": null, "errcode": null, "error": null}"#,
     );
@@ -183,7 +183,7 @@ fn authentication_may_have_null_everywhere() {
 }
 
 #[test]
-fn authentication_may_be_no_more_than_flows() {
+fn uia_needs_only_flows() {
     let info = uia(r#"{"flows": [{"stages": ["org.example.riddle"]}]}"#);
     assert_eq!(
         info.flows[0].stages,
@@ -192,20 +192,20 @@ fn authentication_may_be_no_more_than_flows() {
 }
 
 #[test]
-fn authentication_may_be_asked_for_with_403() {
+fn uia_may_use_status_403() {
     let body = r#"{"flows":[{"stages":["m.login.dummy"]}],"session":"s"}"#;
     let ApiError::Uia(info) = read::<Register>(403, body).unwrap_err() else {
         panic!("no authentication");
     };
     assert_eq!(info.session.as_deref(), Some("s"));
-    // Without a way through it is a refusal.
+    // Without a flow it is an error.
     let body = r#"{"flows":[],"errcode":"M_FORBIDDEN","error":"closed"}"#;
     let refused = read::<Register>(403, body).unwrap_err();
     assert!(matches!(refused, ApiError::Matrix(_)), "{refused:?}");
 }
 
 #[test]
-fn a_failed_stage_is_no_failed_request() {
+fn failed_stage_continues_authentication() {
     let info = uia(
         r#"{"errcode": "M_UNAUTHORIZED", "error": "no", "flows": [{"stages": []}], "session": "s"}"#,
     );
@@ -219,7 +219,7 @@ fn a_failed_stage_is_no_failed_request() {
 }
 
 #[test]
-fn english_may_be_spelled_with_an_underscore() {
+fn english_policy_accepts_underscore() {
     let policy = r#"{"version": "1", "de": {"name": "Regeln", "url": "u"}, "en_US": {"name": "Rules", "url": "v"}}"#;
     let body = format!(
         r#"{{"flows": [], "params": {{"m.login.terms": {{"policies": {{"tos": {policy}}}}}}}}}"#
@@ -228,7 +228,7 @@ fn english_may_be_spelled_with_an_underscore() {
 }
 
 #[test]
-fn a_429_need_not_be_matrix() {
+fn rate_limit_of_proxy_is_read() {
     let header = vec![("Retry-After".into(), " 7 ".to_owned())];
     let page = Response::new(429, header, Body::Bytes(b"<html>".to_vec()));
     let retry_after = Some(Duration::from_secs(7));
@@ -245,7 +245,7 @@ fn a_429_need_not_be_matrix() {
 }
 
 #[test]
-fn too_many_requests_may_come_with_another_status() {
+fn rate_limit_accepts_other_status() {
     let body = r#"{"errcode": "M_LIMIT_EXCEEDED", "error": "", "retry_after_ms": 1500}"#;
     let limited = read::<Register>(403, body).unwrap_err();
     let ApiError::RateLimited { retry_after, error } = limited else {
@@ -256,7 +256,7 @@ fn too_many_requests_may_come_with_another_status() {
 }
 
 #[test]
-fn an_error_needs_a_code_and_nothing_else() {
+fn error_needs_only_its_code() {
     for body in [
         r#"{"errcode": "ORG_EXAMPLE_ODD"}"#,
         r#"{"errcode": "ORG_EXAMPLE_ODD", "error": null}"#,
@@ -272,7 +272,7 @@ fn an_error_needs_a_code_and_nothing_else() {
 }
 
 #[test]
-fn an_empty_code_is_still_said_in_words() {
+fn empty_error_code_shows_message() {
     let said = |body| read::<Register>(400, body).unwrap_err().to_string();
     assert_eq!(
         said(r#"{"errcode": "", "error": "the disk is full"}"#),
@@ -282,7 +282,7 @@ fn an_empty_code_is_still_said_in_words() {
 }
 
 #[test]
-fn a_page_is_told_from_a_matrix_error() {
+fn html_page_is_not_matrix_error() {
     for body in [
         "<html>502 Bad Gateway</html>",
         "",
@@ -297,7 +297,7 @@ fn a_page_is_told_from_a_matrix_error() {
 }
 
 #[test]
-fn a_broken_event_spoils_no_answer() {
+fn invalid_event_keeps_the_response() {
     let body = r#"{"next_batch": "n", "rooms": {"join": {"!a:b": {"timeline": {"events": [
         {"type": 5}, null, {"type": "m.room.message", "sender": "nobody"}]}}}}}"#;
     assert!(read::<Sync>(200, body).is_ok());
@@ -305,7 +305,7 @@ fn a_broken_event_spoils_no_answer() {
 }
 
 #[test]
-fn an_avatar_may_be_any_text() {
+fn avatar_may_be_any_text() {
     let profile =
         read::<GetUserProfile>(200, r#"{"avatar_url": "", "displayname": null}"#).unwrap();
     assert_eq!(profile.avatar_url.as_deref(), Some(""));
@@ -313,7 +313,7 @@ fn an_avatar_may_be_any_text() {
 }
 
 #[test]
-fn old_user_ids_are_user_ids() {
+fn historical_user_ids_are_valid() {
     for user in ["@Alice:example.org", "@a b:example.org", "@é:example.org"] {
         let body = json!({ "user_id": user }).to_string();
         let owner = read::<WhoAmI>(200, &body);
@@ -322,13 +322,13 @@ fn old_user_ids_are_user_ids() {
 }
 
 #[test]
-fn a_protocol_needs_no_icon() {
+fn protocol_icon_is_optional() {
     let body = r#"{"irc": {"user_fields": [], "location_fields": [], "field_types": {}, "instances": []}}"#;
     assert!(read::<GetThirdPartyProtocols>(200, body).is_ok());
 }
 
 #[test]
-fn any_redirection_shows_the_way() {
+fn any_redirect_status_is_accepted() {
     for status in [301, 302, 303, 307, 308] {
         let header = vec![("LOCATION".into(), "https://a".to_owned())];
         let redirect = RedirectToSso::read(&Response::new(status, header, Body::Empty));
@@ -337,26 +337,26 @@ fn any_redirection_shows_the_way() {
 }
 
 #[test]
-fn of_a_field_that_comes_twice_the_last_counts() {
+fn last_of_repeated_fields_counts() {
     let body = r#"{"user_id": "@a:b", "user_id": "@c:b"}"#;
     assert_eq!(read::<WhoAmI>(200, body).unwrap().user_id.as_str(), "@c:b");
 }
 
 #[test]
-fn counts_may_be_of_unknown_kinds() {
+fn key_counts_accept_unknown_algorithms() {
     let body = r#"{"one_time_key_counts": {"org.example.keys": 3}}"#;
     assert!(read::<UploadKeys>(200, body).is_ok());
 }
 
 #[test]
-fn a_list_may_be_null() {
+fn required_list_may_be_null() {
     let rooms = read::<GetJoinedRooms>(200, r#"{"joined_rooms": null}"#).unwrap();
     assert_eq!(rooms.joined_rooms, []);
     assert!(read::<GetJoinedRooms>(200, "{}").is_err());
 }
 
 #[test]
-fn a_list_of_events_may_be_left_out() {
+fn event_list_may_be_missing() {
     for body in [r#"{"start": "s"}"#, r#"{"start": "s", "chunk": null}"#] {
         assert_eq!(read::<GetRoomMessages>(200, body).unwrap().chunk, []);
     }
@@ -367,7 +367,7 @@ fn a_list_of_events_may_be_left_out() {
     }
 }
 
-/// What a sync says of the one room in it.
+/// The only room of a sync response.
 fn synced(room: &Value) -> JoinedRoom {
     let body = json!({"next_batch": "n", "rooms": {"join": {"!a:b": room}}}).to_string();
     let rooms = read::<Sync>(200, &body).unwrap().rooms.unwrap();
@@ -376,7 +376,7 @@ fn synced(room: &Value) -> JoinedRoom {
 }
 
 #[test]
-fn a_listed_room_may_have_an_empty_alias() {
+fn public_room_may_have_empty_alias() {
     let with = |alias: &str| {
         let room = json!({"room_id": "!a:b", "num_joined_members": 1, "world_readable": true,
             "guest_can_join": false, "canonical_alias": alias});
@@ -391,7 +391,7 @@ fn a_listed_room_may_have_an_empty_alias() {
 }
 
 #[test]
-fn one_hero_spoils_no_sync() {
+fn invalid_hero_keeps_the_sync() {
     let summary = json!({"m.heroes": ["@a:b", "bob", null, "@c:b"]});
     let summary = synced(&json!({ "summary": summary })).summary.unwrap();
     let heroes = summary.heroes.as_ref().unwrap();
@@ -404,7 +404,7 @@ fn one_hero_spoils_no_sync() {
 }
 
 #[test]
-fn negative_counts_spoil_no_sync() {
+fn negative_counts_keep_the_sync() {
     let room = json!({
         "summary": {"m.joined_member_count": -1, "m.invited_member_count": 2},
         "unread_notifications": {"highlight_count": 3, "notification_count": -1},
@@ -421,7 +421,7 @@ fn negative_counts_spoil_no_sync() {
 }
 
 #[test]
-fn a_time_span_is_never_negative() {
+fn negative_duration_is_zero() {
     let ago = |number: i64| {
         let body = json!({"presence": "online", "last_active_ago": number}).to_string();
         read::<GetPresence>(200, &body).unwrap().last_active_ago
@@ -433,7 +433,7 @@ fn a_time_span_is_never_negative() {
 }
 
 #[test]
-fn the_order_of_a_tag_may_be_a_text() {
+fn tag_order_may_be_string() {
     for order in [json!(0.5), json!("0.5"), json!(" 0.5 ")] {
         let body = json!({"tags": {"m.favourite": {"order": order}}}).to_string();
         let tags = read::<GetRoomTags>(200, &body).unwrap().tags.unwrap();
@@ -462,7 +462,7 @@ fn without<C: EventContent + PartialEq + std::fmt::Debug>(content: &Value, part:
 }
 
 #[test]
-fn one_bad_part_spoils_no_event() {
+fn invalid_part_keeps_the_event() {
     let text = json!({"msgtype": "m.text", "body": "b"});
     let relation = json!({"rel_type": "m.thread"});
     without::<RoomMessage>(&text, "/m.relates_to", relation.clone());
@@ -498,7 +498,7 @@ fn one_bad_part_spoils_no_event() {
 }
 
 #[test]
-fn what_did_not_fit_goes_when_the_field_is_set() {
+fn setting_field_drops_invalid_value() {
     let topic = json!({"topic": "t", "m.topic": "words"}).to_string();
     let mut topic = serde_json::from_str::<RoomTopic>(&topic).unwrap();
     topic.topic_block = Some(Default::default());
@@ -516,7 +516,7 @@ fn what_did_not_fit_goes_when_the_field_is_set() {
 }
 
 #[test]
-fn one_bad_entry_spoils_no_direct_rooms() {
+fn invalid_entry_keeps_direct_rooms() {
     let direct = json!({"bob@example.org": ["!a:b"], "@c:b": ["!d:b", 5, "here"], "@d:b": null});
     let Direct(rooms) = serde_json::from_value(direct.clone()).unwrap();
     let of = |user: &str| rooms.get(user).unwrap();
@@ -532,7 +532,7 @@ fn one_bad_entry_spoils_no_direct_rooms() {
 }
 
 #[test]
-fn one_bad_condition_spoils_no_rules() {
+fn invalid_condition_keeps_push_rules() {
     let rule = json!({"rule_id": "a", "default": true, "enabled": true,
         "actions": ["notify", {"set_tweak": 5}], "conditions": [{"kind": "event_match"}]});
     let rules = json!({"global": {"override": [rule]}});
@@ -557,7 +557,7 @@ fn invalid_third_party_entry_keeps_others() {
 }
 
 #[test]
-fn the_list_names_each_test_and_no_other() {
+fn list_names_exactly_these_tests() {
     let list = include_str!("../../src/lenience.md");
     let named: Vec<&str> = list
         .lines()
@@ -569,6 +569,6 @@ fn the_list_names_each_test_and_no_other() {
         .skip(1)
         .filter_map(|rest| Some(rest.split_once("()")?.0))
         .collect();
-    assert_eq!(tests.pop(), Some("the_list_names_each_test_and_no_other"));
+    assert_eq!(tests.pop(), Some("list_names_exactly_these_tests"));
     assert_eq!(named, tests);
 }

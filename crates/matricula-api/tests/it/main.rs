@@ -1,4 +1,4 @@
-//! What `matricula-api` promises, one module a behaviour.
+//! Tests of `matricula-api`, one module per behaviour.
 #![allow(clippy::unwrap_used)]
 #![allow(
     clippy::disallowed_methods,
@@ -14,20 +14,20 @@ mod golden;
 mod ids;
 mod lenience;
 mod oauth;
-mod reading;
+mod real_world_quirks;
 mod register;
 mod requests;
-mod review;
+mod responses;
 mod robust;
+mod routing;
+mod sample_requests;
 mod samples;
 mod secrets;
-mod served;
 mod sliding_sync;
 mod spec;
 mod spec_events;
 mod synapse;
 mod values;
-mod wire_sample;
 
 use matricula_api::{ApiError, Endpoint};
 use matricula_core::{Body, Response, ServerUrl};

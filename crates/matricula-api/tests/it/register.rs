@@ -31,7 +31,7 @@ fn full() -> Register {
 }
 
 #[test]
-fn every_parameter_goes_where_the_specification_wants_it() {
+fn parameters_go_to_their_location() {
     let job = full().job(&server());
     assert_eq!(job.operation_id(), "register");
     assert_eq!(job.request_method(), Method::Post);
@@ -52,7 +52,7 @@ fn every_parameter_goes_where_the_specification_wants_it() {
 }
 
 #[test]
-fn the_body_for_people_has_its_secrets_masked() {
+fn shown_body_masks_secrets() {
     let expected = concat!(
         r#"{"auth":{"session":"xxxxx","token":"***","type":"m.login.registration_token"},"#,
         r#""device_id":"GHTYAJCE","guest_access_token":"***","inhibit_login":false,"#,
@@ -70,7 +70,7 @@ fn the_body_for_people_has_its_secrets_masked() {
 }
 
 #[test]
-fn nothing_given_is_nothing_sent() {
+fn default_request_is_empty() {
     let job = Register::default().job(&server());
     assert_eq!(job.request_query(), []);
     assert_eq!(job.request_body(), &Body::Json("{}".into()));
@@ -78,21 +78,21 @@ fn nothing_given_is_nothing_sent() {
 }
 
 #[test]
-fn the_facts_of_the_operation_are_known() {
+fn operation_properties_are_set() {
     let operation = Register::OPERATION;
     assert_eq!(operation.auth, OperationAuth::AppserviceOptional);
     assert!(operation.rate_limited && operation.uia && !operation.deprecated);
 }
 
 #[test]
-fn a_server_reads_what_a_client_sends() {
+fn server_reads_client_request() {
     let job = full().job(&server());
     let request = IncomingRequest::of_job(&Register::OPERATION, &job).unwrap();
     assert_eq!(Register::read_request(&request).unwrap(), full());
 }
 
 #[test]
-fn the_fluent_form_says_the_same() {
+fn setters_equal_struct_literals() {
     let fluent = Register::default()
         .kind(RegisterKind::Guest)
         .auth(AuthData::stage(Stage::Dummy, Some("xxxxx".into())))
@@ -108,7 +108,7 @@ fn the_fluent_form_says_the_same() {
 }
 
 #[test]
-fn an_account_is_read_and_written_back() {
+fn register_response_round_trips() {
     let json = r#"{"user_id":"@a:b","access_token":"t","refresh_token":"r","expires_in_ms":60000,"home_server":"b","device_id":"D"}"#;
     let account = read::<Register>(200, json).unwrap();
     let expected = RegisterResponse {

@@ -1,4 +1,4 @@
-//! Every shape of request goes over the wire as the specification wants it.
+//! Requests of every form are sent as the specification says.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use crate::{sent, server};
 
 #[test]
-fn path_segments_are_encoded_and_empty_ones_stay() {
+fn path_segments_are_encoded() {
     let request = GetStateEvent::new("!a/b:c".parse().unwrap(), "m.x?y", "");
     let (path, query, _) = sent(&request);
     let expected = "/_matrix/client/v3/rooms/%21a%2Fb%3Ac/state/m.x%3Fy/";
@@ -41,7 +41,7 @@ fn path_segments_are_encoded_and_empty_ones_stay() {
 }
 
 #[test]
-fn a_segment_of_dots_is_no_step_in_the_path() {
+fn dot_segments_are_encoded_twice() {
     for (key, expected) in [(".", "%252E"), ("..", "%252E%252E"), ("...", "...")] {
         let request = GetStateEvent::new("!r:c".parse().unwrap(), "t", key);
         let expected = format!("/_matrix/client/v3/rooms/%21r%3Ac/state/t/{expected}");
@@ -50,7 +50,7 @@ fn a_segment_of_dots_is_no_step_in_the_path() {
 }
 
 #[test]
-fn queries_hold_what_was_given_in_order_and_not_encoded() {
+fn query_pairs_keep_their_order() {
     let request = Sync {
         filter: Some("{\"room\": 1}".into()),
         full_state: Some(true),
@@ -63,7 +63,7 @@ fn queries_hold_what_was_given_in_order_and_not_encoded() {
 }
 
 #[test]
-fn a_list_in_the_query_is_repeated() {
+fn query_lists_repeat_the_name() {
     let request = JoinRoom {
         via: Some(vec!["a.org".parse().unwrap(), "b.org:1".parse().unwrap()]),
         ..JoinRoom::new("#lobby:c".parse().unwrap())
@@ -76,7 +76,7 @@ fn a_list_in_the_query_is_repeated() {
 }
 
 #[test]
-fn free_parameters_are_spread_over_the_query() {
+fn free_parameters_become_query_pairs() {
     let request = QueryThirdPartyUserByProtocol {
         fields: Some(SortedMap::from([("nick".into(), "al ice".into())])),
         ..QueryThirdPartyUserByProtocol::new("irc")
@@ -85,7 +85,7 @@ fn free_parameters_are_spread_over_the_query() {
 }
 
 #[test]
-fn every_post_has_a_json_body_but_for_those_exempted() {
+fn post_requests_have_json_bodies() {
     let room = || "!r:c".parse().unwrap();
     assert_eq!(sent(&ForgetRoom::new(room())).2, json!({}));
     assert_eq!(sent(&LeaveRoom::new(room())).2, json!({}));
@@ -98,7 +98,7 @@ fn every_post_has_a_json_body_but_for_those_exempted() {
 }
 
 #[test]
-fn a_body_may_be_any_object() {
+fn body_may_be_any_object() {
     let content = json!({"body": "hello", "msgtype": "m.text"});
     let raw = Raw::new(&content).unwrap();
     let request = SendMessage::new(
@@ -116,7 +116,7 @@ fn a_body_may_be_any_object() {
 }
 
 #[test]
-fn a_body_may_have_a_single_field_that_the_path_names() {
+fn path_parameter_names_body_field() {
     let request = SetProfileField::new("@a:b".parse().unwrap(), "m.tz", json!("Europe/London"));
     let (path, _, body) = sent(&request);
     assert!(path.ends_with("/profile/%40a%3Ab/m.tz"), "{path}");
@@ -124,7 +124,7 @@ fn a_body_may_have_a_single_field_that_the_path_names() {
 }
 
 #[test]
-fn a_body_may_be_bytes_or_a_file() {
+fn body_may_be_bytes_or_file() {
     let request = UploadContent {
         filename: Some("War & Peace.pdf".into()),
         content_type: Some("application/pdf".into()),
@@ -143,7 +143,7 @@ fn a_body_may_be_bytes_or_a_file() {
 }
 
 #[test]
-fn null_is_written_where_it_says_something() {
+fn meaningful_null_is_written() {
     assert_eq!(
         sent(&SetPusher::new("key", None, "app")).2,
         json!({"pushkey": "key", "kind": null, "app_id": "app"})
@@ -162,7 +162,7 @@ fn null_is_written_where_it_says_something() {
 }
 
 #[test]
-fn who_logs_in_is_named_in_each_of_the_three_ways() {
+fn user_identifiers_have_three_kinds() {
     let body = |identifier| {
         let request = Login {
             identifier: Some(identifier),
@@ -185,20 +185,20 @@ fn who_logs_in_is_named_in_each_of_the_three_ways() {
 }
 
 #[test]
-fn a_download_is_kept_as_bytes() {
+fn downloads_are_bytes() {
     use matricula_api::client::authed_content_repo::DownloadContent;
     let job = DownloadContent::new("a.org".parse().unwrap(), "media").job(&server());
     assert_eq!(job.response_format(), &ResponseFormat::Bytes);
 }
 
 #[test]
-fn the_operations_are_sorted_and_each_is_there_once() {
+fn operations_are_sorted_and_unique() {
     assert!(OPERATIONS.is_sorted_by(|a, b| a.id < b.id));
     assert_eq!(OPERATIONS.len(), 166);
 }
 
 #[test]
-fn transaction_ids_and_overrides_decide_what_may_be_sent_again() {
+fn retry_safety_follows_the_operation() {
     let retry = |id: &str| {
         OPERATIONS
             .iter()

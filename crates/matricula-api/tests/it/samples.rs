@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use crate::apis::{APIS, name};
 
-/// The bodies of one operation; null where it has none that are JSON.
+/// The JSON bodies of an operation; null if it has none.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sample {
-    /// A request with what is required and no more.
+    /// A request with the required fields.
     pub(crate) required: Value,
     /// A request with everything.
     pub(crate) request: Value,
-    /// An answer with everything.
+    /// A response with all fields.
     pub(crate) answer: Value,
 }
 

@@ -39,7 +39,7 @@ use crate::{read, server};
 
 const CANARY: &str = "canary-5b1f";
 
-/// Puts the canary where each of the pointers leads, making objects on the way.
+/// Puts the canary at each of the pointers, creating objects as needed.
 fn plant(mut body: Value, pointers: &[&str]) -> Value {
     for pointer in pointers {
         let mut at = &mut body;
@@ -84,7 +84,7 @@ fn masked_request<E: Endpoint + Debug>(request: &E) -> &'static str {
 }
 
 #[test]
-fn requests_show_none_of_their_secrets() {
+fn requests_mask_their_secrets() {
     let email = || json!({"email": "a@b", "send_attempt": 1});
     let phone = || json!({"country": "GB", "phone_number": "1", "send_attempt": 1});
     let signed = || {
@@ -145,7 +145,7 @@ fn requests_show_none_of_their_secrets() {
     assert_eq!(checked, known.map(|found| found.id).collect::<Vec<_>>());
 }
 
-/// Checks an answer that is `body` and all the operation's secrets; returns its id.
+/// Checks a response with `body` and all secrets of the operation. Returns its id.
 fn masked_answer<E: Endpoint>(body: Value) -> &'static str
 where
     E::Response: Debug,
@@ -162,7 +162,7 @@ where
 }
 
 #[test]
-fn answers_show_none_of_their_secrets() {
+fn responses_mask_their_secrets() {
     let mut checked = vec![
         masked_answer::<GenerateLoginToken>(json!({"expires_in_ms": 1})),
         masked_answer::<GetPushers>(json!({"pushers": [{
@@ -185,7 +185,7 @@ fn answers_show_none_of_their_secrets() {
 }
 
 #[test]
-fn queries_show_none_of_their_secrets() {
+fn queries_mask_their_secrets() {
     let request = RegistrationTokenValidity::new(CANARY);
     let job = request.job(&server());
     assert_eq!(job.request_query(), [("token".into(), CANARY.to_owned())]);
@@ -202,8 +202,8 @@ fn queries_show_none_of_their_secrets() {
 }
 
 #[test]
-fn no_text_that_sounds_secret_is_shown() {
-    // These are no secrets, whatever they are called.
+fn fields_named_like_secrets_are_masked() {
+    // These are not secrets, despite their names.
     let open = ["next_token", "token_type", "token_endpoint"];
     let generated = concat!(env!("CARGO_MANIFEST_DIR"), "/src/generated");
     let files = ["client", "identity", "appservice", "push"]

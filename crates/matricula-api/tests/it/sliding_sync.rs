@@ -1,4 +1,4 @@
-//! Sliding sync is asked and answered as Synapse does it, and nothing of it is lost.
+//! Sliding sync requests and responses, as Synapse implements them.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn state(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_least_request_is_an_empty_object() {
+fn minimal_request_is_empty_object() {
     let (path, query, body) = sent(&SlidingSync::default());
     assert_eq!((path.as_str(), query.as_str(), body), (PATH, "", json!({})));
     assert_eq!(SlidingSync::OPERATION.auth, OperationAuth::Required);
@@ -34,7 +34,7 @@ fn the_least_request_is_an_empty_object() {
 }
 
 #[test]
-fn where_to_go_on_stands_in_the_query() {
+fn position_is_in_the_query() {
     let request = SlidingSync::default()
         .pos("5/s58_224")
         .timeout(Duration::from_secs(30))
@@ -60,7 +60,7 @@ fn extensions() -> Extensions {
 }
 
 #[test]
-fn everything_else_stands_in_the_body() {
+fn everything_else_is_in_body() {
     let filters = Filters::default()
         .is_dm(true)
         .is_encrypted(false)
@@ -184,7 +184,7 @@ fn answer() -> Value {
 }
 
 #[test]
-fn an_answer_is_read_and_kept_whole() {
+fn response_is_preserved_completely() {
     let read = read::<SlidingSync>(200, &answer().to_string()).unwrap();
     assert_eq!(serde_json::to_value(&read).unwrap(), answer());
     assert_eq!(read.pos, "5/s58_224_0");
@@ -227,7 +227,7 @@ fn an_answer_is_read_and_kept_whole() {
     let threads = extensions.thread_subscriptions.as_ref().unwrap();
     let thread = &threads.subscribed.as_ref().unwrap()["!a:example.org"]["$root"];
     assert_eq!((thread.automatic, thread.bump_stamp), (Some(true), 4));
-    // Whatever is typed is no longer beside it.
+    // Typed fields are not in `extra`.
     let known = [&room.extra, &extensions.extra, &read.extra].map(|extra| extra.len());
     assert_eq!(known, [1, 1, 1]);
     assert!(extensions.extra.contains_key("org.matrix.msc4262.profiles"));
@@ -248,7 +248,7 @@ fn an_answer_is_read_and_kept_whole() {
 }
 
 #[test]
-fn the_least_answer_is_a_position() {
+fn minimal_response_has_a_position() {
     let least = read::<SlidingSync>(200, r#"{"pos": "0/s0"}"#).unwrap();
     assert_eq!(least, SlidingSyncResponse::new("0/s0"));
     let nulls = r#"{"pos": "0/s0", "lists": null, "rooms": {"!a:b": {"name": null}}}"#;
@@ -257,7 +257,7 @@ fn the_least_answer_is_a_position() {
 }
 
 #[test]
-fn a_wrong_answer_names_the_field() {
+fn invalid_response_names_the_field() {
     let read = |body| read::<SlidingSync>(200, body).unwrap_err().to_string();
     assert!(read("{}").contains("pos"));
     let wrong = read(r#"{"pos": "0", "rooms": {"!a:b": {"joined_count": "many"}}}"#);
@@ -268,7 +268,7 @@ fn a_wrong_answer_names_the_field() {
 }
 
 #[test]
-fn a_connection_that_the_server_forgot_is_told_apart() {
+fn expired_connection_is_detected() {
     let read = |code| {
         let body = json!({"errcode": code, "error": "?"}).to_string();
         read::<SlidingSync>(400, &body).unwrap_err()
@@ -279,7 +279,7 @@ fn a_connection_that_the_server_forgot_is_told_apart() {
 }
 
 #[test]
-fn messages_do_not_show_in_debug() {
+fn debug_hides_messages() {
     let read = read::<SlidingSync>(200, &answer().to_string()).unwrap();
     let room = &read.rooms.unwrap()["!a:example.org"];
     let shown = format!("{room:?}");

@@ -69,7 +69,7 @@ fn resolve(value: Value, path: &Path) -> Value {
     }
 }
 
-/// What becomes of a content, read and written by each kind that knows the type.
+/// A content, read and written by each kind of its type.
 fn through_types(kind: &str, content: &Raw) -> Vec<Result<(Value, String), String>> {
     let mut found = Vec::new();
     macro_rules! through {
@@ -91,7 +91,7 @@ fn through_types(kind: &str, content: &Raw) -> Vec<Result<(Value, String), Strin
 
 #[test]
 #[ignore = "needs the specification: set MATRIX_SPEC"]
-fn every_example_of_an_event_survives_its_types() {
+fn event_examples_round_trip() {
     let (mut typed, mut kinds) = (0, 0);
     for path in files(&event_schemas().join("examples")) {
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -123,7 +123,7 @@ fn every_example_of_an_event_survives_its_types() {
 
 #[test]
 #[ignore = "needs the specification: set MATRIX_SPEC"]
-fn the_examples_of_envelopes_survive_their_types() {
+fn envelope_examples_round_trip() {
     let core = event_schemas().join("examples/core");
     let mut found = 0;
     for path in files(&core) {
@@ -153,7 +153,7 @@ fn the_examples_of_envelopes_survive_their_types() {
 
 #[test]
 #[ignore = "needs the specification: set MATRIX_SPEC"]
-fn every_type_that_has_a_schema_has_a_content() {
+fn every_event_schema_has_a_type() {
     let mut types = BTreeSet::new();
     let schemas = files(&event_schemas().join("schema"));
     for path in &schemas {

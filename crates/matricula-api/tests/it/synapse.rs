@@ -1,4 +1,4 @@
-//! The requests of a Synapse's administrators: what is sent, what is masked, and what is kept.
+//! The admin API of Synapse: requests, masking, and preserved fields.
 
 use matricula_api::{
     Endpoint,
@@ -35,7 +35,7 @@ fn line(request: &impl Endpoint) -> String {
 }
 
 #[test]
-fn each_request_goes_where_synapse_serves_it() {
+fn requests_use_the_paths_of_synapse() {
     let user_id = || "@b/ob:example.org".parse().unwrap();
     let user = UserChange::default();
     let lines = [
@@ -79,7 +79,7 @@ fn each_request_goes_where_synapse_serves_it() {
 }
 
 #[test]
-fn all_but_those_with_the_secret_take_an_administrators_token() {
+fn admin_requests_take_admin_token() {
     let (_, operations) = unspecified::OPERATIONS
         .iter()
         .find(|(name, _)| *name == "synapse")
@@ -97,7 +97,7 @@ fn all_but_those_with_the_secret_take_an_administrators_token() {
 }
 
 #[test]
-fn secrets_are_masked_and_not_in_any_debug() {
+fn secrets_of_admin_api_are_masked() {
     let registration = RegisterBySecret::new("n", "u", CANARY, CANARY).admin(true);
     let user = PutUser {
         user_id: "@b:example.org".parse().unwrap(),
@@ -126,7 +126,7 @@ fn secrets_are_masked_and_not_in_any_debug() {
 }
 
 #[test]
-fn what_synapse_answers_is_read_and_the_rest_kept() {
+fn synapse_responses_are_preserved() {
     let answer = json!({
         "name": "@bob:example.org", "displayname": null, "admin": true, "creation_ts": 1_700_000_000,
         "threepids": [], "locked": false,

@@ -1,4 +1,4 @@
-//! What the specification leaves open is kept.
+//! Open enums and additional fields are preserved.
 
 use matricula_api::{
     Raw,
@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::read;
 
 #[test]
-fn values_that_are_not_listed_are_kept() {
+fn unlisted_enum_values_are_preserved() {
     for text in ["public", "private", "friends"] {
         let visibility = Visibility::from(text);
         assert_eq!(visibility.as_str(), text);
@@ -35,7 +35,7 @@ fn values_that_are_not_listed_are_kept() {
 }
 
 #[test]
-fn fields_beside_those_that_are_listed_are_kept_where_they_are_allowed() {
+fn additional_fields_are_preserved() {
     let body = r#"{"capabilities":{"m.room_versions":{"default":"1","available":{"1":"stable","x":"odd"}},"com.example.limit":{"max":600}}}"#;
     let capabilities = read::<GetCapabilities>(200, body).unwrap().capabilities;
     let versions = capabilities.room_versions.as_ref().unwrap();
@@ -52,7 +52,7 @@ fn fields_beside_those_that_are_listed_are_kept_where_they_are_allowed() {
 }
 
 #[test]
-fn what_may_stand_beside_can_have_a_type() {
+fn additional_fields_can_be_typed() {
     let keys =
         read::<GetWellknownPolicy>(200, r#"{"public_keys": {"ed25519": "a", "other": "b"}}"#)
             .unwrap()
@@ -66,7 +66,7 @@ fn what_may_stand_beside_can_have_a_type() {
 }
 
 #[test]
-fn null_in_an_open_object_is_absence_too() {
+fn null_in_open_object_is_absence() {
     let body = r#"{"m.homeserver": {"base_url": "https://a"}, "m.identity_server": null}"#;
     let found = read::<GetWellknown>(200, body).unwrap();
     assert_eq!(found.identity_server, None);
@@ -74,7 +74,7 @@ fn null_in_an_open_object_is_absence_too() {
 }
 
 #[test]
-fn raw_json_is_kept_to_the_letter_and_read_when_asked() {
+fn raw_json_is_unchanged() {
     let text = r#"{"event_id": "$e",  "type":"m.x","sender":"@a:b", "room_id": "!r:b",
         "origin_server_ts": 1, "content": {"big": 1e3}, "new": 1}"#;
     let raw: Raw<ClientEvent> = serde_json::from_str(text).unwrap();

@@ -30,10 +30,10 @@ use ruma_client_api::{
 };
 use serde_json::{Value, json};
 
-use crate::both_ways::hold;
+use crate::round_trip::hold;
 
 #[test]
-fn register() {
+fn register_round_trips() {
     hold::<Register, register::v3::Request, _>(
         "/_matrix/client/v3/register?kind=guest",
         &json!({
@@ -49,7 +49,7 @@ fn register() {
 }
 
 #[test]
-fn login() {
+fn login_round_trips() {
     hold::<Login, login::v3::Request, _>(
         "/_matrix/client/v3/login",
         &json!({
@@ -67,7 +67,7 @@ fn login() {
 }
 
 #[test]
-fn the_ways_to_log_in() {
+fn login_flows_round_trip() {
     hold::<GetLoginFlows, get_login_types::v3::Request, _>(
         "/_matrix/client/v3/login",
         &Value::Null,
@@ -76,7 +76,7 @@ fn the_ways_to_log_in() {
 }
 
 #[test]
-fn whoami() {
+fn whoami_round_trips() {
     hold::<WhoAmI, whoami::v3::Request, _>(
         "/_matrix/client/v3/account/whoami",
         &Value::Null,
@@ -85,7 +85,7 @@ fn whoami() {
 }
 
 #[test]
-fn refresh() {
+fn refresh_round_trips() {
     hold::<Refresh, refresh_token::v3::Request, _>(
         "/_matrix/client/v3/refresh",
         &json!({"refresh_token": "r"}),
@@ -94,12 +94,12 @@ fn refresh() {
 }
 
 #[test]
-fn logout() {
+fn logout_round_trips() {
     hold::<Logout, logout::v3::Request, _>("/_matrix/client/v3/logout", &Value::Null, &json!({}));
 }
 
 #[test]
-fn whether_a_name_is_free() {
+fn username_availability_round_trips() {
     hold::<CheckUsernameAvailability, get_username_availability::v3::Request, _>(
         "/_matrix/client/v3/register/available?username=A%26b%20%C3%A9",
         &Value::Null,
@@ -108,7 +108,7 @@ fn whether_a_name_is_free() {
 }
 
 #[test]
-fn a_new_password() {
+fn password_change_round_trips() {
     hold::<ChangePassword, change_password::v3::Request, _>(
         "/_matrix/client/v3/account/password",
         &json!({
@@ -123,7 +123,7 @@ fn a_new_password() {
 }
 
 #[test]
-fn the_end_of_an_account() {
+fn deactivation_round_trips() {
     hold::<DeactivateAccount, deactivate::v3::Request, _>(
         "/_matrix/client/v3/account/deactivate",
         &json!({"erase": true, "id_server": "id.example.org"}),
@@ -132,7 +132,7 @@ fn the_end_of_an_account() {
 }
 
 #[test]
-fn the_addresses_of_an_account() {
+fn threepids_round_trip() {
     hold::<GetAccount3Pids, get_3pids::v3::Request, _>(
         "/_matrix/client/v3/account/3pid",
         &Value::Null,
@@ -144,7 +144,7 @@ fn the_addresses_of_an_account() {
 }
 
 #[test]
-fn one_more_address() {
+fn adding_threepid_round_trips() {
     hold::<Add3Pid, add_3pid::v3::Request, _>(
         "/_matrix/client/v3/account/3pid/add",
         &json!({"sid": "abc123", "client_secret": "d0n-tT3ll"}),
@@ -153,7 +153,7 @@ fn one_more_address() {
 }
 
 #[test]
-fn one_address_less() {
+fn removing_threepid_round_trips() {
     hold::<Delete3Pid, delete_3pid::v3::Request, _>(
         "/_matrix/client/v3/account/3pid/delete",
         &json!({"medium": "email", "address": "alice@example.org", "id_server": "id.example.org"}),
@@ -162,7 +162,7 @@ fn one_address_less() {
 }
 
 #[test]
-fn capabilities() {
+fn capabilities_round_trip() {
     hold::<GetCapabilities, get_capabilities::v3::Request, _>(
         "/_matrix/client/v3/capabilities",
         &Value::Null,
@@ -175,7 +175,7 @@ fn capabilities() {
 }
 
 #[test]
-fn versions() {
+fn versions_round_trip() {
     hold::<GetVersions, get_supported_versions::Request, _>(
         "/_matrix/client/versions",
         &Value::Null,
@@ -184,7 +184,7 @@ fn versions() {
 }
 
 #[test]
-fn a_profile() {
+fn profile_round_trips() {
     hold::<GetUserProfile, get_profile::v3::Request, _>(
         "/_matrix/client/v3/profile/%40alice%3Aexample.org",
         &Value::Null,
@@ -196,7 +196,7 @@ fn a_profile() {
 }
 
 #[test]
-fn account_data() {
+fn account_data_round_trips() {
     hold::<SetAccountData, set_global_account_data::v3::Request, _>(
         "/_matrix/client/v3/user/%40alice%3Aexample.org/account_data/org.example.mood",
         &json!({"now": "fine"}),
@@ -205,7 +205,7 @@ fn account_data() {
 }
 
 #[test]
-fn presence() {
+fn presence_round_trips() {
     hold::<SetPresence, set_presence::v3::Request, _>(
         "/_matrix/client/v3/presence/%40alice%3Aexample.org/status",
         &json!({"presence": "online", "status_msg": "here"}),
@@ -214,7 +214,7 @@ fn presence() {
 }
 
 #[test]
-fn a_filter() {
+fn filter_round_trips() {
     hold::<CreateFilter, create_filter::v3::Request, _>(
         "/_matrix/client/v3/user/%40alice%3Aexample.org/filter",
         &json!({"room": {"timeline": {"limit": 10, "lazy_load_members": true}}}),

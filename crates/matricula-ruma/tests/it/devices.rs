@@ -13,7 +13,7 @@ use ruma_client_api::{
 };
 use serde_json::{Value, json};
 
-use crate::both_ways::hold;
+use crate::round_trip::hold;
 
 fn auth() -> Value {
     json!({
@@ -40,7 +40,7 @@ fn device_keys() -> Value {
 }
 
 #[test]
-fn the_devices_of_an_account() {
+fn devices_round_trip() {
     hold::<GetDevices, get_devices::v3::Request, _>(
         "/_matrix/client/v3/devices",
         &Value::Null,
@@ -52,7 +52,7 @@ fn the_devices_of_an_account() {
 }
 
 #[test]
-fn a_name_for_a_device() {
+fn device_name_round_trips() {
     hold::<UpdateDevice, update_device::v3::Request, _>(
         "/_matrix/client/v3/devices/D%2F1",
         &json!({"display_name": "Phone"}),
@@ -61,7 +61,7 @@ fn a_name_for_a_device() {
 }
 
 #[test]
-fn devices_removed_with_authentication() {
+fn device_removal_round_trips() {
     hold::<DeleteDevice, delete_device::v3::Request, _>(
         "/_matrix/client/v3/devices/D",
         &json!({"auth": auth()}),
@@ -75,7 +75,7 @@ fn devices_removed_with_authentication() {
 }
 
 #[test]
-fn keys_uploaded() {
+fn key_upload_round_trips() {
     hold::<UploadKeys, upload_keys::v3::Request, _>(
         "/_matrix/client/v3/keys/upload",
         &json!({
@@ -90,7 +90,7 @@ fn keys_uploaded() {
 }
 
 #[test]
-fn keys_asked_for() {
+fn key_query_round_trips() {
     hold::<QueryKeys, get_keys::v3::Request, _>(
         "/_matrix/client/v3/keys/query",
         &json!({"device_keys": {"@alice:example.org": []}, "timeout": 10000}),
@@ -102,7 +102,7 @@ fn keys_asked_for() {
 }
 
 #[test]
-fn keys_claimed() {
+fn key_claim_round_trips() {
     hold::<ClaimKeys, claim_keys::v3::Request, _>(
         "/_matrix/client/v3/keys/claim",
         &json!({
@@ -115,7 +115,7 @@ fn keys_claimed() {
 }
 
 #[test]
-fn keys_changed() {
+fn key_changes_round_trip() {
     hold::<GetKeysChanges, get_key_changes::v3::Request, _>(
         "/_matrix/client/v3/keys/changes?from=s1&to=s2",
         &Value::Null,
@@ -124,7 +124,7 @@ fn keys_changed() {
 }
 
 #[test]
-fn keys_to_sign_with() {
+fn cross_signing_keys_round_trip() {
     let key = |usage: &str, name: &str| {
         json!({
             "user_id": "@alice:example.org", "usage": [usage],
@@ -143,7 +143,7 @@ fn keys_to_sign_with() {
 }
 
 #[test]
-fn a_backup_of_keys() {
+fn key_backup_round_trips() {
     hold::<CreateRoomKeysVersion, create_backup_version::v3::Request, _>(
         "/_matrix/client/v3/room_keys/version",
         &json!({

@@ -1,4 +1,4 @@
-//! Errors and requests for authentication, both ways.
+//! Conversion of errors and requests for authentication.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ fn hold(wire: &Response) {
 }
 
 #[test]
-fn a_standard_error() {
+fn standard_error_is_converted() {
     hold(&answer(
         400,
         &json!({"errcode": "M_USER_IN_USE", "error": "Taken"}),
@@ -77,7 +77,7 @@ fn a_standard_error() {
 }
 
 #[test]
-fn authentication_asked_for() {
+fn uia_is_converted() {
     let wire = answer(
         401,
         &json!({
@@ -101,7 +101,7 @@ fn authentication_asked_for() {
 }
 
 #[test]
-fn authentication_that_failed_once() {
+fn failed_uia_stage_is_converted() {
     hold(&answer(
         401,
         &json!({
@@ -112,7 +112,7 @@ fn authentication_that_failed_once() {
 }
 
 #[test]
-fn too_many_requests() {
+fn rate_limit_is_converted() {
     let wire = answer(
         429,
         &json!({
@@ -150,7 +150,7 @@ fn too_many_requests() {
 }
 
 #[test]
-fn a_proxys_error() {
+fn proxy_error_is_converted() {
     let wire = Response::new(502, vec![], Body::Json("<html>".to_owned()));
     let ours = of_ours(&wire);
     assert_eq!(ours, ApiError::UnexpectedStatus { status: 502 });
@@ -162,7 +162,7 @@ fn a_proxys_error() {
 }
 
 #[test]
-fn an_error_instead_of_a_typed_answer() {
+fn error_response_is_not_success() {
     let error = RumaError::from_http_response(
         http::Response::builder()
             .status(404)
@@ -179,7 +179,7 @@ fn an_error_instead_of_a_typed_answer() {
 }
 
 #[test]
-fn what_no_server_said_is_no_error_of_ruma() {
+fn local_error_is_not_converted() {
     let wire = answer(200, &json!({"user_id": "alice"}));
     let ours = WhoAmI::read(&wire).unwrap_err();
     assert!(matches!(ours, ApiError::Malformed { .. }));
@@ -193,7 +193,7 @@ fn what_no_server_said_is_no_error_of_ruma() {
 }
 
 #[test]
-fn an_error_that_says_all_is_well_is_refused() {
+fn error_with_success_status_is_rejected() {
     let well = RumaError::from_http_response(http::Response::new(
         br#"{"errcode":"M_UNKNOWN","error":""}"#,
     ));

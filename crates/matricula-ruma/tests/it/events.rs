@@ -19,10 +19,10 @@ use ruma_client_api::{
 };
 use serde_json::{Value, json};
 
-use crate::both_ways::hold;
+use crate::round_trip::hold;
 
 #[test]
-fn a_message() {
+fn message_round_trips() {
     hold::<SendMessage, send_message_event::v3::Request, _>(
         "/_matrix/client/v3/rooms/%21a%3Aexample.org/send/m.room.message/txn%2F1",
         &json!({"msgtype": "m.text", "body": "hello", "org.example.mood": ["fine", 1.5]}),
@@ -31,7 +31,7 @@ fn a_message() {
 }
 
 #[test]
-fn state_with_and_without_a_key() {
+fn state_events_round_trip() {
     for key in ["", "%40alice%3Aexample.org", "a%20%2B%25%3F%23b"] {
         let address =
             format!("/_matrix/client/v3/rooms/%21a%3Aexample.org/state/org.example.mood/{key}");
@@ -49,7 +49,7 @@ fn state_with_and_without_a_key() {
 }
 
 #[test]
-fn a_redaction() {
+fn redaction_round_trips() {
     hold::<RedactEvent, redact_event::v3::Request, _>(
         "/_matrix/client/v3/rooms/%21a%3Aexample.org/redact/%24e/txn1",
         &json!({"reason": "a mistake"}),
@@ -58,7 +58,7 @@ fn a_redaction() {
 }
 
 #[test]
-fn to_devices() {
+fn to_device_messages_round_trip() {
     hold::<SendToDevice, send_event_to_device::v3::Request, _>(
         "/_matrix/client/v3/sendToDevice/m.new_device/txn1",
         &json!({"messages": {
@@ -69,7 +69,7 @@ fn to_devices() {
 }
 
 #[test]
-fn a_sync() {
+fn sync_round_trips() {
     let event = json!({
         "type": "m.room.message", "event_id": "$e", "sender": "@alice:example.org",
         "origin_server_ts": 1, "content": {"msgtype": "m.text", "body": "hello"},
@@ -101,7 +101,7 @@ fn a_sync() {
 }
 
 #[test]
-fn push_rules() {
+fn push_rules_round_trip() {
     hold::<GetPushRules, get_pushrules_all::v3::Request, _>(
         "/_matrix/client/v3/pushrules/",
         &Value::Null,

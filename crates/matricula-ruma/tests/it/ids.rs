@@ -1,4 +1,4 @@
-//! Identifiers and timestamps, both ways, for whatever text.
+//! Conversion of identifiers and timestamps, for arbitrary text.
 
 use std::fmt::{Debug, Display};
 
@@ -11,7 +11,7 @@ use ruma_common::{
     OwnedRoomOrAliasId, OwnedServerName, OwnedUserId,
 };
 
-/// Either side takes what the other takes, and says the same; what one refuses is an error.
+/// Both sides accept the same text, or the conversion is an error.
 fn hold<Ours, Theirs, Borrowed>(text: &str) -> Result<(), TestCaseError>
 where
     Ours: for<'a> TryFrom<&'a str> + ToRuma<Ruma = Theirs> + Display + Debug + PartialEq,
@@ -52,24 +52,24 @@ fn hold_all(text: &str) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn any_text(text in ".{0,300}") {
+    fn arbitrary_text_is_checked_alike(text in ".{0,300}") {
         hold_all(&text)?;
     }
 
     #[test]
-    fn what_looks_like_an_identifier(
+    fn similar_identifiers_are_checked_alike(
         text in "(mxc://|[@!#$])?[a-zA-Z0-9._=/+-]{0,30}([:/][a-z0-9.\\[\\]:-]{0,30}(:[0-9]{0,6})?)?"
     ) {
         hold_all(&text)?;
     }
 
     #[test]
-    fn any_moment(millis: u64) {
+    fn timestamps_round_trip(millis: u64) {
         moment(millis)?;
     }
 
     #[test]
-    fn moments_about_the_last_that_ruma_has(millis in (1_u64 << 53) - 9..(1 << 53) + 9) {
+    fn large_timestamps_are_checked(millis in (1_u64 << 53) - 9..(1 << 53) + 9) {
         moment(millis)?;
     }
 }
@@ -86,7 +86,7 @@ fn moment(millis: u64) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn each_kind_is_met() {
+fn every_identifier_kind_is_generated() {
     let met = [
         UserId::try_from("@alice:example.org")
             .unwrap()
@@ -122,7 +122,7 @@ fn each_kind_is_met() {
 }
 
 #[test]
-fn what_is_refused_says_what_it_is_and_to_whom() {
+fn mismatch_names_kind_and_side() {
     let nowhere = OwnedMxcUri::from("https://example.org/a");
     let error = nowhere.to_matricula().unwrap_err();
     assert_eq!(

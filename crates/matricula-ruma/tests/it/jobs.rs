@@ -22,7 +22,7 @@ use ruma_common::{
 };
 use serde_json::json;
 
-use crate::both_ways::{parsed, server};
+use crate::round_trip::{parsed, server};
 
 fn credential() -> CredentialRef {
     CredentialRef::new("alice")
@@ -44,7 +44,7 @@ fn a_login() -> login::v3::Request {
 }
 
 #[test]
-fn a_credential_is_named_where_the_operation_takes_one_and_never_carried() {
+fn credential_is_named_but_not_carried() {
     let room: &RoomId = "!a:example.org".try_into().unwrap();
     let whoami = job_as(whoami::v3::Request::new());
     assert_eq!(whoami.auth(), &Auth::Required(credential()));
@@ -69,7 +69,7 @@ fn a_credential_is_named_where_the_operation_takes_one_and_never_carried() {
 }
 
 #[test]
-fn secrets_are_where_the_operation_has_them() {
+fn secrets_follow_the_operation() {
     let job = request::to_job(a_login(), &server()).unwrap();
     assert!(job.holds_secret());
     assert!(
@@ -82,7 +82,7 @@ fn secrets_are_where_the_operation_has_them() {
 }
 
 #[test]
-fn of_operations_that_share_an_address_the_most_careful_facts_count() {
+fn shared_path_uses_careful_properties() {
     let path = "/_matrix/client/v3/rooms/!a:example.org/invite";
     let body = json!({"user_id": "@bob:example.org"});
     let user: InviteUser = parsed(path, &[], Body::Json(body.to_string()));
@@ -109,7 +109,7 @@ fn of_operations_that_share_an_address_the_most_careful_facts_count() {
 }
 
 #[test]
-fn a_request_is_sent_again_when_the_operation_says_so() {
+fn retry_safety_follows_the_operation() {
     let retry = |job: Result<Job, Error>| job.unwrap().retry_safety();
     assert_eq!(
         retry(request::to_job(logout::v3::Request::new(), &server())),
@@ -132,7 +132,7 @@ fn a_request_is_sent_again_when_the_operation_says_so() {
 }
 
 #[test]
-fn what_matricula_does_not_know_is_sent_with_care() {
+fn unknown_operation_is_handled_carefully() {
     let mut request = get_events::unstable::Request::new("D".into());
     request.next_batch = Some("t0k3n".to_owned());
     let job = job_as(request);
@@ -149,7 +149,7 @@ fn what_matricula_does_not_know_is_sent_with_care() {
 }
 
 #[test]
-fn what_looks_like_a_step_in_a_path_stays_a_segment() {
+fn dot_segments_are_encoded_twice() {
     for (key, segment) in [(".", "%252E"), ("..", "%252E%252E"), ("..a", "..a")] {
         let request = get_events::unstable::Request::new(key.into());
         let job = request::to_job(request, &server()).unwrap();
@@ -159,7 +159,7 @@ fn what_looks_like_a_step_in_a_path_stays_a_segment() {
 }
 
 #[test]
-fn a_server_may_have_a_path_of_its_own_and_a_job_an_old_path() {
+fn server_paths_and_old_paths_match() {
     let server = "https://example.org/matrix/a".parse().unwrap();
     let job = request::to_job(whoami::v3::Request::new(), &server).unwrap();
     assert_eq!(
@@ -185,7 +185,7 @@ fn refusal<R: IncomingRequest>(job: &Job) -> Error {
 }
 
 #[test]
-fn a_request_to_another_operation_is_refused() {
+fn other_operation_is_rejected() {
     let job = request::to_job(whoami::v3::Request::new(), &server()).unwrap();
     let error = refusal::<logout::v3::Request>(&job);
     assert_eq!(
@@ -210,7 +210,7 @@ fn a_request_to_another_operation_is_refused() {
 }
 
 #[test]
-fn what_ruma_cannot_read_is_no_secret_spilled() {
+fn error_of_ruma_hides_secrets() {
     let path = "/_matrix/client/v3/login";
     let body = Body::Json(r#"{"type": "m.login.password", "password": ["wordpass"]}"#.to_owned());
     let job = Job::new(&server(), path, Method::Post, "login").with_body(body);

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
-mod both_ways;
 mod devices;
 mod errors;
 mod events;
@@ -11,3 +10,4 @@ mod jobs;
 mod media;
 mod raw;
 mod rooms;
+mod round_trip;

@@ -1,4 +1,4 @@
-//! Files: bytes one way, bytes the other.
+//! Uploads and downloads.
 
 use matricula_api::client::{
     authed_content_repo::{DownloadContent, DownloadThumbnail, GetMediaConfig},
@@ -12,12 +12,12 @@ use ruma_client_api::{
 };
 use serde_json::{Value, json};
 
-use crate::both_ways::{hold, hold_answer, hold_request};
+use crate::round_trip::{hold, hold_answer, hold_request};
 
 const BYTES: &[u8] = &[0, 159, 146, 150, b'\n', b'{'];
 
 #[test]
-fn an_upload() {
+fn upload_round_trips() {
     let address = "/_matrix/media/v3/upload?filename=a%20b.png";
     let headers = [("content-type", "image/png")];
     for bytes in [BYTES, b"no image", b""] {
@@ -33,14 +33,14 @@ fn an_upload() {
 }
 
 #[test]
-fn an_upload_of_a_file_that_is_not_read_yet_is_refused() {
+fn unread_file_is_rejected() {
     let file = Body::File(matricula_core::FileRef::new("a.png"));
     let refused = request::to_ruma::<create_content::v3::Request>(&UploadContent::new(file));
     assert!(matches!(refused, Err(Error::File)));
 }
 
 #[test]
-fn a_download() {
+fn download_round_trips() {
     hold_request::<DownloadContent, get_content::v1::Request>(
         "/_matrix/client/v1/media/download/example.org/abc?timeout_ms=5000",
         &[],
@@ -58,7 +58,7 @@ fn a_download() {
 }
 
 #[test]
-fn a_thumbnail() {
+fn thumbnail_round_trips() {
     hold_request::<DownloadThumbnail, get_content_thumbnail::v1::Request>(
         "/_matrix/client/v1/media/thumbnail/example.org/abc?width=64&height=32&method=crop\
          &animated=true&timeout_ms=5000",
@@ -68,7 +68,7 @@ fn a_thumbnail() {
 }
 
 #[test]
-fn what_a_server_takes() {
+fn media_limits_round_trip() {
     hold::<GetMediaConfig, get_media_config::v1::Request, _>(
         "/_matrix/client/v1/media/config",
         &Value::Null,

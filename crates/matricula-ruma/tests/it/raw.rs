@@ -1,4 +1,4 @@
-//! JSON kept as text.
+//! Raw JSON.
 
 use matricula_api::Raw;
 use matricula_ruma::raw;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use ruma_common::serde::Raw as RumaRaw;
 
 #[test]
-fn text_stays_as_it_was_written() {
+fn raw_json_is_unchanged() {
     let texts = [
         "null",
         "{ \"a\" :\t1.50e3, \"a\": \"\\u00e9\" }",
@@ -24,7 +24,7 @@ fn text_stays_as_it_was_written() {
 
 proptest! {
     #[test]
-    fn any_string(text: String) {
+    fn any_string_is_unchanged(text: String) {
         let theirs = RumaRaw::new(&text).unwrap();
         let ours: Raw<String> = raw::to_matricula(&theirs);
         prop_assert_eq!(ours.read().unwrap(), text);

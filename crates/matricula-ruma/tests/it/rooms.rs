@@ -26,10 +26,10 @@ use ruma_client_api::{
 };
 use serde_json::{Value, json};
 
-use crate::both_ways::hold;
+use crate::round_trip::hold;
 
 #[test]
-fn a_new_room() {
+fn room_creation_round_trips() {
     hold::<CreateRoom, create_room::v3::Request, _>(
         "/_matrix/client/v3/createRoom",
         &json!({
@@ -47,7 +47,7 @@ fn a_new_room() {
 }
 
 #[test]
-fn joining() {
+fn join_round_trips() {
     hold::<JoinRoom, join_room_by_id_or_alias::v3::Request, _>(
         "/_matrix/client/v3/join/%23lobby%3Aexample.org?via=a.example.org&via=b.example.org",
         &json!({"reason": "curious"}),
@@ -56,7 +56,7 @@ fn joining() {
 }
 
 #[test]
-fn inviting() {
+fn invite_round_trips() {
     hold::<InviteUser, invite_user::v3::Request, _>(
         "/_matrix/client/v3/rooms/%21a%3Aexample.org/invite",
         &json!({"user_id": "@bob:example.org", "reason": "come in"}),
@@ -65,7 +65,7 @@ fn inviting() {
 }
 
 #[test]
-fn inviting_by_an_address() {
+fn third_party_invite_round_trips() {
     hold::<InviteBy3Pid, invite_user::v3::Request, _>(
         "/_matrix/client/v3/rooms/%21a%3Aexample.org/invite",
         &json!({
@@ -77,7 +77,7 @@ fn inviting_by_an_address() {
 }
 
 #[test]
-fn banning() {
+fn ban_round_trips() {
     hold::<Ban, ban_user::v3::Request, _>(
         "/_matrix/client/v3/rooms/%21a%3Aexample.org/ban",
         &json!({"user_id": "@bob:example.org", "reason": "enough"}),
@@ -86,7 +86,7 @@ fn banning() {
 }
 
 #[test]
-fn the_rooms_one_is_in() {
+fn joined_rooms_round_trip() {
     hold::<GetJoinedRooms, joined_rooms::v3::Request, _>(
         "/_matrix/client/v3/joined_rooms",
         &Value::Null,
@@ -95,7 +95,7 @@ fn the_rooms_one_is_in() {
 }
 
 #[test]
-fn an_alias() {
+fn room_alias_round_trips() {
     let alias = "/_matrix/client/v3/directory/room/%23lobby%3Aexample.org";
     hold::<SetRoomAlias, create_alias::v3::Request, _>(
         alias,
@@ -111,7 +111,7 @@ fn an_alias() {
 }
 
 #[test]
-fn public_rooms() {
+fn public_rooms_round_trip() {
     let answer = json!({
         "chunk": [{
             "room_id": "!a:example.org", "name": "Lobby", "num_joined_members": 3,
@@ -132,7 +132,7 @@ fn public_rooms() {
 }
 
 #[test]
-fn what_was_read() {
+fn read_markers_round_trip() {
     hold::<SetReadMarker, set_read_marker::v3::Request, _>(
         "/_matrix/client/v3/rooms/%21a%3Aexample.org/read_markers",
         &json!({"m.fully_read": "$a", "m.read": "$b", "m.read.private": "$c"}),
@@ -146,7 +146,7 @@ fn what_was_read() {
 }
 
 #[test]
-fn typing() {
+fn typing_round_trips() {
     hold::<SetTyping, create_typing_event::v3::Request, _>(
         "/_matrix/client/v3/rooms/%21a%3Aexample.org/typing/%40alice%3Aexample.org",
         &json!({"typing": true, "timeout": 30000}),
@@ -155,7 +155,7 @@ fn typing() {
 }
 
 #[test]
-fn a_tag() {
+fn tag_round_trips() {
     hold::<SetRoomTag, create_tag::v3::Request, _>(
         "/_matrix/client/v3/user/%40alice%3Aexample.org/rooms/%21a%3Aexample.org/tags/u.work",
         &json!({"order": 0.25}),

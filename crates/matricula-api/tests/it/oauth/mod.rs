@@ -1,7 +1,7 @@
-//! OAuth 2.0 is spoken as its standards say, and nothing of it is lost or shown.
+//! OAuth 2.0: requests, responses, and masking of secrets.
 
-mod answers;
 mod requests;
+mod responses;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;

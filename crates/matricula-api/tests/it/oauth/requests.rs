@@ -1,4 +1,4 @@
-//! What a client sends to an authorization server, and opens in a browser.
+//! Requests to an authorization server, and URLs for the browser.
 
 use std::fmt::Debug;
 
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{CANARY, round_trip};
 use crate::response;
 
-/// As the RFC that defines them gives them, one made of the other.
+/// The example of the RFC.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const TOKEN_ENDPOINT: &str = "https://account.example.org/oauth2/token";
@@ -37,7 +37,7 @@ fn authorization() -> AuthorizationRequest {
     AuthorizationRequest::new("s6BhdRkqt3", redirect, scope(), "ewubooN9weez", challenge)
 }
 
-/// What is sent: method, address and body.
+/// The request: method, URL and body.
 fn sent(request: &impl OAuthEndpoint, address: &str) -> (Method, String, String) {
     let job = request.job(address).unwrap();
     let body = String::from_utf8(job.request_body().as_bytes().to_vec()).unwrap();
@@ -53,7 +53,7 @@ fn to_token_endpoint(request: &impl OAuthEndpoint) -> String {
 }
 
 #[test]
-fn the_authorization_page_is_told_everything_in_the_query() {
+fn authorization_url_has_all_parameters() {
     assert_eq!(
         authorization()
             .url("https://account.example.com/oauth2/auth")
@@ -79,7 +79,7 @@ fn the_authorization_page_is_told_everything_in_the_query() {
 }
 
 #[test]
-fn a_way_back_by_https_has_the_answer_where_no_server_sees_it() {
+fn https_callback_uses_the_fragment() {
     let mode = |redirect: &str| {
         let challenge = CodeChallenge::new(CHALLENGE).unwrap();
         AuthorizationRequest::new("c", redirect, scope(), "s", challenge).response_mode
@@ -93,7 +93,7 @@ fn a_way_back_by_https_has_the_answer_where_no_server_sees_it() {
 }
 
 #[test]
-fn each_grant_is_a_form() {
+fn grants_are_sent_as_forms() {
     let grant = AuthorizationCodeGrant::new(
         "iuB7 Eiz",
         "https://app.example.com/oauth2-callback",
@@ -119,7 +119,7 @@ fn each_grant_is_a_form() {
 }
 
 #[test]
-fn a_device_without_a_browser_asks_for_its_code_with_a_form() {
+fn device_authorization_is_sent_as_form() {
     let request = DeviceAuthorizationRequest::new("s6BhdRkqt3", scope());
     let expected = "client_id=s6BhdRkqt3&scope=urn%3Amatrix%3Aclient%3Aapi%3A*\
                     +urn%3Amatrix%3Aclient%3Adevice%3AAAABBBCCCDDD";
@@ -129,7 +129,7 @@ fn a_device_without_a_browser_asks_for_its_code_with_a_form() {
 }
 
 #[test]
-fn a_token_is_given_back_with_a_form() {
+fn revocation_is_sent_as_form() {
     let address = "https://auth.example.com/oauth2/revoke";
     let (_, _, body) = sent(&RevokeToken::new("mat_oore"), address);
     assert_eq!(body, "token=mat_oore");
@@ -147,7 +147,7 @@ fn a_token_is_given_back_with_a_form() {
 }
 
 #[test]
-fn a_client_introduces_itself_in_json() {
+fn client_registration_is_sent_as_json() {
     let mut metadata = ClientMetadata::browser(
         "https://example.com/",
         ApplicationType::Web,
@@ -184,7 +184,7 @@ fn a_client_introduces_itself_in_json() {
 }
 
 #[test]
-fn a_bad_address_is_refused_by_name() {
+fn invalid_endpoint_url_is_rejected() {
     let refuse = |address: &str| RefreshTokenGrant::new("r", "c").job(address).unwrap_err();
     for (address, part) in [
         ("", "\"\""),
@@ -213,7 +213,7 @@ fn a_bad_address_is_refused_by_name() {
 }
 
 #[test]
-fn an_address_stays_as_it_is() {
+fn endpoint_url_is_used_unchanged() {
     for (address, url, query) in [
         (
             "https://a.example/token/",
@@ -241,7 +241,7 @@ fn an_address_stays_as_it_is() {
 }
 
 #[test]
-fn the_account_page_is_told_what_the_person_wants() {
+fn account_page_has_its_parameters() {
     let address = "https://account.example.com/myaccount";
     assert_eq!(AccountPage::default().url(address).unwrap(), address);
     let page = AccountPage::default()
@@ -263,7 +263,7 @@ fn the_account_page_is_told_what_the_person_wants() {
 }
 
 #[test]
-fn a_scope_names_one_device_and_the_api() {
+fn scope_contains_device_and_api() {
     let unstable = Scope::unstable_client("AAABBBCCCDDD").unwrap();
     assert_eq!(
         unstable.as_str(),
@@ -281,7 +281,7 @@ fn a_scope_names_one_device_and_the_api() {
 }
 
 #[test]
-fn verifier_and_challenge_are_checked_and_not_repeated() {
+fn pkce_values_are_checked_and_masked() {
     let long = "a".repeat(129);
     for wrong in [
         "",
@@ -325,7 +325,7 @@ fn assert_masked(request: &(impl OAuthEndpoint + Debug)) {
 }
 
 #[test]
-fn the_secrets_of_requests_are_masked_everywhere() {
+fn secrets_of_requests_are_masked() {
     assert_masked(
         &AuthorizationCodeGrant::new(CANARY, "https://a.example/", "c", verifier(CANARY))
             .client_secret(CANARY),
@@ -341,7 +341,7 @@ fn the_secrets_of_requests_are_masked_everywhere() {
 }
 
 #[test]
-fn what_may_be_sent_twice_is_marked_so() {
+fn idempotent_requests_are_marked() {
     let retry = |id: &str| {
         let all = unspecified::OPERATIONS
             .iter()
@@ -363,7 +363,7 @@ fn what_may_be_sent_twice_is_marked_so() {
 }
 
 #[test]
-fn what_is_by_hand_is_listed_once_and_is_no_generated_operation() {
+fn unspecified_operations_are_listed_once() {
     let mut ids: Vec<&str> = unspecified::OPERATIONS
         .iter()
         .flat_map(|(_, operations)| operations.iter().map(|operation| operation.id))
@@ -381,7 +381,7 @@ fn what_is_by_hand_is_listed_once_and_is_no_generated_operation() {
 }
 
 #[test]
-fn every_address_comes_from_the_metadata() {
+fn endpoint_urls_come_from_metadata() {
     let metadata = json!({
         "issuer": "https://a.example/", "response_types_supported": [], "grant_types_supported": [],
         "response_modes_supported": [], "code_challenge_methods_supported": [],

@@ -1,4 +1,4 @@
-//! Bytes that have caught others, or that a fuzzer found, as every answer and every request.
+//! Difficult inputs, some of them found by fuzzing, as every response and every request.
 
 use super::{read_any_request, read_any_response};
 use crate::apis::all;
@@ -17,7 +17,7 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn the_corpus_is_read_as_every_answer_and_every_request() {
+fn corpus_is_read_by_every_operation() {
     let corpus = corpus();
     assert!(corpus.len() >= 20, "the corpus is small: {}", corpus.len());
     let operations = u16::try_from(all().count()).unwrap();

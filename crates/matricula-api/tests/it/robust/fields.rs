@@ -1,4 +1,4 @@
-//! Every field that the specification names is typed: what is wrong with it is said with its path.
+//! Every named field is typed: an invalid value is an error with its path.
 
 use std::fmt::Write;
 
@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::{read_request, read_response};
 use crate::{
     apis::{all, name},
-    response, samples,
-    wire_sample::{Amount, incoming},
+    response,
+    sample_requests::{Amount, incoming},
+    samples,
 };
 
 /// The pointers to all values inside `value`, outer before inner.
@@ -50,8 +51,8 @@ fn wrong(value: &Value) -> Value {
     }
 }
 
-/// Puts a wrong value in every place of `sample` in turn, and gives the places where nobody minds.
-/// `read` says what is wrong.
+/// Replaces each value of `sample` with an invalid one, and returns the places where `read` reports
+/// no error.
 fn places_where_anything_goes(
     id: &str,
     sample: &Value,
@@ -60,7 +61,7 @@ fn places_where_anything_goes(
 ) -> Vec<String> {
     let mut anything: Vec<String> = Vec::new();
     for pointer in pointers(sample) {
-        // What is inside of what nobody looks at, nobody looks at either.
+        // Values inside an untyped value are untyped too.
         if anything
             .iter()
             .any(|outer| pointer.starts_with(&format!("{outer}/")))
@@ -114,7 +115,7 @@ fn wrong_request(endpoint: &AnyEndpoint, sample: &Value, body: &Value) -> Option
 }
 
 #[test]
-fn a_wrong_field_of_any_answer_is_named_with_its_path() {
+fn invalid_response_field_is_named() {
     let mut named = 0;
     let mut text = String::new();
     for endpoint in all() {
@@ -128,13 +129,13 @@ fn a_wrong_field_of_any_answer_is_named_with_its_path() {
             writeln!(text, "{id} {pointer}").unwrap();
         }
     }
-    // Whatever is read as it is: contents of events, free values, and nothing else.
+    // Only event contents, untyped values and lenient fields accept anything.
     insta::assert_snapshot!("anything_goes_in_answers", text);
     assert_eq!(named, 989);
 }
 
 #[test]
-fn a_wrong_field_of_any_request_is_named_with_its_path() {
+fn invalid_request_field_is_named() {
     let mut named = 0;
     let mut text = String::new();
     for endpoint in all() {

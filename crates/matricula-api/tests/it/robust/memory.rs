@@ -1,5 +1,4 @@
-//! The answers that make the most of the least: lists and maps of as many and as small parts as will
-//! be read.
+//! Memory amplification: lists and maps of many small parts.
 
 use matricula_api::server::AnyEndpoint;
 use serde_json::{Value, json};
@@ -7,11 +6,12 @@ use serde_json::{Value, json};
 use super::{BESIDES, PER_BYTE, fields::pointers, measured};
 use crate::{
     apis::{all, name},
-    response, samples, server,
-    wire_sample::{Amount, incoming},
+    response,
+    sample_requests::{Amount, incoming},
+    samples, server,
 };
 
-/// How many parts: enough that they outweigh what an answer costs by itself.
+/// The number of parts: enough to outweigh the fixed cost of a response.
 const PARTS: usize = 400;
 
 /// The smallest parts, and those that take the most room for their size.
@@ -65,8 +65,8 @@ fn least(value: &Value, accepts: impl Fn(&Value) -> bool) -> Value {
     least
 }
 
-/// Fills every list and map of `sample`, and gives how often `read`, which says what it allocated,
-/// accepted that, and the most that it allocated for a byte.
+/// Fills every list and map of `sample`. `read` returns the allocated bytes. Returns how often it
+/// accepted the body, and the maximum allocation per byte.
 fn fill(id: &str, sample: &Value, read: impl Fn(&str) -> Option<u64>) -> (usize, f64) {
     let (mut accepted, mut most) = (0, 0_f64);
     for pointer in pointers(sample) {
@@ -111,7 +111,7 @@ fn read_request(endpoint: &AnyEndpoint, sample: &Value, body: &str) -> Option<u6
 }
 
 #[test]
-fn many_small_parts_take_no_more_than_the_bound() {
+fn many_small_parts_stay_in_bound() {
     let (mut accepted, mut most, mut whose) = (0, 0_f64, String::new());
     for endpoint in all() {
         let id = name(endpoint);

@@ -1,9 +1,9 @@
-//! Whatever is sent to it, the crate answers with a value or an error: never with a panic, and never
-//! with much more memory than what was sent took.
+//! Any input leads to a value or an error: never to a panic, and never to much more memory than the
+//! input.
 
 mod corpus;
 pub(crate) mod fields;
-mod hostile;
+mod malformed;
 mod memory;
 mod nesting;
 mod time;
@@ -19,17 +19,17 @@ use serde_json::Value;
 
 use crate::{apis::all, server};
 
-/// What reading and writing may allocate for each byte of what was sent, all in all, freed or not.
-/// A list of empty objects costs the most, where each becomes a large struct: about 140 bytes for one.
+/// The bound on allocated bytes per byte of input, freed or not. A list of empty objects costs the
+/// most, where each becomes a large struct: about 140 bytes for one.
 const PER_BYTE: u64 = 160;
 
-/// What it may allocate besides: texts of errors, the job, the vectors that hold a few bytes.
+/// The bound on other allocations: error messages, the job, small vectors.
 const BESIDES: u64 = 64 * 1024;
 
-/// What `read` gives, and how many bytes were allocated for it, freed or not.
+/// Runs `read`. Returns its result, and the allocated bytes, freed or not.
 fn measured<T>(read: impl FnOnce() -> T) -> (T, u64) {
     let mut result = None;
-    // The counter must see the end, or it goes on counting.
+    // The counter must not be skipped by a panic.
     let read = || result = Some(catch_unwind(AssertUnwindSafe(read)));
     let used = allocation_counter::measure(read).bytes_total;
     match result.unwrap() {
@@ -38,7 +38,7 @@ fn measured<T>(read: impl FnOnce() -> T) -> (T, u64) {
     }
 }
 
-/// Runs `read` on `size` bytes, and asserts that it keeps within the bounds.
+/// Runs `read` on `size` bytes, and asserts that it stays within the bounds.
 fn bounded<T>(what: &str, size: usize, read: impl FnOnce() -> T) -> T {
     let (result, used) = measured(read);
     let bound = PER_BYTE * u64::try_from(size).unwrap() + BESIDES;
@@ -49,7 +49,7 @@ fn bounded<T>(what: &str, size: usize, read: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Reads an answer within the bounds and, where that succeeds, what is written of it once more.
+/// Reads a response within the bounds and, if that succeeds, reads what is written of it again.
 fn read_response(endpoint: &AnyEndpoint, answer: &Response) -> Result<OutgoingResponse, ApiError> {
     let id = endpoint.operation.id;
     let headers = answer
@@ -74,7 +74,7 @@ fn read_response(endpoint: &AnyEndpoint, answer: &Response) -> Result<OutgoingRe
     read
 }
 
-/// Whether two bodies are the same, but for the last digits of fractions.
+/// Whether two bodies are equal, except for the last digits of fractions.
 fn is_same_json(one: &[u8], other: &[u8]) -> bool {
     fn is_same(one: &Value, other: &Value) -> bool {
         match (one, other) {
@@ -130,13 +130,13 @@ fn read_request(
     read
 }
 
-/// The operation that a number stands for.
+/// The operation with this number.
 fn nth(number: u16) -> &'static AnyEndpoint {
     let number = usize::from(number) % all().count();
     all().nth(number).unwrap()
 }
 
-/// Takes two bytes for a number; none stand for nothing.
+/// Takes two bytes as a number; missing bytes are zero.
 fn number(bytes: &[u8]) -> (u16, &[u8]) {
     match bytes.split_first_chunk() {
         Some((number, rest)) => (u16::from_le_bytes(*number), rest),
@@ -193,7 +193,7 @@ fn read_any_request(data: &[u8]) {
         .with_headers(pairs.clone())
         .with_query(pairs)
         .with_body(body);
-    // The value stands in every place.
+    // The value is in every place.
     let size = body.len() + endpoint.parameters.len() * (value.len() + 64);
     let _ = read_request(endpoint, &request, size);
 }

@@ -1,4 +1,4 @@
-//! A hundred thousand levels are refused, or passed over where nobody looks inside.
+//! A hundred thousand levels of nesting are rejected, or ignored in unknown fields.
 
 use matricula_api::{ApiError, server::RequestError};
 use matricula_core::Api;
@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{read_request, read_response};
 use crate::{
     apis::{all, endpoint, name},
-    response, samples,
-    wire_sample::{Amount, incoming},
+    response,
+    sample_requests::{Amount, incoming},
+    samples,
 };
 
 const LEVELS: usize = 100_000;
@@ -32,7 +33,7 @@ fn all_deep() -> Vec<String> {
     found
 }
 
-/// Where a body is made deep: all of it, each of its fields, and one that nobody knows.
+/// The places for deep nesting: the whole body, each field, and an unknown field.
 fn bodies(sample: &Value, deep: &str) -> Vec<String> {
     let mut found = vec![deep.to_owned(), format!("{{\"org.example.deep\":{deep}}}")];
     // Where it is cut off, nothing can follow.
@@ -55,7 +56,7 @@ fn bodies(sample: &Value, deep: &str) -> Vec<String> {
 }
 
 #[test]
-fn deep_answers_are_refused_or_passed_over() {
+fn deep_responses_are_rejected_or_ignored() {
     let (mut refused, mut passed_over) = (0, 0);
     for endpoint in all() {
         let id = name(endpoint);
@@ -67,7 +68,7 @@ fn deep_answers_are_refused_or_passed_over() {
             for body in bodies(sample, &deep) {
                 match read_response(endpoint, &response(200, &body)) {
                     Ok(reply) => {
-                        // As deep as it came.
+                        // With its depth preserved.
                         assert!(reply.body.len() > 2 * LEVELS, "{id}");
                         passed_over += 1;
                     }
@@ -82,7 +83,7 @@ fn deep_answers_are_refused_or_passed_over() {
 }
 
 #[test]
-fn deep_failures_are_no_matrix_errors_but_where_stages_keep_their_parameters_as_text() {
+fn deep_errors_are_not_matrix_errors() {
     let (mut refused, mut passed_over) = (0, 0);
     let endpoint = endpoint(Api::Client, "register");
     let sample = json!({
@@ -111,7 +112,7 @@ fn deep_failures_are_no_matrix_errors_but_where_stages_keep_their_parameters_as_
 }
 
 #[test]
-fn deep_requests_are_refused_or_passed_over() {
+fn deep_requests_are_rejected_or_ignored() {
     let (mut refused, mut passed_over) = (0, 0);
     for endpoint in all() {
         let id = name(endpoint);

@@ -1,4 +1,4 @@
-//! The same of what identity servers, bridges and push gateways are told.
+//! The same for the APIs of identity servers, bridges and push gateways.
 
 use matricula_api::{
     Endpoint,
@@ -29,7 +29,7 @@ fn with(secrets: fn(&Operation) -> &'static [&'static str]) -> Vec<&'static str>
 }
 
 #[test]
-fn requests_show_none_of_their_secrets() {
+fn requests_mask_their_secrets() {
     let code = || json!({"sid": "s"});
     let checked = [
         masked::<Bind3Pid>(json!({"sid": "s", "mxid": "@a:b"})),
@@ -52,7 +52,7 @@ fn requests_show_none_of_their_secrets() {
 }
 
 #[test]
-fn answers_show_none_of_their_secrets() {
+fn responses_mask_their_secrets() {
     let checked = [
         masked_answer::<SignEd25519>(json!({"mxid": "@a:b", "sender": "@c:b", "signatures": {}})),
         masked_answer::<RegisterAccount>(json!({})),
@@ -62,7 +62,7 @@ fn answers_show_none_of_their_secrets() {
 }
 
 #[test]
-fn queries_show_none_of_their_secrets() {
+fn queries_mask_their_secrets() {
     let checked = [
         masked_query(&SubmitEmailTokenByLink::new("s", CANARY, CANARY)),
         masked_query(&GetValidated3Pid::new("s", CANARY)),

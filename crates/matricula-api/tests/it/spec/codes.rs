@@ -28,7 +28,7 @@ fn codes(directory: &Path, found: &mut BTreeSet<String>) {
 
 #[test]
 #[ignore = "needs the specification: set MATRIX_SPEC"]
-fn every_error_code_of_the_data_is_known() {
+fn error_codes_of_the_data_are_known() {
     let mut named = BTreeSet::new();
     for (_, directory) in DIRECTORIES {
         codes(&apis().join(directory), &mut named);

@@ -1,4 +1,4 @@
-//! The operations of the data are ours, no more and no fewer, and so are their facts.
+//! The operations and their properties match the data exactly.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::apis::{APIS, all, endpoint, name};
 
 #[test]
 #[ignore = "needs the specification: set MATRIX_SPEC"]
-fn every_operation_of_the_data_is_here_and_no_other() {
+fn operations_match_the_data() {
     let described = operations();
     let expected: BTreeSet<_> = described
         .iter()
@@ -30,7 +30,7 @@ fn every_operation_of_the_data_is_here_and_no_other() {
         })
         .collect();
     assert_eq!(ours, expected);
-    // Neither side says anything twice.
+    // Neither side has duplicates.
     assert_eq!(
         (expected.len(), described.len(), all().count()),
         (199, 199, 199)
@@ -44,13 +44,13 @@ fn every_operation_of_the_data_is_here_and_no_other() {
 }
 
 #[test]
-fn the_lists_of_operations_and_of_endpoints_are_one() {
+fn operations_and_endpoints_match() {
     let listed: Vec<_> = matricula_api::operations().collect();
     let served: Vec<_> = all().map(|one| &one.operation).collect();
     assert_eq!(listed, served);
 }
 
-/// What the data lacks or has wrong, as `xtask/overrides.yaml` says, and what is true.
+/// Corrections of the data, as in `xtask/overrides.yaml`.
 const SINCE: [(&str, &str); 2] = [
     ("client/getMutualRooms", "1.19"),
     ("client/getAuthMetadata", "1.15"),
@@ -67,7 +67,7 @@ const UIA: [&str; 1] = ["client/uploadCrossSigningKeys"];
 
 #[test]
 #[ignore = "needs the specification: set MATRIX_SPEC"]
-fn facts_are_as_in_the_data() {
+fn properties_match_the_data() {
     let (mut limited, mut deprecated, mut with_uia) = (0, 0, 0);
     for described in operations() {
         let name = described.name();
@@ -109,7 +109,7 @@ fn facts_are_as_in_the_data() {
     assert_eq!((limited, deprecated, with_uia), (66, 9, 8));
 }
 
-/// Whose token the data ask for; `None` where they name a scheme that nobody defines.
+/// The token that the data requires; `None` for an undefined scheme.
 fn auth(node: &Node, name: &str) -> Option<OperationAuth> {
     let mut schemes = BTreeSet::new();
     for way in node.get("security").items() {
@@ -132,7 +132,7 @@ fn auth(node: &Node, name: &str) -> Option<OperationAuth> {
     }
 }
 
-/// Whether a 401 is one that offers flows, and no plain error.
+/// Whether a 401 response is user-interactive authentication, not an error.
 fn asks_for_authentication(answer: &Node) -> bool {
     let content = answer.get("content").get("application/json");
     let properties = properties(&content.get("schema"));
@@ -141,7 +141,7 @@ fn asks_for_authentication(answer: &Node) -> bool {
 
 type Named = (ParameterLocation, String, bool);
 
-/// What a request is made of, as the data have it.
+/// The parts of a request, from the data.
 fn described_parameters(described: &Described) -> Vec<Named> {
     let mut found: Vec<Named> = Vec::new();
     for parameter in described.node.get("parameters").items() {
@@ -184,7 +184,7 @@ const DIFFERENT_PARAMETERS: [(&str, &str); 3] = [
 
 #[test]
 #[ignore = "needs the specification: set MATRIX_SPEC"]
-fn every_parameter_of_the_data_is_here_and_no_other() {
+fn parameters_match_the_data() {
     let mut differences = Vec::new();
     let mut count = 0;
     for described in operations() {

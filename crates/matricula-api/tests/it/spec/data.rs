@@ -24,7 +24,7 @@ pub(crate) struct Described {
 }
 
 impl Described {
-    /// What the operation is called in a list of all.
+    /// The name of the operation.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.api.as_str(), self.id)
     }
@@ -38,7 +38,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// What is at `key`, after following references; null if nothing is.
+    /// The value at `key`, after following references; null if it is missing.
     pub(crate) fn get(&self, key: &str) -> Self {
         self.with(self.value[key].clone()).followed()
     }
@@ -80,7 +80,7 @@ impl Node {
         Self { value, file }.followed()
     }
 
-    /// An example: all references in it replaced by what they lead to, keys beside them winning.
+    /// An example with all references resolved. Keys beside a reference take precedence.
     pub(crate) fn example(&self) -> Value {
         let mut value = self.value.clone();
         inline(&mut value, &self.file);
@@ -106,7 +106,7 @@ fn inline(value: &mut Value, file: &Path) {
     }
 }
 
-/// What a reference in `file` leads to, and where that is written.
+/// The target of a reference in `file`, and its file.
 fn referred(reference: &str, file: &Path) -> (Value, PathBuf) {
     let (target, pointer) = reference.split_once('#').unwrap_or((reference, ""));
     let target = match target {
@@ -203,9 +203,9 @@ fn operations_of(api: Api, file: PathBuf) -> Vec<Described> {
     found
 }
 
-/// A body that the data describe: of a request, or of an answer.
+/// The body of a request or response in the data.
 pub(crate) struct Media {
-    /// What to call it where it is shown.
+    /// Its name in messages.
     pub(crate) name: String,
     pub(crate) status: u16,
     pub(crate) content_type: String,
@@ -254,7 +254,7 @@ fn composed(schema: &Node) -> Option<Value> {
     (!fields.is_empty()).then_some(Value::Object(fields))
 }
 
-/// Every answer's body.
+/// The body of every response.
 pub(crate) fn answers(operation: &Described) -> Vec<Media> {
     let mut found = Vec::new();
     for (status, answer) in operation.node.get("responses").entries() {

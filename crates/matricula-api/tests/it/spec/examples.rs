@@ -1,4 +1,4 @@
-//! Every example of the data is read as its type, and written again as it stands.
+//! Every example of the data is read as its type, and written back unchanged.
 
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use super::data::{Media, answers, operations, requests};
 use crate::{
     apis::endpoint,
     difference::differences,
-    response, server,
-    wire_sample::{Amount, incoming},
+    response,
+    sample_requests::{Amount, incoming},
+    server,
 };
 
 fn is_json(media: &Media) -> bool {
@@ -20,7 +21,7 @@ fn is_json(media: &Media) -> bool {
 
 #[test]
 #[ignore = "needs the specification: set MATRIX_SPEC"]
-fn every_example_of_a_whole_answer_is_read_and_written_as_it_stands() {
+fn response_examples_round_trip() {
     let (mut bodies, mut with_examples, mut examples) = (0, 0, 0);
     let (mut failures, mut changes) = (Vec::new(), Vec::new());
     for operation in operations() {
@@ -52,7 +53,7 @@ fn every_example_of_a_whole_answer_is_read_and_written_as_it_stands() {
 
 #[test]
 #[ignore = "needs the specification: set MATRIX_SPEC"]
-fn every_example_of_a_request_is_read_and_sent_as_it_stands() {
+fn request_examples_round_trip() {
     let (mut bodies, mut with_examples, mut examples) = (0, 0, 0);
     let (mut failures, mut changes) = (Vec::new(), Vec::new());
     for operation in operations() {
@@ -93,7 +94,7 @@ fn every_example_of_a_request_is_read_and_sent_as_it_stands() {
 
 #[test]
 #[ignore = "needs the specification: set MATRIX_SPEC"]
-fn every_example_of_an_error_is_the_right_error() {
+fn error_examples_are_read() {
     let (mut limited, mut uia, mut plain) = (0, 0, 0);
     let mut failures = Vec::new();
     for operation in operations() {

@@ -116,7 +116,7 @@ fn written(samples: &BTreeMap<String, Sample>) -> String {
 
 #[test]
 #[ignore = "needs the specification: set MATRIX_SPEC"]
-fn the_samples_hold_every_field_that_the_data_name() {
+fn samples_have_every_field() {
     let operations = operations();
     for (api, _) in APIS {
         let of_api = operations.iter().filter(|one| one.api == api);
@@ -132,7 +132,7 @@ fn the_samples_hold_every_field_that_the_data_name() {
             .find(|(old, new)| old != new);
         assert!(
             known == expected,
-            "{} is not as the data: {first:?}. Write it anew with BLESS=1",
+            "{} does not match the data: {first:?}. Update it with BLESS=1",
             file(api).display()
         );
     }

@@ -1,9 +1,9 @@
-//! What the schemas of the data say: the fields of objects, and values that fit.
+//! Schemas of the data: the fields of objects, and valid values.
 
 use serde_json::{Map, Value, json};
 
 use super::data::Node;
-use crate::wire_sample::{of_format, of_name};
+use crate::sample_requests::{of_format, of_name};
 
 /// The fields of an object: name, schema, and whether it must be there. Those of every part of an
 /// `allOf` are together.
@@ -48,7 +48,7 @@ fn add(found: &mut Vec<(String, Node, bool)>, key: String, node: Node, required:
 /// How much a sample holds.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Amount {
-    /// What must be there.
+    /// The required fields.
     Required,
     /// Everything.
     Full,

@@ -1,4 +1,4 @@
-//! What each operation is held to: nothing is lost from one side to the other and back.
+//! Round trips: nothing is lost in conversions to ruma and back.
 
 use std::{borrow::Cow, fmt::Debug};
 
@@ -53,7 +53,7 @@ where
     let (first, second) = (wire(theirs.clone()), wire(again));
     assert_eq!(first, second, "ruma's, ours, ruma's");
 
-    // The facts are those of the operation, and a job says what the type says.
+    // The job has the properties of the operation, and the same request as the type.
     let own = ours.job(&server());
     assert_eq!(facts(&first), facts(&own));
     assert_eq!(first.holds_secret(), own.holds_secret());
@@ -61,7 +61,7 @@ where
     assert_eq!(wire(from_job), first, "a job as ruma's request");
 }
 
-/// Operations at one address are one to ruma, so the id says no more than that.
+/// Ruma does not distinguish operations with the same path, so their ids may differ.
 fn facts(job: &Job) -> (&str, Method, RetrySafety) {
     let operation = operations()
         .find(|one| one.id == job.operation_id())
@@ -86,12 +86,12 @@ where
     let second = response::write(again).unwrap();
     assert_eq!(parts(&first), parts(&second), "ruma's, ours, ruma's");
 
-    // Ruma reads the wire as it reads the type.
+    // Ruma reads the received response like the typed one.
     let from_wire: A = read_theirs(response::read(answer));
     assert_eq!(parts(&response::write(from_wire).unwrap()), parts(&first));
 }
 
-/// What a response says. The order of the fields is not among it.
+/// The content of a response, independent of the order of fields.
 fn parts(response: &Response) -> (u16, &[(Cow<'static, str>, String)], Value) {
     let body = response.json_body();
     let body = body.unwrap_or_else(|| response.body().as_bytes().into());

@@ -1,4 +1,4 @@
-//! What an authorization server answers, and what the browser brings back from it.
+//! Responses of an authorization server, and callback URLs.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::{CANARY, round_trip};
 use crate::response;
 
 #[test]
-fn the_way_back_brings_a_code_wherever_it_stands() {
+fn callback_code_is_read_anywhere() {
     let state = Secret::from("ewu+bo");
     for url in [
         "https://app.example.com/callback#state=ewu%2Bbo&code=iuB7+Eiz",
@@ -29,7 +29,7 @@ fn the_way_back_brings_a_code_wherever_it_stands() {
 }
 
 #[test]
-fn the_way_back_brings_the_servers_reasons() {
+fn callback_errors_are_read() {
     let url = "https://app.example.com/callback#state=s&error=access_denied\
                &error_description=The+owner+said+no.&error_uri=https%3A%2F%2Fe.example.com%2F&iss=i";
     let Err(CallbackError::Refused(refusal)) = read_callback(url, &"s".into()) else {
@@ -44,7 +44,7 @@ fn the_way_back_brings_the_servers_reasons() {
 }
 
 #[test]
-fn a_way_back_that_nobody_asked_for_is_refused() {
+fn foreign_callback_is_rejected() {
     for url in [
         "https://app.example.com/callback#state=other&code=c",
         "https://app.example.com/callback#code=c",
@@ -65,7 +65,7 @@ fn a_way_back_that_nobody_asked_for_is_refused() {
 }
 
 #[test]
-fn what_became_of_the_introduction_is_kept_whole() {
+fn registered_client_is_preserved() {
     let answer = json!({
         "client_id": "s6BhdRkqt3",
         "client_secret": "hush",
@@ -88,13 +88,13 @@ fn what_became_of_the_introduction_is_kept_whole() {
     );
     assert_eq!(read.extra["client_uri"], "https://example.com/");
     assert_eq!(read.extra.len(), 2);
-    // The least that servers answer.
+    // The minimal response.
     let least = RegisterClient::read(&response(201, r#"{"client_id": "c"}"#)).unwrap();
     assert_eq!(least, ClientRegistration::new("c"));
 }
 
 #[test]
-fn tokens_are_read_and_kept_whole() {
+fn token_response_is_preserved() {
     let answer = json!({
         "access_token": "2YotnFZFEjr1zCsicMWpAA",
         "token_type": "Bearer",
@@ -127,7 +127,7 @@ fn tokens_are_read_and_kept_whole() {
 }
 
 #[test]
-fn a_device_code_is_read_and_kept_whole() {
+fn device_authorization_is_preserved() {
     let answer = json!({
         "device_code": "GmRhmhcxhwAzkoEqiMEg",
         "user_code": "WDJB-MJHT",
@@ -150,7 +150,7 @@ fn a_device_code_is_read_and_kept_whole() {
 }
 
 #[test]
-fn a_wrong_answer_names_the_field() {
+fn invalid_response_names_the_field() {
     let read = |body| {
         RefreshTokenGrant::read(&response(200, body))
             .unwrap_err()
@@ -166,7 +166,7 @@ fn a_wrong_answer_names_the_field() {
 }
 
 #[test]
-fn a_refusal_is_kept_in_all_its_words() {
+fn error_response_is_preserved() {
     let body = r#"{"error": "invalid_grant", "error_description": "used before",
         "error_uri": "https://e.example/", "retry_after_ms": 1500, "org.example.hint": [1]}"#;
     let Err(OAuthError::Refused(refusal)) = RefreshTokenGrant::read(&response(400, body)) else {
@@ -181,7 +181,7 @@ fn a_refusal_is_kept_in_all_its_words() {
 }
 
 #[test]
-fn every_code_of_the_standards_is_known_and_any_other_kept() {
+fn oauth_error_codes_are_known() {
     let read = |error: &str| {
         let body = json!({ "error": error }).to_string();
         DeviceCodeGrant::read(&response(400, &body))
@@ -218,7 +218,7 @@ fn every_code_of_the_standards_is_known_and_any_other_kept() {
 }
 
 #[test]
-fn a_limit_in_the_words_of_oauth_says_how_long() {
+fn oauth_rate_limit_has_wait_time() {
     let header: Headers = vec![("Retry-After".into(), "3".into())];
     let body = Body::Json(r#"{"error": "slow_down"}"#.to_owned());
     let answer = Response::new(429, header, body);
@@ -229,7 +229,7 @@ fn a_limit_in_the_words_of_oauth_says_how_long() {
 }
 
 #[test]
-fn other_failures_are_what_they_are_elsewhere() {
+fn other_oauth_failures_are_api_errors() {
     let read = |status, body| RefreshTokenGrant::read(&response(status, body)).unwrap_err();
     let matrix = read(
         404,
@@ -253,7 +253,7 @@ fn other_failures_are_what_they_are_elsewhere() {
 }
 
 #[test]
-fn the_secrets_of_answers_are_masked() {
+fn secrets_of_responses_are_masked() {
     let mut tokens = TokenResponse::new(CANARY, "Bearer").refresh_token(CANARY);
     tokens.extra.insert("id_token".to_owned(), CANARY.into());
     let mut client = ClientRegistration::new("c").client_secret(CANARY);

@@ -1,4 +1,4 @@
-//! Requests of our own to every operation, put together from what it says that they are made of.
+//! Requests to every operation, built from the description of their parts.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What servers and clients are known to send otherwise than the data says, as found in their code.
+//! Known deviations of servers and clients from the data, found in their code.
 
 use matricula_api::client::{banning::Ban, list_public_rooms::GetPublicRooms, search::Search};
 use matricula_api::events::{
@@ -21,7 +21,7 @@ fn asked<E: ServerEndpoint>(body: &Value) -> Result<E, RequestError> {
 
 /// Synapse sends this whenever a user has read something.
 #[test]
-fn a_count_of_what_is_unread_needs_no_sender() {
+fn unread_count_needs_no_sender() {
     let device = json!({ "app_id": "org.example", "pushkey": "k", "pushkey_ts": 1, "data": {} });
     let body = json!({ "notification": {
         "id": "", "type": null, "sender": "", "counts": { "unread": 2 }, "devices": [device],
@@ -34,7 +34,7 @@ fn a_count_of_what_is_unread_needs_no_sender() {
 
 /// Synapse sends empty texts for all that a room lacks.
 #[test]
-fn an_invitation_may_be_to_a_room_without_alias_and_picture() {
+fn invited_room_may_lack_alias_and_avatar() {
     let body = json!({
         "medium": "email", "address": "bob@example.org", "room_id": "!a:example.org",
         "room_alias": "", "room_avatar_url": "", "room_join_rules": "", "room_name": "",
@@ -46,7 +46,7 @@ fn an_invitation_may_be_to_a_room_without_alias_and_picture() {
 
 /// Synapse orders groups by their rank.
 #[test]
-fn groups_of_search_results_may_be_ordered_by_a_fraction() {
+fn search_group_order_may_be_fraction() {
     for order in ["0.0607", "3", "-3"] {
         let group = format!(r#"{{"!a:b":{{"order":{order},"results":[]}}}}"#);
         let groups = format!(r#"{{"room_events":{{"groups":{{"room_id":{group}}}}}}}"#);
@@ -58,7 +58,7 @@ fn groups_of_search_results_may_be_ordered_by_a_fraction() {
 
 /// Synapse refuses it without a token, unless it is configured to list rooms to strangers.
 #[test]
-fn public_rooms_are_asked_for_with_a_token_if_there_is_one() {
+fn public_rooms_token_is_optional() {
     assert_eq!(GetPublicRooms::OPERATION.auth, OperationAuth::Optional);
 }
 
@@ -72,7 +72,7 @@ fn state(kind: &str, content: &Value) -> AnyState {
 }
 
 #[test]
-fn rules_and_invitations_are_dropped_by_an_empty_content() {
+fn empty_content_removes_rules_and_invites() {
     let empty = json!({});
     let rule = state(PolicyRuleUser::TYPE, &empty);
     assert_eq!(rule, AnyState::PolicyRuleUser(PolicyRuleUser::default()));
@@ -82,13 +82,13 @@ fn rules_and_invitations_are_dropped_by_an_empty_content() {
 }
 
 #[test]
-fn a_room_without_a_picture_may_have_an_empty_one() {
+fn empty_avatar_url_is_absent() {
     let avatar = state(RoomAvatar::TYPE, &json!({ "url": "" }));
     assert_eq!(avatar, AnyState::RoomAvatar(RoomAvatar::default()));
 }
 
 #[test]
-fn error_codes_that_descriptions_name_are_known() {
+fn described_error_codes_are_known() {
     for code in [
         "M_DESTINATION_REJECTED",
         "M_DUPLICATE_ANNOTATION",
@@ -109,9 +109,9 @@ fn error_codes_that_descriptions_name_are_known() {
     }
 }
 
-/// What a proxy says that passes nothing on has no body, as some successes have.
+/// Such a response of a proxy has no body, like some successes.
 #[test]
-fn neither_success_nor_failure_is_no_success() {
+fn redirect_status_is_not_success() {
     for status in [300, 301, 302, 304, 307] {
         for body in ["", "{}"] {
             let error = read::<Ban>(status, body).unwrap_err();

@@ -1,4 +1,4 @@
-//! Every kind of answer is read as what it is.
+//! Responses of every kind are read.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ where
 }
 
 #[test]
-fn null_is_absence_and_unknown_fields_are_passed_over() {
+fn null_and_unknown_fields_are_accepted() {
     let account = read::<Register>(
         200,
         r#"{"user_id": "@a:b", "device_id": null, "access_token": null, "new": {"x": [1]}}"#,
@@ -42,7 +42,7 @@ fn null_is_absence_and_unknown_fields_are_passed_over() {
 }
 
 #[test]
-fn a_401_with_flows_asks_for_authentication() {
+fn status_401_with_flows_is_uia() {
     let body = r#"{"flows": [{"stages": ["m.login.dummy"]}], "params": null, "session": "s"}"#;
     let ApiError::Uia(info) = read::<Register>(401, body).unwrap_err() else {
         panic!("not recognised");
@@ -52,7 +52,7 @@ fn a_401_with_flows_asks_for_authentication() {
 }
 
 #[test]
-fn what_is_not_known_of_a_flow_is_kept() {
+fn unknown_fields_of_flows_are_preserved() {
     let body = r#"{"flows":[{"stages":["m.login.dummy"],"org.example.cost":3}],"params":{}}"#;
     let ApiError::Uia(info) = read::<Register>(401, body).unwrap_err() else {
         panic!("not recognised");
@@ -62,7 +62,7 @@ fn what_is_not_known_of_a_flow_is_kept() {
 }
 
 #[test]
-fn a_429_says_how_long_to_wait() {
+fn status_429_has_wait_time() {
     let body = r#"{"errcode": "M_LIMIT_EXCEEDED", "error": "slowly", "retry_after_ms": 2500}"#;
     let retry_after = Some(Duration::from_millis(2500));
     let ApiError::RateLimited {
@@ -73,7 +73,7 @@ fn a_429_says_how_long_to_wait() {
         panic!("not recognised");
     };
     assert_eq!(wait, retry_after);
-    // And in which words.
+    // With its message.
     let error = error.unwrap();
     assert_eq!(
         (error.status, &error.code),
@@ -94,7 +94,7 @@ fn a_429_says_how_long_to_wait() {
 }
 
 #[test]
-fn what_a_429_says_is_kept_where_it_is_said_oddly() {
+fn odd_429_body_is_preserved() {
     for (body, code) in [
         (
             r#"{"errcode": "M_LIMIT_EXCEEDED", "error": 1, "retry_after_ms": 5}"#,
@@ -121,7 +121,7 @@ fn what_a_429_says_is_kept_where_it_is_said_oddly() {
             code,
             "{body}"
         );
-        // What is no time is kept.
+        // An invalid time is preserved.
         if body.contains("\"5\"") {
             assert_eq!(error.unwrap().extra["retry_after_ms"], "5");
         }
@@ -129,7 +129,7 @@ fn what_a_429_says_is_kept_where_it_is_said_oddly() {
 }
 
 #[test]
-fn a_matrix_error_keeps_code_message_and_extras() {
+fn matrix_error_has_code_and_message() {
     let body = r#"{"errcode": "M_USER_IN_USE", "error": "taken", "hint": 1}"#;
     let ApiError::Matrix(error) = read::<Register>(400, body).unwrap_err() else {
         panic!("not recognised");
@@ -140,7 +140,7 @@ fn a_matrix_error_keeps_code_message_and_extras() {
 }
 
 #[test]
-fn a_page_for_people_is_no_matrix_answer() {
+fn html_page_is_unexpected_status() {
     let page = "<html>502 Bad Gateway</html>";
     let unexpected = ApiError::UnexpectedStatus { status: 502 };
     assert_eq!(read::<Register>(502, page).unwrap_err(), unexpected);
@@ -151,7 +151,7 @@ fn a_page_for_people_is_no_matrix_answer() {
 }
 
 #[test]
-fn a_wrong_field_is_named_with_its_path_and_without_its_value() {
+fn invalid_field_is_named_without_value() {
     let says = |message: String, expected: &str| assert_eq!(message, expected);
     says(
         malformed::<Register>(r#"{"device_id": "D"}"#),
@@ -194,22 +194,22 @@ fn a_wrong_field_is_named_with_its_path_and_without_its_value() {
 }
 
 #[test]
-fn nothing_is_as_good_as_an_empty_object() {
+fn empty_body_is_empty_object() {
     assert!(read::<Logout>(200, "").is_ok());
     assert!(read::<Logout>(200, "{}").is_ok());
     assert_eq!(malformed::<Register>(""), "missing field `user_id`");
 }
 
 #[test]
-fn an_array_may_be_the_whole_answer() {
+fn response_may_be_an_array() {
     let state = read::<GetRoomState>(200, r#"[{"type": "m.room.name"}, 5]"#).unwrap();
     assert_eq!(state[0].json(), r#"{"type": "m.room.name"}"#);
-    // A broken event is for whoever looks at it.
+    // An invalid event is an error only when it is parsed.
     assert!(state[1].read().is_err());
 }
 
 #[test]
-fn a_file_comes_with_its_headers() {
+fn download_has_its_headers() {
     let headers = vec![
         ("content-type".into(), "image/png".to_owned()),
         ("Content-Disposition".into(), "inline".to_owned()),
@@ -227,7 +227,7 @@ fn a_file_comes_with_its_headers() {
 }
 
 #[test]
-fn a_redirection_gives_its_address() {
+fn redirect_has_its_location() {
     let header = vec![("location".into(), "https://sso.example.org/?x".to_owned())];
     let response = Response::new(302, header, Body::Empty);
     let redirect = RedirectToSso::read(&response).unwrap();
@@ -237,7 +237,7 @@ fn a_redirection_gives_its_address() {
 }
 
 #[test]
-fn a_text_or_an_object_is_read_as_either() {
+fn string_or_object_is_read() {
     let rules = read::<GetPushRulesGlobal>(
         200,
         r#"{"content": [{"actions": ["notify", {"set_tweak": "sound"}], "default": true,
@@ -251,7 +251,7 @@ fn a_text_or_an_object_is_read_as_either() {
         written.contains(r#"["notify",{"set_tweak":"sound"}]"#),
         "{written}"
     );
-    // Null says something here, and absence something else.
+    // Null and absence differ here.
     let conditions = rule.conditions.as_ref().unwrap();
     let value = |index: usize| match &conditions[index] {
         PushCondition::Other(condition) => condition.extra.get("value"),

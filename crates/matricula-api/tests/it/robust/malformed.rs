@@ -1,4 +1,4 @@
-//! Arbitrary answers and requests, and those that were right before something happened to them.
+//! Arbitrary and mutated responses and requests.
 
 use std::{borrow::Cow, collections::BTreeSet, sync::LazyLock};
 
@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     apis::{all, name},
-    response, samples,
-    wire_sample::{Amount, incoming},
+    response,
+    sample_requests::{Amount, incoming},
+    samples,
 };
 
 /// All names of fields in all samples, so that arbitrary JSON meets what it is read by.
@@ -82,7 +83,7 @@ fn any_header() -> impl Strategy<Value = (Cow<'static, str>, String)> {
     (select(names), any_text()).prop_map(|(name, value)| (Cow::Borrowed(name), value))
 }
 
-/// What happens to a body.
+/// A mutation of a body.
 #[derive(Clone, Debug)]
 enum Change {
     Put(Value),
@@ -223,7 +224,7 @@ proptest! {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_anywhere_is_not_whole() {
+fn truncated_response_is_rejected() {
     for endpoint in all() {
         let sample = &samples::of(endpoint).answer;
         if sample.is_null() {

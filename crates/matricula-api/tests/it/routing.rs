@@ -11,7 +11,7 @@ fn found(method: &str, path: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_path_and_method_lead_to_their_operation() {
+fn method_and_path_select_operation() {
     let room = "/_matrix/client/v3/rooms/%21a%3Ab";
     assert_eq!(found("GET", "/_matrix/client/versions"), ["getVersions"]);
     assert_eq!(found("PUT", &format!("{room}/send/m.x/1")), ["sendMessage"]);
@@ -24,7 +24,7 @@ fn a_path_and_method_lead_to_their_operation() {
 }
 
 #[test]
-fn the_slash_before_an_empty_state_key_may_be_left_out() {
+fn slash_before_empty_key_is_optional() {
     for (path, key) in [
         ("/_matrix/client/v3/rooms/!a:b/state/m.room.name", ""),
         ("/_matrix/client/v3/rooms/!a:b/state/m.room.name/", ""),
