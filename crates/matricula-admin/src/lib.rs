@@ -7,6 +7,27 @@
 //!
 //! The first two are [conversations](matricula_auth::Conversation). All are machines without I/O:
 //! store the `writes` of a step first, then carry out its effects.
+//!
+//! ```
+//! use matricula_admin::{SharedSecretRegistration, tables};
+//! use matricula_auth::{Effect, Input, ServerInfo};
+//! use matricula_core::{Machine, SeededEntropy, StepContext, Timestamp};
+//!
+//! // In production: the system's clock and random bytes.
+//! let (now, mut entropy) = (Timestamp::from_millis(1_700_000_000_000), SeededEntropy::new(7));
+//! let mut cx = StepContext::new(now, &mut entropy);
+//! let server = ServerInfo::of("https://matrix.example.org".parse()?);
+//! let mut registration =
+//!     SharedSecretRegistration::new(&server, "the-shared-secret".into(), "alice").admin(true);
+//!
+//! let step = registration.step(&mut cx, Input::Start);
+//! // 1. Store the generated password.
+//! assert_eq!(step.writes.writes()[0].table, tables::PENDING_USERS);
+//! // 2. Then send the request, and pass its outcome to the next step.
+//! let [Effect::Send(_, job)] = &step.effects[..] else { panic!("{:?}", step.effects) };
+//! assert_eq!(job.url(), "https://matrix.example.org/_synapse/admin/v1/register");
+//! # Ok::<(), matricula_core::ServerUrlError>(())
+//! ```
 
 pub mod bulk;
 mod create_user;

@@ -15,7 +15,7 @@ use matricula_admin::{
 };
 use matricula_auth::{Effect, ServerError};
 use matricula_core::{
-    EffectId, Job, Step, StepContext, Store,
+    Step, StepContext, Store,
     scheduler::{self, WaitReason},
 };
 use matricula_http::{Runner, SystemClock, SystemEntropy};
@@ -93,11 +93,7 @@ impl Run {
             if let Some(session) = session.filter(|_| !step.effects.is_empty()) {
                 session.renew_if_due().await?;
             }
-            for effect in step.effects {
-                if let Effect::Send(id, job) = effect {
-                    requests.send(id, *job);
-                }
-            }
+            requests.send(step.effects);
             tokio::select! {
                 biased;
                 () = &mut stop, if !is_stopping => {
@@ -180,6 +176,19 @@ struct Counters {
     rate_limited: AtomicU64,
 }
 
+impl Counters {
+    fn count(&self, event: &scheduler::Event) {
+        match event {
+            scheduler::Event::Started { .. } => self.sent.fetch_add(1, Relaxed),
+            scheduler::Event::Waiting {
+                reason: WaitReason::RateLimited,
+                ..
+            } => self.rate_limited.fetch_add(1, Relaxed),
+            _ => 0,
+        };
+    }
+}
+
 impl Requests {
     fn new(runner: &Runner) -> Self {
         Self {
@@ -189,21 +198,18 @@ impl Requests {
         }
     }
 
-    fn send(&mut self, id: EffectId, job: Job) {
-        let (runner, counters) = (self.runner.clone(), self.counters.clone());
-        self.in_flight.spawn(async move {
-            let count = |event: &scheduler::Event| {
-                match event {
-                    scheduler::Event::Started { .. } => counters.sent.fetch_add(1, Relaxed),
-                    scheduler::Event::Waiting {
-                        reason: WaitReason::RateLimited,
-                        ..
-                    } => counters.rate_limited.fetch_add(1, Relaxed),
-                    _ => 0,
-                };
+    fn send(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            // Bulk machines have no other effects.
+            let Effect::Send(id, job) = effect else {
+                continue;
             };
-            BulkInput::Outcome(id, run_watched(&runner, job, count).await)
-        });
+            let (runner, counters) = (self.runner.clone(), self.counters.clone());
+            self.in_flight.spawn(async move {
+                let count = |event: &scheduler::Event| counters.count(event);
+                BulkInput::Outcome(id, run_watched(&runner, *job, count).await)
+            });
+        }
     }
 
     /// Waits for the next outcome; returns all that are there by then.
