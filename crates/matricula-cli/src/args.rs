@@ -147,8 +147,8 @@ pub(crate) enum Command {
         matricula register --upgrade-guest --password-file password.txt\n  \
         matricula register --from users.csv --run autumn        a list, as an administrator",
     group(ArgGroup::new("from_stdin").args(["password_stdin", "token_stdin"])),
-    group(ArgGroup::new("somewhere").args(["server", "run"]).multiple(true)),
-    group(ArgGroup::new("somebody").args(["username", "from", "run"]).multiple(true)),
+    group(ArgGroup::new("a_server").args(["server", "run"]).multiple(true)),
+    group(ArgGroup::new("a_user").args(["username", "from", "run"]).multiple(true)),
     group(ArgGroup::new("with_account").args(["upgrade_guest", "from", "run"]).multiple(true))
 )]
 pub(crate) struct Register {
@@ -177,7 +177,7 @@ pub(crate) struct Register {
     #[arg(long, value_name = "COUNTRY:NUMBER", conflicts_with = "guest")]
     pub(crate) phone: Option<Phone>,
     /// Register a user of an application service, with the as_token in this file
-    #[arg(long, value_name = "FILE", requires = "somewhere", requires = "somebody", conflicts_with_all = ["password_stdin", "password_file", "token_file", "token_stdin", "email", "phone", "refresh_token", "guest", "upgrade_guest", "resume"])]
+    #[arg(long, value_name = "FILE", requires = "a_server", requires = "a_user", conflicts_with_all = ["password_stdin", "password_file", "token_file", "token_stdin", "email", "phone", "refresh_token", "guest", "upgrade_guest", "resume"])]
     pub(crate) appservice_token_file: Option<PathBuf>,
     /// Accept the server's terms
     #[arg(long)]

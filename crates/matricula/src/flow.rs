@@ -119,7 +119,7 @@ impl<'a> AuthFlow<'a> {
 
     pub(crate) async fn into_session(mut self) -> Result<Session, Error> {
         let account = self.run().await?;
-        Ok(Session::kept_in(
+        Ok(Session::with_store(
             account,
             self.connection.runner,
             self.connection.store,

@@ -255,7 +255,7 @@ impl<'a> RegisterBuilder<'a> {
         };
         if account.access_token.is_some() {
             let Connection { runner, store, .. } = self.connection;
-            return Ok(Session::kept_in(account, runner, store));
+            return Ok(Session::with_store(account, runner, store));
         }
         let mut login = login::with_connection(self.connection).account(account);
         if let Some(password) = self.options.password {

@@ -40,7 +40,7 @@ pub(crate) async fn renew(
 
 async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), SessionError> {
     let user_id = session.account().user_id;
-    let (mut _turn, mut _lock) = (None, None);
+    let (mut _renewing, mut _lock) = (None, None);
     let mut input = RenewalInput::Start;
     loop {
         let step = renewal.step(
@@ -55,7 +55,7 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), SessionErr
         }
         if let Some(RenewalEvent::Finished(settled)) = step.events.into_iter().next() {
             let before = session.account().credential();
-            session.state(|standing| standing.apply(&settled));
+            session.state(|state| state.apply(&settled));
             if settled.account().credential() != before {
                 session.runner().credentials().remove(&before);
             }
@@ -64,9 +64,9 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), SessionErr
         }
         input = match step.effects.into_iter().next() {
             Some(RenewalEffect::LockProcess) => {
-                _turn = Some(session.shared().turn.lock().await);
-                let standing = session.state(|standing| standing.clone());
-                RenewalInput::ProcessLocked(Box::new(standing))
+                _renewing = Some(session.shared().renewing.lock().await);
+                let state = session.state(|state| state.clone());
+                RenewalInput::ProcessLocked(Box::new(state))
             }
             Some(RenewalEffect::LockStore) => match lock(session, &user_id).await {
                 Ok(lock) => {

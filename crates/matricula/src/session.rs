@@ -53,9 +53,9 @@ pub struct Session {
 /// The state that clones share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    standing: Mutex<SessionState>,
+    state: Mutex<SessionState>,
     /// Held while tokens are renewed or the session is ended.
-    pub(crate) turn: tokio::sync::Mutex<()>,
+    pub(crate) renewing: tokio::sync::Mutex<()>,
     store: Mutex<BoxedStore>,
 }
 
@@ -71,7 +71,7 @@ impl Session {
     /// A session of this account over this runner. Renewed tokens are lost when the process ends,
     /// unless the session has a [store](Session::store).
     pub fn new(account: Account, runner: Runner) -> Self {
-        Self::kept_in(account, runner, Box::new(NoStore))
+        Self::with_store(account, runner, Box::new(NoStore))
     }
 
     /// The session of this account, like `@bot:example.org`, in the store of the `matricula`
@@ -95,10 +95,14 @@ impl Session {
         Ok(Self::new(account, Runner::default()).store(store))
     }
 
-    pub(crate) fn kept_in(account: Account, runner: Runner, store: Box<dyn SessionStore>) -> Self {
+    pub(crate) fn with_store(
+        account: Account,
+        runner: Runner,
+        store: Box<dyn SessionStore>,
+    ) -> Self {
         let shared = Shared {
-            standing: Mutex::new(SessionState::new(account)),
-            turn: tokio::sync::Mutex::new(()),
+            state: Mutex::new(SessionState::new(account)),
+            renewing: tokio::sync::Mutex::new(()),
             store: Mutex::new(BoxedStore(store)),
         };
         let session = Self {
@@ -113,12 +117,12 @@ impl Session {
     /// separate sessions.
     #[must_use]
     pub fn store(self, store: impl SessionStore + 'static) -> Self {
-        Self::kept_in(self.account(), self.runner, Box::new(store))
+        Self::with_store(self.account(), self.runner, Box::new(store))
     }
 
     /// The account with its current tokens.
     pub fn account(&self) -> Account {
-        self.state(|standing| standing.account().clone())
+        self.state(|state| state.account().clone())
     }
 
     /// The runner that sends its requests.
@@ -131,8 +135,8 @@ impl Session {
     }
 
     pub(crate) fn state<T>(&self, work: impl FnOnce(&mut SessionState) -> T) -> T {
-        let standing = self.shared.standing.lock();
-        work(&mut standing.unwrap_or_else(PoisonError::into_inner))
+        let state = self.shared.state.lock();
+        work(&mut state.unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn store_mut<T>(&self, work: impl FnOnce(&mut dyn SessionStore) -> T) -> T {
@@ -185,7 +189,7 @@ impl Session {
             );
             for event in step.events {
                 match event {
-                    CallEvent::Locked => self.state(|standing| standing.lock(SystemClock::now())),
+                    CallEvent::Locked => self.state(|state| state.lock(SystemClock::now())),
                     CallEvent::Unlocked => self.state(SessionState::unlock),
                     CallEvent::Finished(result) => return answer((*result)?),
                     _ => {}
@@ -194,8 +198,8 @@ impl Session {
             input = match step.effects.into_iter().next() {
                 Some(CallEffect::Renew(reason, token)) => {
                     let result = renewal_driver::renew(self, reason, Some(token)).await;
-                    let standing = self.state(|standing| standing.clone());
-                    CallInput::Renewed(Box::new(standing), result)
+                    let state = self.state(|state| state.clone());
+                    CallInput::Renewed(Box::new(state), result)
                 }
                 Some(CallEffect::Send(job)) => {
                     CallInput::Outcome(run_watched(&self.runner, *job, &mut watch).await)
@@ -241,22 +245,22 @@ impl Session {
     /// If the server cannot be reached or refuses. It is not an error if the server does not know
     /// the token, or does not let guests log out: the token is removed.
     pub async fn log_out(&self) -> Result<Account, Error> {
-        let _turn = self.shared.turn.lock().await;
+        let _renewing = self.shared.renewing.lock().await;
         let user_id = self.account().user_id;
         let _lock = renewal_driver::lock(self, &user_id).await?;
         // Another process may have renewed them.
         if let Some(mut stored) = self.store_mut(|store| store.load(&user_id))? {
             stored.server = self.account().server;
-            self.state(|standing| standing.replace(stored));
+            self.state(|state| state.replace(stored));
             self.hand_over_token();
         }
         let before = self.account();
         let account = self.end_on_server(before.clone()).await?;
-        let mut patch = WriteBatch::default();
-        account.write_to(&mut patch);
-        self.store_mut(|store| store.commit(&patch))?;
+        let mut writes = WriteBatch::default();
+        account.write_to(&mut writes);
+        self.store_mut(|store| store.commit(&writes))?;
         self.runner.credentials().remove(&before.credential());
-        self.state(|standing| standing.replace(account.clone()));
+        self.state(|state| state.replace(account.clone()));
         Ok(account)
     }
 
@@ -268,7 +272,7 @@ impl Session {
         if account.oauth.is_some() {
             let mut logout = OAuthLogout::new(account);
             // Its writes are part of the batch of the caller.
-            return drive(&mut logout, &self.runner, &mut NoStore, &mut nobody).await;
+            return drive(&mut logout, &self.runner, &mut NoStore, &mut no_person).await;
         }
         let response = send(&self.runner, self.job(&Logout::default()), |_| {}).await?;
         match Logout::read(&response) {
@@ -284,6 +288,6 @@ impl Session {
 }
 
 /// For conversations without prompts.
-fn nobody(_: &Prompt) -> Answer {
+fn no_person(_: &Prompt) -> Answer {
     Answer::Unavailable
 }

@@ -17,10 +17,10 @@ pub(crate) struct Bulk {
     pub(crate) run: Option<String>,
     /// The API that creates the accounts: admin (the default; with the account of an administrator),
     /// shared-secret, token or appservice
-    #[arg(long, value_name = "ROUTE", requires = "somebody")]
+    #[arg(long, value_name = "ROUTE", requires = "a_user")]
     pub(crate) route: Option<Route>,
     /// Read the server's registration_shared_secret from a file
-    #[arg(long, value_name = "FILE", requires = "somebody")]
+    #[arg(long, value_name = "FILE", requires = "a_user")]
     pub(crate) shared_secret_file: Option<PathBuf>,
     /// How many accounts to create at the same time
     #[arg(long, value_name = "NUMBER", default_value = "8", value_parser = clap::value_parser!(u16).range(1..=64))]

@@ -20,7 +20,7 @@ use crate::error::CommandError;
 pub(crate) fn register(
     context: &Context<'_>,
     server: Option<&str>,
-    wishes: RegistrationOptions,
+    options: RegistrationOptions,
 ) -> Result<(), CommandError> {
     let address: ServerAddress = match server {
         Some(server) => context.address(server)?,
@@ -32,9 +32,9 @@ pub(crate) fn register(
             ServerAddress::Url(private)
         }
     };
-    let facts = ServerInfo::of(address.url().clone());
+    let info = ServerInfo::of(address.url().clone());
     let mut jobs = sends(&mut Discovery::new(address), Input::Start);
-    let mut registration = Registration::new(&facts, wishes);
+    let mut registration = Registration::new(&info, options);
     let mut next = sends(&mut registration, Input::Start);
     if let Some(check) = next
         .iter()

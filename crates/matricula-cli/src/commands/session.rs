@@ -104,7 +104,7 @@ async fn log_out_of_all(context: &Context<'_>) -> Result<(), CommandError> {
     if let Some(failure) = first {
         return Err(CommandError::Explained {
             message: format!(
-                "signed out of {}, and {} could not be told to its server; try again",
+                "signed out of {}, and {} could not be signed out on the server; try again",
                 count(ended.len()),
                 count(left.len())
             ),

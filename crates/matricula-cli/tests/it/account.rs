@@ -172,7 +172,7 @@ fn given_password_is_not_stored() {
     let shown = format!("{}{}{}", ended.stdout, ended.stderr, home.store());
     assert_eq!(canary.seen_in(shown.as_bytes()), None);
     assert_eq!(home.account()["password"], Value::Null);
-    // Now nobody but the person knows it.
+    // Now only the person knows it.
     let needed = home
         .run("account password --no-input --json")
         .exit(6)

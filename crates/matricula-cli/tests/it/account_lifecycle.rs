@@ -182,7 +182,7 @@ pub(crate) fn a_registration_goes_on_in_another_process(sites: Sites) {
     let id = text(&waits["error"]["resume"]).to_owned();
     assert_eq!(id, home.registration());
     assert_eq!(waits["error"]["stage"], "m.login.registration_token");
-    // The server is asked first: whoever lacks two things is told of both, one after the other.
+    // The server is asked first: two missing things are reported one after the other.
     let line = format!("register --resume {id} --json --token-file token");
     let waits = home.run(&line).exit(6).json();
     assert_eq!(waits["error"]["stage"], "m.login.terms");

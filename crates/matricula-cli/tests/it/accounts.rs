@@ -97,7 +97,7 @@ fn all_are_signed_out() {
     home.run("logout --all").exit(0);
 }
 
-/// One server that signs nobody out, and one that does.
+/// One server refuses to log out, the other does not.
 #[test]
 fn logout_of_all_survives_one_error() {
     let stubborn = Server::start(|request| match request.path.as_str() {

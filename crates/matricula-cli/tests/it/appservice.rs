@@ -26,7 +26,7 @@ pub(crate) fn a_service_makes_its_users_and_signs_in_as_them(sites: fn(&str) -> 
     assert_eq!(registered["signed_in"], true);
     let me = home.run("whoami --json").exit(0).json();
     assert_eq!(me["user_id"], user_id);
-    // A name that is taken, one outside the namespace, a token that nobody has.
+    // A name that is taken, one outside the namespace, an unknown token.
     home.run(&format!("{line} as")).exit(7);
     let outside = format!("register {url} --username outside --appservice-token-file as");
     let ended = home.run(&outside).exit(7);

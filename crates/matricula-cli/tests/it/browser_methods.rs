@@ -11,7 +11,7 @@ use crate::{
     servers::Site,
 };
 
-/// Runs a command line; on each page that it opens, somebody signs up by this name.
+/// Runs a command line; each page that it opens is filled in with this name.
 fn signing_up(home: &Home, line: &str, username: &str) -> Ended {
     Browser::new(home).run(home.command(line), |url| {
         let end = sign_up(url, username);

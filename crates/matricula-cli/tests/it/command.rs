@@ -297,7 +297,7 @@ impl fmt::Display for Ended {
     }
 }
 
-/// A word that nobody has used before: on a server for a username, in a text for a secret.
+/// A unique word, for user names and for secrets.
 pub(crate) fn unique(start: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);

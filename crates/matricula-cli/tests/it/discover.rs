@@ -421,7 +421,7 @@ fn plain_http_needs_its_option() {
         let ended = home.run(&line).exit(2);
         assert!(ended.stderr.contains("is not encrypted"), "{ended}");
         assert!(ended.stderr.contains("or --allow-plain-http"), "{ended}");
-        // Whoever is told sends it; here the proxy answers for all machines.
+        // With the option it is sent; here the proxy answers for all machines.
         let proxy = Server::start(matrix);
         let line = home.command(&format!("{line} --allow-plain-http"));
         line.env("http_proxy", &proxy.url).run();

@@ -86,7 +86,7 @@ fn of_the_homeserver() {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     let url = std::fs::read_to_string(address).unwrap();
-    // Whoever comes second is told where the first is.
+    // The second one reports the address of the first.
     let ended = home.run("homeserver --json").exit(1);
     let message = ended.json()["error"]["message"]
         .as_str()

@@ -17,7 +17,7 @@ use crate::{
 
 const ADDRESS: &str = "DBUS_SESSION_BUS_ADDRESS";
 
-/// Somebody listens on the bus and never says a word.
+/// A bus that accepts connections and never answers.
 #[test]
 fn hanging_keyring_times_out_once() {
     let dir = TempDir::new().unwrap();

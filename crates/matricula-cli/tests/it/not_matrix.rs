@@ -98,7 +98,7 @@ fn an_endless_body() {
     not_matrix((url, ended), "its response is longer than 67108864 bytes");
 }
 
-/// The last answer is lost over and over: nobody can say whether there is an account.
+/// The last response is always lost: the account is in doubt.
 #[test]
 fn truncated_last_response_is_in_doubt() {
     let server = Server::start(|request| match request.is_stage() {

@@ -92,7 +92,7 @@ fn pending_login_resumes_in_another_process() {
 fn callback_address_can_be_pasted() {
     let (home, server) = (Home::new(), issuer::start(Faults::default()));
     let line = format!("register {} --paste --json", server.url);
-    // Nobody pastes anything.
+    // No address is pasted.
     let waits = home.run(&line).exit(6).json();
     let url = waits["error"]["url"].as_str().unwrap();
     let id = waits["error"]["resume"].as_str().unwrap();

@@ -58,7 +58,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// Somebody with an account on the site.
+/// A user with an account on the server.
 struct Caller<'a> {
     site: &'a Site,
     home: Home,

@@ -1,4 +1,4 @@
-//! On a terminal, whoever sits there is asked.
+//! Prompts on a terminal.
 
 use std::{
     io::Write,

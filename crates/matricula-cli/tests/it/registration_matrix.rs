@@ -12,7 +12,7 @@ use crate::{
 
 /// Profile, what is typed after `register SERVER --json`, exit code.
 ///
-/// `NAME` stands for a name that nobody has; `admin` is taken. What `--password-file` and
+/// `NAME` stands for a free name; `admin` is taken. What `--password-file` and
 /// `--token-file` name are files: see [`files`].
 const ROWS: [(&str, &str, i32); 46] = [
     ("open", "", 0),

@@ -89,7 +89,7 @@ impl Session {
         self.wait_for_keyring();
     }
 
-    /// Waits until somebody on the bus answers for the keyring.
+    /// Waits until the keyring answers on the bus.
     fn wait_for_keyring(&self) {
         let start = Instant::now();
         loop {
@@ -211,7 +211,7 @@ fn encrypted_store_needs_its_keyring() {
     session.stop_daemon();
     let gone = session.run(&home, "whoami").exit(1);
     assert!(gone.stderr.contains("no Secret Service runs"), "{gone}");
-    // Nobody gave the password: it is there, and locked.
+    // Without its password the keyring is locked.
     session.daemon(&[], "");
     let locked = session.run(&home, "whoami").exit(1);
     assert!(

@@ -198,14 +198,14 @@ impl Server {
     }
 }
 
-/// A listener that the system connects people to, and its address; nobody ever talks to them.
+/// A listener that the system connects people to, and its address; it never answers.
 pub(crate) fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     (listener, url)
 }
 
-/// The address of a port where nobody listens.
+/// The address of a closed port.
 pub(crate) fn nobody() -> String {
     listen().1
 }

@@ -55,7 +55,7 @@ impl Site {
             Some(tokens) => serde_json::from_value(tokens.clone()).unwrap(),
             None => BTreeMap::new(),
         };
-        // Ones that no other test uses up, and that nobody writes down by chance.
+        // Values that no other test uses and that do not occur by chance.
         for (kind, uses) in [("once", Some(1)), ("unlimited", None)] {
             if let Some(token) = tokens.get_mut(kind) {
                 *token = unique(kind);

@@ -31,7 +31,7 @@ use rustbus::{
 use super::{Keyring, KeyringError};
 
 /// The timeout of a keyring. A person waits for it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 const SERVICE: &str = "org.freedesktop.secrets";
 const SERVICE_PATH: &str = "/org/freedesktop/secrets";
@@ -76,14 +76,14 @@ impl Keyring for SecretService {
 fn in_time<T: Send + 'static>(
     ask: impl FnOnce(&mut Bus) -> Result<T, KeyringError> + Send + 'static,
 ) -> Result<T, KeyringError> {
-    let (tell, told) = mpsc::channel();
-    let until = Instant::now() + PATIENCE;
+    let (sender, receiver) = mpsc::channel();
+    let until = Instant::now() + TIMEOUT;
     thread::spawn(move || {
         let answer = Bus::connect(until).and_then(|mut bus| ask(&mut bus));
         // The receiver is gone after the timeout.
-        let _ = tell.send(answer);
+        let _ = sender.send(answer);
     });
-    match told.recv_timeout(PATIENCE) {
+    match receiver.recv_timeout(TIMEOUT) {
         Ok(answer) => answer,
         Err(RecvTimeoutError::Timeout) => Err(SILENT),
         Err(RecvTimeoutError::Disconnected) => Err(refused("the bus sent a malformed message")),
@@ -91,7 +91,7 @@ fn in_time<T: Send + 'static>(
 }
 
 const SILENT: KeyringError = KeyringError::Silent {
-    seconds: PATIENCE.as_secs(),
+    seconds: TIMEOUT.as_secs(),
 };
 
 fn refused(words: &str) -> KeyringError {

@@ -68,7 +68,7 @@ async fn callback_is_accepted_once() {
     };
     let uri = browser.redirect_uri();
     assert_eq!(address.expose(), format!("{uri}?code=the-code&state=right"));
-    // Whoever loads the page again is told so.
+    // Loading the page again shows another page.
     let again = get(&browser, "/?code=the-code&state=right").await;
     assert!(again.contains("has had this answer before"), "{again}");
 }
@@ -130,13 +130,13 @@ async fn other_requests_are_rejected() {
             format!("POST /?code=x&state=right HTTP/1.1\r\n{host}\r\n\r\n"),
             "405",
         ),
-        // A name of somebody else's that leads here.
+        // Another host name that resolves to this address.
         (
             "GET /?code=x&state=right HTTP/1.1\r\nHost: evil.example\r\n\r\n".into(),
             "421",
         ),
         ("GET /?code=x&state=right HTTP/1.1\r\n\r\n".into(), "421"),
-        // A picture on somebody else's page.
+        // An image on another site.
         (
             format!(
                 "GET /?code=x&state=right HTTP/1.1\r\n{host}\r\nSec-Fetch-Mode: no-cors\r\n\r\n"

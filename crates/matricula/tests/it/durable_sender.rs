@@ -25,7 +25,7 @@ use matricula::{
 use matricula_homeserver::{Config, Server, ServerOptions};
 use matricula_store::{IfLocked, SqliteStore};
 
-/// How often it is killed where nobody says how often.
+/// The default number of kills.
 const KILLS: usize = 40;
 /// Lines that are handed to it ahead of those that it says it has kept.
 const AHEAD: usize = 20;

@@ -142,7 +142,7 @@ async fn email_is_added_and_removed() {
     let server = Synapse::of("email-optional");
     let address = format!("{}@example.org", unique());
     let email = Threepid::Email(address.clone());
-    // Nobody is there, and then another process goes on.
+    // No person is there; then another process continues.
     let mut first = AddThreepid::new(&session.account(), email.clone());
     let left = session.run(&mut first, &mut store, &mut nobody).await;
     assert!(matches!(

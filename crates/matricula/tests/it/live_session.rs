@@ -131,7 +131,7 @@ async fn a_locked_account_keeps_its_session() {
     }
     assert_eq!(session.account(), before);
     as_admin(&server, user, json!({ "locked": false })).await;
-    // What a program would do that starts anew.
+    // What a restarted program would do.
     let session = Session::new(before, Runner::default());
     session.call(WhoAmI::default()).await.unwrap();
 }

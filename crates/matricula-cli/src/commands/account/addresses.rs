@@ -12,7 +12,8 @@ use matricula::{
 use serde_json::json;
 
 use super::{
-    Context, account_source, call_failed, dry_run, dry_run_of, read_secret, run_conversation, tell,
+    Context, account_source, call_failed, dry_run, dry_run_of, print_done, read_secret,
+    run_conversation,
 };
 use crate::{
     args::{
@@ -39,7 +40,7 @@ pub(crate) async fn list(
         .collect();
     let words: Vec<String> = addresses.iter().map(|one| quoted(&one.address)).collect();
     let object = json!({ "addresses": addresses });
-    tell(context, &session, &words.join("\n"), object);
+    print_done(context, &session, &words.join("\n"), object);
     Ok(())
 }
 
@@ -92,7 +93,7 @@ async fn add(
     run_conversation(context, &session, &mut addition, &mut terminal, command).await?;
     let words = format!("{} has {} now", user_id, quoted(&address.to_string()));
     let object = json!({ "medium": address.medium(), "address": address.to_string() });
-    tell(context, &session, &words, object);
+    print_done(context, &session, &words, object);
     Ok(())
 }
 
@@ -138,19 +139,19 @@ async fn remove(
     let removed = session.remove_address(medium.clone(), &address).await;
     removed.map_err(|error| call_failed(context, &session, error))?;
     // The pending validation of the address is now useless.
-    let mut patch = WriteBatch::default();
+    let mut writes = WriteBatch::default();
     let key = PendingThreepid::key(
         &session.account().user_id,
         &Threepid::Email(address.clone()),
     );
-    patch.remove(tables::THREEPID_ADDITIONS, key);
-    context.home.accounts().commit(&patch)?;
+    writes.remove(tables::THREEPID_ADDITIONS, key);
+    context.home.accounts().commit(&writes)?;
     let words = format!(
         "{} has {} no more",
         session.account().user_id,
         quoted(&address)
     );
     let object = json!({ "medium": medium, "address": address });
-    tell(context, &session, &words, object);
+    print_done(context, &session, &words, object);
     Ok(())
 }

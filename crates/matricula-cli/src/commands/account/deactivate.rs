@@ -3,7 +3,7 @@
 use matricula::{Session, auth::Deactivation};
 use serde_json::json;
 
-use super::{Context, account_source, dry_run, run_conversation, tell};
+use super::{Context, account_source, dry_run, print_done, run_conversation};
 use crate::{args::account::Deactivate, error::CommandError, terminal::Terminal};
 
 pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<(), CommandError> {
@@ -35,7 +35,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<()
     run_conversation(context, &session, &mut deactivation, &mut terminal, command).await?;
     let words = format!("{} is closed for good", session.account().user_id);
     let object = json!({ "deactivated": true, "erase": options.erase });
-    tell(context, &session, &words, object);
+    print_done(context, &session, &words, object);
     Ok(())
 }
 
@@ -48,7 +48,7 @@ fn make_sure(
 ) -> Result<(), CommandError> {
     let account = session.account();
     let messages = match options.erase {
-        true => "the server is asked to show its messages to nobody who joins a room later",
+        true => "the server is asked to hide its messages from users who join a room later",
         false => "its messages stay where they are (--erase asks to hide them)",
     };
     let lines = [
@@ -56,7 +56,7 @@ fn make_sure(
             "{} on {} is closed for good:",
             account.user_id, account.server
         ),
-        "  nobody can sign in to it any more, and every device is signed out".to_owned(),
+        "  it can no longer be signed in to, and every device is signed out".to_owned(),
         "  it leaves its rooms, and its email addresses and phone numbers are removed".to_owned(),
         "  its name cannot be registered again".to_owned(),
         format!("  {messages}"),

@@ -9,7 +9,9 @@ use matricula::{
 };
 use serde_json::json;
 
-use super::{Context, account_source, call_failed, dry_run, dry_run_of, run_conversation, tell};
+use super::{
+    Context, account_source, call_failed, dry_run, dry_run_of, print_done, run_conversation,
+};
 use crate::{
     args::{
         AccountArg,
@@ -38,7 +40,7 @@ async fn list(context: &Context<'_>, of: AccountArg) -> Result<(), CommandError>
     let this = this.as_deref();
     let words: Vec<String> = devices.iter().map(|device| line(device, this)).collect();
     let object = json!({ "devices": devices, "this_device": this });
-    tell(context, &session, &words.join("\n"), object);
+    print_done(context, &session, &words.join("\n"), object);
     Ok(())
 }
 
@@ -64,7 +66,7 @@ async fn rename(context: &Context<'_>, options: DeviceRename) -> Result<(), Comm
     renamed.map_err(|error| call_failed(context, &session, error))?;
     let words = format!("device {} is called {} now", quoted(id), quoted(name));
     let object = json!({ "device_id": id, "display_name": name });
-    tell(context, &session, &words, object);
+    print_done(context, &session, &words, object);
     Ok(())
 }
 
@@ -99,6 +101,6 @@ async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Com
     )
     .await?;
     let words = format!("signed out: {}", quoted(&ids.join(", ")));
-    tell(context, &session, &words, json!({ "deleted": ids }));
+    print_done(context, &session, &words, json!({ "deleted": ids }));
     Ok(())
 }

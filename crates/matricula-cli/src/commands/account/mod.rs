@@ -129,11 +129,11 @@ fn call_failed(context: &Context<'_>, session: &Session, error: Error) -> Comman
 }
 
 /// Prints the result, in words or as JSON.
-fn tell(context: &Context<'_>, session: &Session, words: &str, object: Value) {
-    tell_of(context, &session.account(), words, object);
+fn print_done(context: &Context<'_>, session: &Session, words: &str, object: Value) {
+    print_done_for(context, &session.account(), words, object);
 }
 
-fn tell_of(
+fn print_done_for(
     context: &Context<'_>,
     account: &matricula::auth::Account,
     words: &str,

@@ -3,7 +3,7 @@
 use matricula::auth::PasswordChange;
 use serde_json::json;
 
-use super::{Context, account_source, dry_run, run_conversation, tell};
+use super::{Context, account_source, dry_run, print_done, run_conversation};
 use crate::{
     args::account::Password, commands::read_secret, error::CommandError, shell::shell_word,
     terminal::Terminal,
@@ -57,7 +57,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), 
         "kept_in": is_made.then(|| accounts.path()),
         "devices_kept": options.keep_devices,
     });
-    tell(context, &session, &words, object);
+    print_done(context, &session, &words, object);
     Ok(())
 }
 

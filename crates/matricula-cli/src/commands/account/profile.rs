@@ -10,7 +10,7 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, account_source, call_failed, dry_run_of, tell};
+use super::{Context, account_source, call_failed, dry_run_of, print_done};
 use crate::{
     args::{
         AccountArg,
@@ -75,7 +75,7 @@ pub(crate) async fn show(context: &Context<'_>, of: AccountArg) -> Result<(), Co
         "password_kept": is_kept,
         "guest": account.is_guest,
     });
-    tell(context, &session, &words.join("\n"), object);
+    print_done(context, &session, &words.join("\n"), object);
     Ok(())
 }
 
@@ -104,7 +104,7 @@ pub(crate) async fn name(context: &Context<'_>, options: Name) -> Result<(), Com
             session.account().user_id
         ),
     };
-    tell(context, &session, &words, json!({ "display_name": name }));
+    print_done(context, &session, &words, json!({ "display_name": name }));
     Ok(())
 }
 
@@ -127,14 +127,14 @@ pub(crate) async fn avatar(context: &Context<'_>, options: Avatar) -> Result<(),
         Some(picture) => format!("{} shows {picture} now", session.account().user_id),
         None => format!("{} has no picture any more", session.account().user_id),
     };
-    tell(context, &session, &words, json!({ "avatar_url": picture }));
+    print_done(context, &session, &words, json!({ "avatar_url": picture }));
     Ok(())
 }
 
 fn show_field(context: &Context<'_>, session: &Session, field: &str, value: Option<String>) {
     let value = value.filter(|value| !value.is_empty());
     let words = value.as_deref().map(quoted).unwrap_or_default();
-    tell(context, session, &words, json!({ field: value }));
+    print_done(context, session, &words, json!({ field: value }));
 }
 
 fn would_set(context: &Context<'_>, session: &Session, field: &str, value: Option<&str>) {

@@ -9,7 +9,7 @@ use std::{
 use matricula::auth::Account;
 use serde_json::json;
 
-use super::tell_of;
+use super::print_done_for;
 use crate::{
     args::account::Token,
     commands::{Context, account_source},
@@ -44,10 +44,10 @@ pub(super) fn run(context: &Context<'_>, options: &Token) -> Result<(), CommandE
         );
     }
     let words = format!(
-        "the token of {user_id} is in {}, which only you can read; whoever reads it is {user_id} until it signs out",
+        "the token of {user_id} is in {}, which only you can read; it gives full access as {user_id} until it signs out",
         file.display()
     );
-    tell_of(
+    print_done_for(
         context,
         &account,
         &words,

@@ -17,7 +17,7 @@ pub(super) fn run(context: &Context<'_>, options: &ApiShow) -> Result<(), Comman
             operation.method,
             operation.path
         ),
-        facts(operation),
+        details(operation),
     ];
     let needed = |one: &&Parameter| one.required;
     let mut parameters: Vec<&Parameter> = endpoint.parameters.iter().filter(needed).collect();
@@ -33,21 +33,21 @@ pub(super) fn run(context: &Context<'_>, options: &ApiShow) -> Result<(), Comman
     Ok(())
 }
 
-fn facts(operation: &Operation) -> String {
-    let mut facts = vec![format!("token: {}", operation.auth.as_str())];
-    facts.extend(operation.since.map(|version| format!("since {version}")));
+fn details(operation: &Operation) -> String {
+    let mut details = vec![format!("token: {}", operation.auth.as_str())];
+    details.extend(operation.since.map(|version| format!("since {version}")));
     let also = [
         (operation.deprecated, "deprecated"),
         (operation.rate_limited, "rate-limited"),
         (operation.uia, "may ask to authenticate"),
         (operation.guests, "guests may use it"),
     ];
-    facts.extend(
+    details.extend(
         also.iter()
             .filter(|(is_so, _)| *is_so)
             .map(|(_, what)| (*what).to_owned()),
     );
-    facts.join(", ")
+    details.join(", ")
 }
 
 fn line(parameter: &Parameter) -> String {

@@ -66,7 +66,7 @@ fn own_session(context: &Context<'_>, user: &str) -> Result<Option<Session>, Com
 
 /// The error of `--try`; `None` if everything works.
 fn verdict(
-    facts: &ServerInfo,
+    info: &ServerInfo,
     walks: &[Attempts],
     guest: &Guest,
     context: &Context<'_>,
@@ -86,7 +86,7 @@ fn verdict(
             next,
         })
     };
-    let server = &facts.server;
+    let server = &info.server;
     let failed = walks
         .iter()
         .filter(|try_methods| try_methods.has_failed())
@@ -107,7 +107,7 @@ fn verdict(
             format!("every way to register on {server} needs a person"),
         );
     }
-    match &facts.registration {
+    match &info.registration {
         Some(RegistrationOffer::Closed { message }) if !message.is_empty() => {
             let words = format!("{server} does not let people register: {message:?}");
             result(7, words)

@@ -24,27 +24,27 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn of(facts: &ServerInfo) -> Self {
-        let ways: Vec<Value> = facts.registration_methods().iter().map(way).collect();
+    pub(super) fn of(info: &ServerInfo) -> Self {
+        let ways: Vec<Value> = info.registration_methods().iter().map(way).collect();
         let object = json!({
             "schema_version": 1,
-            "server": facts.server,
-            "well_known": facts.well_known,
-            "identity_server": facts.identity_server,
-            "versions": facts.versions,
-            "login_flows": facts.login_flows,
-            "oauth_issuer": facts.oauth_issuer,
-            "oauth": facts.oauth,
-            "registration": facts.registration,
+            "server": info.server,
+            "well_known": info.well_known,
+            "identity_server": info.identity_server,
+            "versions": info.versions,
+            "login_flows": info.login_flows,
+            "oauth_issuer": info.oauth_issuer,
+            "oauth": info.oauth,
+            "registration": info.registration,
             "ways": ways,
-            "password_policy": facts.password_policy,
-            "capabilities": facts.capabilities,
-            "tried": facts.tried,
+            "password_policy": info.password_policy,
+            "capabilities": info.capabilities,
+            "tried": info.tried,
         });
         Self {
-            rows: rows(facts),
-            warnings: facts.warnings(),
-            tried: facts.tried.iter().map(attempt).collect(),
+            rows: rows(info),
+            warnings: info.warnings(),
+            tried: info.tried.iter().map(attempt).collect(),
             object,
         }
     }
@@ -76,11 +76,11 @@ impl Table {
 }
 
 /// The error of a discovery, with its attempts.
-pub(super) fn failure(error: Error, facts: &ServerInfo) -> CommandError {
+pub(super) fn failure(error: Error, info: &ServerInfo) -> CommandError {
     CommandError::Explained {
         message: error.to_string(),
         exit_code: exit_code(&error),
-        details: json!({ "tried": facts.tried }),
+        details: json!({ "tried": info.tried }),
         next: None,
     }
 }
@@ -94,9 +94,9 @@ fn way(way: &RegistrationMethod) -> Value {
     json!({ "kind": kind, "stages": stages, "asks": way.demands() })
 }
 
-fn rows(facts: &ServerInfo) -> Vec<Row> {
-    let mut rows = vec![Row::new("server", facts.server.as_str())];
-    match &facts.well_known {
+fn rows(info: &ServerInfo) -> Vec<Row> {
+    let mut rows = vec![Row::new("server", info.server.as_str())];
+    match &info.well_known {
         WellKnown::Found => rows.push(Row::new("found", "by the well-known document of its name")),
         WellKnown::Missing => rows.push(Row::new("found", "by its name alone")),
         WellKnown::GivenInstead { why } => {
@@ -104,11 +104,11 @@ fn rows(facts: &ServerInfo) -> Vec<Row> {
         }
         _ => {}
     }
-    if let Some(url) = &facts.identity_server {
+    if let Some(url) = &info.identity_server {
         rows.push(Row::new("identity", url.as_str()));
     }
-    rows.push(Row::new("versions", facts.versions.join(" ")));
-    let flows: Vec<&str> = facts
+    rows.push(Row::new("versions", info.versions.join(" ")));
+    let flows: Vec<&str> = info
         .login_flows
         .iter()
         .map(|flow| flow.kind.as_str())
@@ -117,13 +117,13 @@ fn rows(facts: &ServerInfo) -> Vec<Row> {
         true => Row::new("sign-in", "none of Matrix's own"),
         false => Row::new("sign-in", flows.join(", ")),
     });
-    if let Some(issuer) = &facts.oauth_issuer {
+    if let Some(issuer) = &info.oauth_issuer {
         rows.push(Row::new("OAuth 2.0", issuer));
     }
-    rows.extend(facts.oauth.iter().flat_map(oauth));
-    rows.extend(registration(facts));
-    rows.extend(facts.password_policy.iter().map(passwords));
-    if let Some(capabilities) = &facts.capabilities {
+    rows.extend(info.oauth.iter().flat_map(oauth));
+    rows.extend(registration(info));
+    rows.extend(info.password_policy.iter().map(passwords));
+    if let Some(capabilities) = &info.capabilities {
         let may = |what: &'static str, is_allowed: Option<bool>| {
             (is_allowed == Some(false)).then(|| Row::new("you may not", what))
         };
@@ -167,13 +167,13 @@ fn oauth(offer: &OAuthOffer) -> Vec<Row> {
     rows
 }
 
-fn registration(facts: &ServerInfo) -> Vec<Row> {
-    let mut rows: Vec<Row> = facts
+fn registration(info: &ServerInfo) -> Vec<Row> {
+    let mut rows: Vec<Row> = info
         .registration_methods()
         .iter()
         .map(|way| Row::new("register", format!("{way}: {}", way.demands())))
         .collect();
-    match &facts.registration {
+    match &info.registration {
         Some(RegistrationOffer::Closed { message }) => {
             rows.push(Row::new(
                 "register",

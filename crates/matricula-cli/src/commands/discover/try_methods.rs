@@ -148,15 +148,15 @@ impl Attempts {
 /// Tries every method that needs no person.
 pub(super) async fn every_way(
     context: &Context<'_>,
-    facts: &ServerInfo,
+    info: &ServerInfo,
     answers: &Answers,
 ) -> Result<Vec<Attempts>, CommandError> {
     let mut walks = Vec::new();
-    for way in facts.registration_methods() {
+    for way in info.registration_methods() {
         let mut attempts = Attempts::new(way.clone());
         match way {
             RegistrationMethod::Register(flow) => match needs(&flow, answers) {
-                None => try_flow(context, facts, flow, answers, &mut attempts).await?,
+                None => try_flow(context, info, flow, answers, &mut attempts).await?,
                 Some(why) => attempts.not_tried = Some(why),
             },
             _ => attempts.not_tried = Some("it needs a person with a browser".to_owned()),
@@ -184,19 +184,19 @@ fn needs(flow: &Flow, answers: &Answers) -> Option<String> {
 
 async fn try_flow(
     context: &Context<'_>,
-    facts: &ServerInfo,
+    info: &ServerInfo,
     flow: Flow,
     answers: &Answers,
     attempts: &mut Attempts,
 ) -> Result<(), CommandError> {
     let name = SystemEntropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 10);
-    let wishes = RegistrationOptions {
+    let options = RegistrationOptions {
         username: Some(format!("matricula-try-{name}")),
         token: answers.token.clone(),
         accept_terms: answers.accepts_terms,
-        ..throw_away()
+        ..temporary()
     };
-    let registration = Registration::new(facts, wishes).only_flow(flow);
+    let registration = Registration::new(info, options).only_flow(flow);
     let Some(account) = register(context, registration, attempts).await? else {
         return Ok(());
     };
@@ -204,12 +204,12 @@ async fn try_flow(
     attempts.left_behind = true;
     let session = account_source::in_account(context, account);
     attempts.note("whoami", who_am_i(&session).await);
-    let has_password = facts
+    let has_password = info
         .login_flows
         .iter()
         .any(|flow| flow.kind == "m.login.password");
     let account = match has_password {
-        true => out_and_in(context, facts, session, attempts).await,
+        true => out_and_in(context, info, session, attempts).await,
         // After signing out, the account could not be deactivated.
         false => Some(session.account()),
     };
@@ -225,7 +225,7 @@ async fn try_flow(
     Ok(())
 }
 
-fn throw_away() -> RegistrationOptions {
+fn temporary() -> RegistrationOptions {
     RegistrationOptions {
         device: DeviceOptions::new().device_name("matricula discover --try"),
         ..RegistrationOptions::default()
@@ -248,9 +248,9 @@ async fn register(
     if is_in_doubt(&account) {
         attempts.in_doubt = Some(registration.id().to_owned());
     } else if account.is_err() {
-        let mut patch = WriteBatch::default();
-        patch.remove(tables::REGISTRATIONS, registration.id());
-        accounts.commit(&patch)?;
+        let mut writes = WriteBatch::default();
+        writes.remove(tables::REGISTRATIONS, registration.id());
+        accounts.commit(&writes)?;
     }
     Ok(attempts.note("register", account.map_err(|error| error.to_string())))
 }
@@ -280,7 +280,7 @@ async fn who_am_i(session: &Session) -> Result<(), String> {
 /// signed in, if any.
 async fn out_and_in(
     context: &Context<'_>,
-    facts: &ServerInfo,
+    info: &ServerInfo,
     session: Session,
     attempts: &mut Attempts,
 ) -> Option<Account> {
@@ -298,7 +298,7 @@ async fn out_and_in(
     };
     attempts.note("logout", is_dead);
     let password = account.password.clone().unwrap_or_default();
-    let mut login = Login::new(facts, account.user_id.as_str(), password.clone())
+    let mut login = Login::new(info, account.user_id.as_str(), password.clone())
         .generated_password(password)
         .device(DeviceOptions::new().device_name("matricula discover --try"));
     let account = context.drive(&mut login, &no_person(context)).await;
@@ -359,15 +359,12 @@ impl Guest {
 }
 
 /// Registers a guest without storing it.
-pub(super) async fn guest(
-    context: &Context<'_>,
-    facts: &ServerInfo,
-) -> Result<Guest, CommandError> {
-    let wishes = RegistrationOptions {
+pub(super) async fn guest(context: &Context<'_>, info: &ServerInfo) -> Result<Guest, CommandError> {
+    let options = RegistrationOptions {
         kind: AccountKind::Guest,
-        ..throw_away()
+        ..temporary()
     };
-    let mut registration = Registration::new(facts, wishes);
+    let mut registration = Registration::new(info, options);
     let guest = drive(
         &mut registration,
         &context.runner,

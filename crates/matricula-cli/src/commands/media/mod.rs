@@ -90,17 +90,17 @@ impl<'a> Transfer<'a> {
     }
 
     /// Explains errors of the server and of the disk.
-    fn explain(&self, error: Error, told: &ErrorTexts<'_>) -> CommandError {
+    fn explain(&self, error: Error, texts: &ErrorTexts<'_>) -> CommandError {
         let message = match &error {
             Error::Transport(at) | Error::InDoubt(at)
                 if at.kind == TransportErrorKind::InvalidRequest =>
             {
-                format!("{}; {}", at.message, told.disk)
+                format!("{}; {}", at.message, texts.disk)
             }
             Error::Api(api) => match (status(api), code(api)) {
-                (413, _) | (_, Some(ErrorCode::TooLarge)) => format!("{} ({api})", told.too_large),
-                (403, _) => format!("{} ({api})", told.refused),
-                (404, _) | (_, Some(ErrorCode::NotFound)) => format!("{} ({api})", told.missing),
+                (413, _) | (_, Some(ErrorCode::TooLarge)) => format!("{} ({api})", texts.too_large),
+                (403, _) => format!("{} ({api})", texts.refused),
+                (404, _) | (_, Some(ErrorCode::NotFound)) => format!("{} ({api})", texts.missing),
                 _ => return self.ended(error),
             },
             _ => return self.ended(error),

@@ -35,7 +35,7 @@ struct State {
     since: Instant,
     /// Whether to print that this attempt resumes an earlier one.
     goes_on: bool,
-    told: Instant,
+    last_line: Instant,
 }
 
 impl ProgressDisplay {
@@ -48,7 +48,7 @@ impl ProgressDisplay {
             from: 0,
             since: now,
             goes_on: false,
-            told: now,
+            last_line: now,
         })))
     }
 
@@ -62,7 +62,7 @@ impl ProgressDisplay {
         runner
             .to_builder()
             .files(files)
-            .progress(move |_, progress| display.state().tell(progress))
+            .progress(move |_, progress| display.state().update(progress))
             .build()
     }
 
@@ -91,16 +91,16 @@ impl ProgressDisplay {
 }
 
 impl State {
-    fn tell(&mut self, progress: TransferProgress) {
+    fn update(&mut self, progress: TransferProgress) {
         if std::mem::take(&mut self.goes_on) {
             let (output, at) = (self.output, share(self.from, progress.total));
             self.aside(|| output.say(&format!("goes on at {at}")));
         }
         let pause = if self.is_on_terminal { FRAME } else { PAUSE };
-        if self.output.is_json() || self.told.elapsed() < pause {
+        if self.output.is_json() || self.last_line.elapsed() < pause {
             return;
         }
-        self.told = Instant::now();
+        self.last_line = Instant::now();
         let words = words(
             progress.done,
             progress.total,

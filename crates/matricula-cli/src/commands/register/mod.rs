@@ -49,7 +49,7 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
         None => private_server::data_of_running(&context.home.private_homeserver(), &server.server)
             .unwrap_or_default(),
     };
-    // Without a terminal nobody sees a page, unless a method that needs one was named.
+    // Without a terminal, no person sees a page, unless a method that needs one was named.
     let needs_page = matches!(method, Some(AuthMethod::OAuth | AuthMethod::Sso));
     let may_open = !context.no_input && (terminal.has_person() || needs_page);
     let redirect_uri = terminal
@@ -92,7 +92,7 @@ async fn find_server(
             let running = private_server::open_private(&context.home.private_homeserver()).await?;
             let directory = running.directory().display();
             let private = format!(
-                "this account is on a private homeserver in {directory}, which nobody else can reach"
+                "this account is on a private homeserver in {directory}, which no other machine can reach"
             );
             context.output.warn(&if terminal.has_person() {
                 private
