@@ -124,7 +124,7 @@ fn three_returns_make_a_private_account() {
     ];
     let (code, seen) = on_a_terminal(&home, "register", &answers, &[]);
     assert_eq!(code, 0, "{seen}");
-    assert!(seen.contains("nobody else can reach"), "{seen}");
+    assert!(seen.contains("no other machine can reach"), "{seen}");
     assert!(home.account()["password"].is_string());
     home.run("whoami").exit(0);
 }
