@@ -5,10 +5,10 @@
 //!
 //! 1. Here: a variant of [`Prompt`], with the data that a user interface shows. If the answer is
 //!    neither text nor yes or no, also a variant of [`Answer`].
-//! 2. Where it is asked: `uia/prompts.rs` if a stage of user-interactive authentication needs it,
-//!    `register/prompts.rs` if only a registration does. Both have one enum of what can be asked and
-//!    three short matches over it: the prompt that is shown, what an answer changes, and the error
-//!    without an answer. The compiler names each missing arm.
+//! 2. Where it is asked: `uia/prompts.rs` if a stage of user-interactive authentication needs it, which
+//!    begins with a list of what to add; `register/prompts.rs` if only a registration does. Both have one
+//!    enum `Question` and short matches over it: the prompt that is shown, what an answer changes, and the
+//!    error without an answer. The compiler names each missing arm.
 //! 3. In the command line: an arm in `ask` in `terminal/prompts.rs`. Other user interfaces compile
 //!    without it.
 

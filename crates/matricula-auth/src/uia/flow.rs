@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use matricula_api::{
     UserId, fallback,
-    uia::{AuthData, Flow, Stage, ThreepidCreds, UiaInfo, UserIdentifier},
+    uia::{AuthData, Flow, Stage, ThreepidCreds, UiaInfo},
 };
 use matricula_core::{Secret, ServerUrl, Timestamp, secret::exposed};
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct UiaFlow {
     server: ServerUrl,
     /// The account that the password stage is about; without it a page has to do that stage.
-    user_id: Option<UserId>,
+    pub(super) user_id: Option<UserId>,
     /// The stages for which the owner validates an address; otherwise a page has to.
     pub(crate) validates: Vec<Stage>,
     pub(super) state: State,
@@ -182,19 +182,17 @@ impl UiaFlow {
         let Some(stage) = self.session.next() else {
             return UiaNext::Fail(UiaError::Endless { server }, Resume::No);
         };
-        match stage {
-            stage if self.is_done_elsewhere(&stage) => self.open_page(core, stage),
-            Stage::Password if self.passwords.is_empty() => self.ask_password(core, None),
-            Stage::RegistrationToken if self.token.is_none() => {
-                self.ask(core, Question::Token { why: None })
-            }
-            Stage::Terms if !self.session.can_read_terms() => {
-                let what = "the terms that it asks to accept are not well-formed";
-                UiaNext::Fail(ServerError::not_matrix(&server, what).into(), Resume::No)
-            }
-            Stage::Terms if !self.accepts_terms => self.ask(core, Question::Terms),
-            stage if self.validates.contains(&stage) => UiaNext::Validate(stage, None),
-            stage => UiaNext::Request(stage),
+        if self.is_done_elsewhere(&stage) {
+            self.open_page(core, stage)
+        } else if stage == Stage::Terms && !self.session.can_read_terms() {
+            let what = "the terms that it asks to accept are not well-formed";
+            UiaNext::Fail(ServerError::not_matrix(&server, what).into(), Resume::No)
+        } else if let Some(question) = self.question_for(&stage) {
+            self.ask(core, question)
+        } else if self.validates.contains(&stage) {
+            UiaNext::Validate(stage, None)
+        } else {
+            UiaNext::Request(stage)
         }
     }
 
@@ -320,27 +318,9 @@ impl UiaFlow {
             return AuthData::completed_out_of_band(session);
         }
         let mut auth = AuthData::stage(stage.clone(), session);
-        match stage {
-            Stage::Password => {
-                auth.identifier = self
-                    .user_id
-                    .as_ref()
-                    .map(|user_id| UserIdentifier::user(user_id.as_str()));
-                auth.password = self.passwords.front().cloned();
-            }
-            Stage::RegistrationToken => auth.token = self.token.clone(),
-            _ => auth.threepid_creds = creds,
-        }
+        auth.threepid_creds = creds;
+        self.add_answer(stage, &mut auth);
         auth
-    }
-
-    /// Whether only a page of the server can complete the stage.
-    fn is_done_elsewhere(&self, stage: &Stage) -> bool {
-        !match stage {
-            Stage::Password => self.user_id.is_some(),
-            Stage::Dummy | Stage::RegistrationToken | Stage::Terms => true,
-            stage => self.validates.contains(stage),
-        }
     }
 
     fn ask_password<T, F>(&mut self, core: &mut Core<T, F>, why: Option<String>) -> UiaNext {

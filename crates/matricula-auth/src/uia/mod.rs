@@ -2,8 +2,8 @@
 //! needs it.
 //!
 //! - `flow.rs`: the state of one authentication, and its next action.
-//! - `prompts.rs`: what a person is asked for a stage. To support another stage that needs only an
-//!   answer, add a variant to `Question` there.
+//! - `prompts.rs`: the stages that are completed here, and what a person is asked for them. Begin there to
+//!   support another stage.
 //! - `session.rs`: the server's session: completed stages, offered flows.
 //! - `choice.rs`: which of the offered flows is taken.
 //! - `backoff.rs`: how often the server is polled for a stage that is completed elsewhere.

@@ -1,9 +1,12 @@
-//! What a person is asked to complete a stage. A new question is a variant of [`Question`] and one arm in
-//! each of its matches; `flow.rs` says in `advance` when it is asked.
+//! The stages that are completed here, and what a person is asked for them. Everything that is special to
+//! one stage is in this file.
+//!
+//! To support another stage: name it in `is_done_elsewhere`, add a variant to [`Question`], say in
+//! `question_for` when it is asked and in `add_answer` what is sent; the compiler names the other arms.
 
 use matricula_api::{
     UserId,
-    uia::{Policy, Stage},
+    uia::{AuthData, Policy, Stage, UserIdentifier},
 };
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +54,42 @@ impl Question {
 }
 
 impl UiaFlow {
+    /// Whether only a page of the server can complete the stage.
+    pub(super) fn is_done_elsewhere(&self, stage: &Stage) -> bool {
+        !match stage {
+            Stage::Password => self.user_id.is_some(),
+            Stage::Dummy | Stage::RegistrationToken | Stage::Terms => true,
+            stage => self.validates.contains(stage),
+        }
+    }
+
+    /// What the person is asked before the request completes the stage; `None` if the answer is known.
+    pub(super) fn question_for(&self, stage: &Stage) -> Option<Question> {
+        let why = None;
+        match stage {
+            Stage::Password if self.passwords.is_empty() => {
+                let user_id = self.user_id.clone()?;
+                Some(Question::Password { user_id, why })
+            }
+            Stage::RegistrationToken if self.token.is_none() => Some(Question::Token { why }),
+            Stage::Terms if !self.accepts_terms => Some(Question::Terms),
+            _ => None,
+        }
+    }
+
+    /// Adds the answer to the data that completes the stage.
+    pub(super) fn add_answer(&self, stage: &Stage, auth: &mut AuthData) {
+        match stage {
+            Stage::Password => {
+                let user_id = self.user_id.as_ref();
+                auth.identifier = user_id.map(|user_id| UserIdentifier::user(user_id.as_str()));
+                auth.password = self.passwords.front().cloned();
+            }
+            Stage::RegistrationToken => auth.token = self.token.clone(),
+            _ => {}
+        }
+    }
+
     /// Asks the person.
     pub(super) fn ask<T, F>(&mut self, core: &mut Core<T, F>, question: Question) -> UiaNext {
         core.ask(self.prompt(&question));
