@@ -55,7 +55,7 @@ fn put(home: &mut Home, me: &Me, path: &str, body: Value) -> Reply {
 }
 
 #[test]
-fn whoever_knows_the_shared_secret_registers_even_where_registration_is_closed() {
+fn shared_secret_registers_where_closed() {
     let mut home = closed();
     let nonce = nonce(&mut home);
     let me = Me::of(&by_secret(&mut home, &nonce, "alice", false).ok());
@@ -66,7 +66,7 @@ fn whoever_knows_the_shared_secret_registers_even_where_registration_is_closed()
 }
 
 #[test]
-fn a_nonce_is_good_for_one_attempt_and_a_minute() {
+fn nonce_works_once_for_a_minute() {
     let mut home = closed();
     let once = nonce(&mut home);
     by_secret(&mut home, &once, "alice", false).ok();
@@ -83,7 +83,7 @@ fn a_nonce_is_good_for_one_attempt_and_a_minute() {
 }
 
 #[test]
-fn the_mac_covers_all_that_is_asked_for() {
+fn mac_covers_all_fields() {
     let mut home = closed();
     for (secret, texts) in [
         ("guess", ["", "alice", PASSWORD, "notadmin"]),
@@ -106,14 +106,14 @@ fn the_mac_covers_all_that_is_asked_for() {
 }
 
 #[test]
-fn without_a_shared_secret_nobody_registers_so() {
+fn no_shared_secret_no_registration() {
     let mut home = Home::open();
     home.get(BY_SECRET).err(400, "M_UNKNOWN");
     home.post(BY_SECRET, json!({})).err(400, "M_UNKNOWN");
 }
 
 #[test]
-fn what_cannot_be_registered_is_refused_as_ever() {
+fn shared_secret_obeys_registration_rules() {
     let mut home = closed();
     root(&mut home);
     let nonces = [nonce(&mut home), nonce(&mut home)];
@@ -123,7 +123,7 @@ fn what_cannot_be_registered_is_refused_as_ever() {
 }
 
 #[test]
-fn an_administrator_makes_a_user() {
+fn admin_creates_user() {
     let mut home = closed();
     let root = root(&mut home);
     home.get_as(&root.token, &user("alice"))
@@ -141,7 +141,7 @@ fn an_administrator_makes_a_user() {
 }
 
 #[test]
-fn an_administrator_changes_a_user() {
+fn admin_changes_user() {
     let mut home = closed();
     let root = root(&mut home);
     put(
@@ -179,7 +179,7 @@ fn an_administrator_changes_a_user() {
 }
 
 #[test]
-fn an_administrator_ends_an_account_and_opens_it_again() {
+fn admin_deactivates_and_reactivates_account() {
     let mut home = closed();
     let root = root(&mut home);
     put(
@@ -213,7 +213,7 @@ fn an_administrator_ends_an_account_and_opens_it_again() {
 }
 
 #[test]
-fn an_administrator_does_not_shut_themselves_out() {
+fn admins_cannot_lock_themselves_out() {
     let mut home = closed();
     let root = root(&mut home);
     for body in [
@@ -227,7 +227,7 @@ fn an_administrator_does_not_shut_themselves_out() {
 }
 
 #[test]
-fn nobody_else_is_an_administrator() {
+fn other_users_are_not_admins() {
     let mut home = Home::new(Config::default().admin("root"));
     let (root, me) = (home.sign_up("root"), home.sign_up("alice"));
     home.get_as(&root.token, TOKENS).ok();
@@ -252,7 +252,7 @@ fn nobody_else_is_an_administrator() {
 }
 
 #[test]
-fn what_is_set_must_be_possible() {
+fn invalid_user_changes_are_rejected() {
     let mut home = closed();
     let root = root(&mut home);
     for (path, body, code) in [
@@ -296,7 +296,7 @@ fn is_valid(home: &mut Home, token: &str) -> bool {
 }
 
 #[test]
-fn a_token_that_was_made_registers_as_often_as_it_may() {
+fn created_token_registers_until_used_up() {
     let (mut home, root) = asking();
     let body = json!({ "token": "sesame", "uses_allowed": 1 });
     let made = home.post_as(&root.token, &format!("{TOKENS}/new"), body.clone());
@@ -320,7 +320,7 @@ fn a_token_that_was_made_registers_as_often_as_it_may() {
 }
 
 #[test]
-fn tokens_are_listed_changed_and_deleted() {
+fn tokens_are_listed_changed_deleted() {
     let (mut home, root) = asking();
     for body in [
         json!({ "token": "a" }),
@@ -374,7 +374,7 @@ fn tokens_are_listed_changed_and_deleted() {
 }
 
 #[test]
-fn what_is_no_token_is_not_made() {
+fn invalid_tokens_are_not_created() {
     let (mut home, root) = asking();
     let past = home.now.as_millis() - 1;
     for body in [
@@ -401,7 +401,7 @@ fn what_is_no_token_is_not_made() {
 }
 
 #[test]
-fn the_password_policy_is_told_where_there_is_one() {
+fn password_policy_is_published() {
     use matricula_homeserver::{PasswordCodes, PasswordPolicy};
 
     let path = "/_matrix/client/r0/password_policy";

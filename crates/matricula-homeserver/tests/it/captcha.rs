@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{Home, PASSWORD, REGISTER, text};
 
 #[test]
-fn only_what_it_answers_to_people_is_taken() {
+fn captcha_accepts_only_right_responses() {
     let flows = [["m.login.recaptcha", "m.login.dummy"]];
     let config = Config::default().flows(flows).captcha(Captcha::new("key"));
     let mut home = Home::new(config);

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     Home, PASSWORD, REGISTER, VALIDITY,
-    person::{self, Led},
+    browser::{self, Led},
     text,
 };
 
@@ -26,7 +26,7 @@ pub(crate) fn open(path: &Path, config: Config) -> Result<Home, Error> {
 }
 
 #[test]
-fn everything_outlives_the_process() {
+fn data_survives_restart() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let config = Config::default()
@@ -53,7 +53,7 @@ fn everything_outlives_the_process() {
 }
 
 #[test]
-fn a_file_serves_one_server_at_a_time() {
+fn file_is_locked_exclusively() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let first = open(&path, Config::default()).unwrap();
@@ -64,7 +64,7 @@ fn a_file_serves_one_server_at_a_time() {
 }
 
 #[test]
-fn a_servers_name_is_fixed() {
+fn server_name_is_fixed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     drop(open(&path, Config::default()).unwrap());
@@ -73,7 +73,7 @@ fn a_servers_name_is_fixed() {
 }
 
 #[test]
-fn a_newer_database_is_left_alone() {
+fn newer_database_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     drop(open(&path, Config::default()).unwrap());
@@ -88,7 +88,7 @@ fn a_newer_database_is_left_alone() {
 }
 
 #[test]
-fn a_database_of_the_first_format_is_brought_up_to_date_with_its_accounts() {
+fn first_format_is_migrated() {
     let directory = tempfile::tempdir().unwrap();
     let [old, path] = ["old", "db"].map(|name| directory.path().join(name));
     let mut home = open(&old, Config::default()).unwrap();
@@ -116,7 +116,7 @@ fn a_database_of_the_first_format_is_brought_up_to_date_with_its_accounts() {
 }
 
 #[test]
-fn the_file_tells_no_code_or_token_of_oauth_and_single_sign_on() {
+fn file_contains_no_oauth_secrets() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let config = Config::default().oauth(OAuth::beside()).sso(Sso::default());
@@ -124,17 +124,17 @@ fn the_file_tells_no_code_or_token_of_oauth_and_single_sign_on() {
     home.register_named("alice").ok();
     let client = crate::oauth::client(&mut home);
     let address = crate::oauth::url(&crate::oauth::sign_up_request(&client));
-    let consent = person::sign_in(&mut home, &address, "alice", PASSWORD);
-    let open_visit = person::visit(home.send(person::link(&address)).text());
-    let led = Led::of(&person::press(&mut home, &address, &consent, "allow", &[]));
+    let consent = browser::sign_in(&mut home, &address, "alice", PASSWORD);
+    let open_visit = browser::visit(home.send(browser::link(&address)).text());
+    let led = Led::of(&browser::press(&mut home, &address, &consent, "allow", &[]));
     let code = led.parameter("code").unwrap();
     let tokens = crate::oauth::redeem(&mut home, &client, code).ok();
     let scope = tokens["scope"].as_str().unwrap();
     let fields = [("client_id", client.as_str()), ("scope", scope)];
-    let begun = home.send(person::form("/oauth2/device", &fields)).ok();
+    let begun = home.send(browser::form("/oauth2/device", &fields)).ok();
     let address = "/_matricula/sso?redirectUrl=https://app.example.com/";
-    let consent = person::sign_in(&mut home, address, "alice", PASSWORD);
-    let led = Led::of(&person::press(&mut home, address, &consent, "allow", &[]));
+    let consent = browser::sign_in(&mut home, address, "alice", PASSWORD);
+    let led = Led::of(&browser::press(&mut home, address, &consent, "allow", &[]));
     let secrets = [
         open_visit,
         code.to_owned(),
@@ -157,7 +157,7 @@ fn the_file_tells_no_code_or_token_of_oauth_and_single_sign_on() {
 }
 
 #[test]
-fn the_file_tells_no_password_token_or_session() {
+fn file_contains_no_passwords_or_tokens() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let mut home = open(&path, Config::default()).unwrap();
@@ -183,7 +183,7 @@ fn the_file_tells_no_password_token_or_session() {
 }
 
 #[test]
-fn a_devices_first_name_and_the_accepted_policies_are_kept() {
+fn device_name_and_policies_are_stored() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let config = Config::default()
@@ -224,7 +224,7 @@ fn a_devices_first_name_and_the_accepted_policies_are_kept() {
 }
 
 #[test]
-fn a_tokens_uses_and_expiry_follow_the_configuration() {
+fn token_limits_follow_configuration() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let config = |uses| {
@@ -241,7 +241,7 @@ fn a_tokens_uses_and_expiry_follow_the_configuration() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_is_refused_in_words() {
+fn invalid_configurations_are_explained() {
     let limits = Limits::default().login(Limit::new(0.0, 1));
     let delegated = |url: &str| {
         let delegation = Delegation::new(url.parse().unwrap(), "secret");

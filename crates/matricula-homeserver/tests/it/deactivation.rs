@@ -9,7 +9,7 @@ use crate::{Home, Me, PASSWORD, REFRESH, text};
 const DEACTIVATE: &str = "/_matrix/client/v3/account/deactivate";
 
 #[test]
-fn everything_of_the_user_ends() {
+fn deactivation_deletes_all_access() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true });
     let first = home.register(body).ok();
@@ -27,7 +27,7 @@ fn everything_of_the_user_ends() {
 }
 
 #[test]
-fn the_name_stays_taken() {
+fn deactivated_name_stays_taken() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     home.prove(&me, Method::Post, DEACTIVATE, json!({})).ok();
@@ -37,7 +37,7 @@ fn the_name_stays_taken() {
 }
 
 #[test]
-fn a_registration_that_is_asked_for_again_does_not_revive_the_account() {
+fn repeated_registration_does_not_reactivate() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": PASSWORD });
     let session = text(&home.post(crate::REGISTER, body).more(), "session");
@@ -48,7 +48,7 @@ fn a_registration_that_is_asked_for_again_does_not_revive_the_account() {
 }
 
 #[test]
-fn erasing_hides_the_profile() {
+fn erasing_deletes_the_profile() {
     for (erase, left) in [(false, 200), (true, 404)] {
         let mut home = Home::open();
         let me = home.sign_up("alice");
@@ -62,7 +62,7 @@ fn erasing_hides_the_profile() {
 }
 
 #[test]
-fn nothing_ends_without_the_password() {
+fn deactivation_needs_the_password() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     let asked = home.post_as(&me.token, DEACTIVATE, json!({})).more();
@@ -74,7 +74,7 @@ fn nothing_ends_without_the_password() {
 }
 
 #[test]
-fn where_oauth_stands_instead_of_it_accounts_and_devices_end_elsewhere() {
+fn oauth_mode_disables_deactivation() {
     let mut home = Home::new(Config::default().oauth(OAuth::instead()));
     for (method, path) in [
         (Method::Post, DEACTIVATE),

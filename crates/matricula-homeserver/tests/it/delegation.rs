@@ -15,11 +15,12 @@ use matricula_homeserver::{Config, Delegation, OAuth, Server, ServerOptions};
 use serde_json::{Value, json};
 
 use crate::{
-    PASSWORD, WHOAMI, database,
+    PASSWORD, WHOAMI,
+    browser::{self, Led, press, visit},
+    database,
+    http_client::{Answer, post, send},
     oauth::{self, DEVICE_ID, REDIRECT, VERIFIER},
-    person::{self, Led, press, visit},
     text,
-    wire::{Answer, post, send},
 };
 
 const SECRET: &str = "between us";
@@ -115,7 +116,7 @@ fn step(server: &Server, path: &str, page: &Answer, step: &str, fields: &[(&str,
 }
 
 fn form(server: &Server, path: &str, fields: &[(&str, &str)]) -> Answer {
-    let request = person::form(path, fields);
+    let request = browser::form(path, fields);
     send(server.url(), "POST", path, &[], &request.body).unwrap()
 }
 
@@ -136,7 +137,7 @@ fn redeem(server: &Server, client: &str, code: &str) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_hears_of_a_device_before_the_client_has_tokens_and_of_its_end() {
+async fn devices_are_provisioned_before_tokens() {
     let told = Told::start();
     let server = Server::start(ServerOptions::new(told.config()))
         .await
@@ -169,7 +170,7 @@ async fn it_hears_of_a_device_before_the_client_has_tokens_and_of_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_it_cannot_be_told_the_client_gets_no_tokens_and_it_is_told_later() {
+async fn failed_provisioning_withholds_tokens() {
     let told = Told::start();
     let server = Server::start(ServerOptions::new(told.config()))
         .await
@@ -202,7 +203,7 @@ async fn where_it_cannot_be_told_the_client_gets_no_tokens_and_it_is_told_later(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_hears_nothing_of_devices_that_there_never_were() {
+async fn unknown_devices_are_not_reported() {
     let told = Told::start();
     let server = Server::start(ServerOptions::new(told.config()))
         .await
@@ -219,7 +220,7 @@ async fn it_hears_nothing_of_devices_that_there_never_were() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_it_does_not_know_is_gone_all_the_same() {
+async fn deleting_unknown_device_succeeds() {
     let told = Told::start();
     let server = Server::start(ServerOptions::new(told.config()))
         .await
@@ -239,7 +240,7 @@ async fn a_device_that_it_does_not_know_is_gone_all_the_same() {
 }
 
 #[test]
-fn what_is_to_be_told_waits_in_order_and_nobody_is_let_in_beyond_a_bound() {
+fn provisioning_queue_is_ordered_and_bounded() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let homeserver = "http://127.0.0.1:9".parse().unwrap();
@@ -256,13 +257,13 @@ fn what_is_to_be_told_waits_in_order_and_nobody_is_let_in_beyond_a_bound() {
     let mut home = database::open(&path, config).unwrap();
     let client = oauth::client(&mut home);
     let address = oauth::url(&oauth::sign_up_request(&client));
-    let page = home.send(person::link(&address));
+    let page = home.send(browser::link(&address));
     let fields = [("username", "alice"), ("password", PASSWORD)];
     let consent = press(&mut home, &address, &page, "sign-up", &fields);
     for status in [200, 503] {
         let consent = match status {
             200 => &consent,
-            _ => &person::sign_in(&mut home, &address, "alice", PASSWORD),
+            _ => &browser::sign_in(&mut home, &address, "alice", PASSWORD),
         };
         let led = Led::of(&press(&mut home, &address, consent, "allow", &[]));
         let code = led.parameter("code").unwrap();

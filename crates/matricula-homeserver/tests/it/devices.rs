@@ -42,7 +42,7 @@ fn three() -> (Home, [Me; 3]) {
 }
 
 #[test]
-fn all_of_ones_own_are_listed() {
+fn own_devices_are_listed() {
     let (mut home, [me, ..]) = three();
     assert_eq!(ids(&mut home, &me), ["A", "B", "C"]);
     assert_eq!(list(&mut home, &me)[0]["display_name"], "Phone");
@@ -50,7 +50,7 @@ fn all_of_ones_own_are_listed() {
 }
 
 #[test]
-fn one_tells_when_and_where_it_was_last_seen() {
+fn last_use_is_recorded() {
     let (mut home, [me, other, _]) = three();
     let device = home.get_as(&other.token, &named("A")).ok();
     assert_eq!(device["device_id"], "A");
@@ -78,7 +78,7 @@ fn one_tells_when_and_where_it_was_last_seen() {
 }
 
 #[test]
-fn one_can_be_given_another_name() {
+fn device_can_be_renamed() {
     let (mut home, [me, ..]) = three();
     let body = json!({ "display_name": "Old phone" });
     home.call_as(&me.token, Method::Put, &named("B"), body).ok();
@@ -94,7 +94,7 @@ fn one_can_be_given_another_name() {
 }
 
 #[test]
-fn others_devices_are_not_there() {
+fn devices_of_others_are_hidden() {
     let (mut home, [me, ..]) = three();
     let bob = home.sign_in("bob");
     home.get_as(&bob.token, &named("A")).err(404, "M_NOT_FOUND");
@@ -106,7 +106,7 @@ fn others_devices_are_not_there() {
 }
 
 #[test]
-fn one_is_ended_with_its_tokens_once_the_password_was_given() {
+fn password_deletes_device_and_tokens() {
     let (mut home, [me, other, third]) = three();
     home.prove(&me, Method::Delete, &named("B"), json!({})).ok();
     home.whoami(&other.token).err(401, "M_UNKNOWN_TOKEN");
@@ -117,7 +117,7 @@ fn one_is_ended_with_its_tokens_once_the_password_was_given() {
 }
 
 #[test]
-fn a_session_for_one_device_ends_no_other() {
+fn session_deletes_only_its_device() {
     let (mut home, [me, _, third]) = three();
     let asked = home.call_as(&me.token, Method::Delete, &named("B"), json!({}));
     let session = text(&asked.more(), "session");
@@ -128,7 +128,7 @@ fn a_session_for_one_device_ends_no_other() {
 }
 
 #[test]
-fn many_are_ended_at_once() {
+fn many_devices_deleted_at_once() {
     let (mut home, [me, second, third]) = three();
     let body = json!({ "devices": ["B", "C", "nowhere"] });
     home.prove(&me, Method::Post, DELETE_MANY, body).ok();
@@ -142,7 +142,7 @@ fn many_are_ended_at_once() {
 }
 
 #[test]
-fn one_can_end_itself() {
+fn device_can_delete_itself() {
     let (mut home, [me, ..]) = three();
     home.prove(&me, Method::Delete, &named("A"), json!({})).ok();
     home.whoami(&me.token).err(401, "M_UNKNOWN_TOKEN");

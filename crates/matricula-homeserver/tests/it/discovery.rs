@@ -7,14 +7,14 @@ use serde_json::json;
 use crate::{Home, LOGIN, REGISTER, get};
 
 #[test]
-fn versions_name_the_specification() {
+fn versions_are_listed() {
     let json = Home::open().get("/_matrix/client/versions").ok();
     let versions: Vec<_> = json["versions"].as_array().unwrap().iter().collect();
     assert!(versions.contains(&&json!("v1.1")) && versions.contains(&&json!("v1.19")));
 }
 
 #[test]
-fn well_known_leads_to_the_base_url() {
+fn well_known_has_base_url() {
     let config = Config::default().base_url("https://hs.example.org/x/".parse().unwrap());
     let json = Home::new(config).get("/.well-known/matrix/client").ok();
     assert_eq!(
@@ -24,13 +24,13 @@ fn well_known_leads_to_the_base_url() {
 }
 
 #[test]
-fn one_logs_in_with_a_password() {
+fn password_login_is_offered() {
     let json = Home::open().get(LOGIN).ok();
     assert_eq!(json, json!({ "flows": [{ "type": "m.login.password" }] }));
 }
 
 #[test]
-fn capabilities_need_a_token_and_tell_what_can_be_done() {
+fn capabilities_need_a_token() {
     let mut home = Home::open();
     let path = "/_matrix/client/v3/capabilities";
     home.get(path).err(401, "M_MISSING_TOKEN");
@@ -49,7 +49,7 @@ fn capabilities_need_a_token_and_tell_what_can_be_done() {
 }
 
 #[test]
-fn what_is_not_there_is_unrecognized() {
+fn unknown_paths_are_unrecognized() {
     let mut home = Home::open();
     for path in [
         "/",
@@ -67,7 +67,7 @@ fn what_is_not_there_is_unrecognized() {
 }
 
 #[test]
-fn a_wrong_method_is_told_which_ones_there_are() {
+fn wrong_method_lists_allowed_ones() {
     let mut home = Home::open();
     for (path, method, allowed) in [
         (REGISTER, Method::Get, "POST"),

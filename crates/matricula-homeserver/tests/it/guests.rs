@@ -14,7 +14,7 @@ fn guest(home: &mut Home, body: Value) -> Value {
 }
 
 #[test]
-fn a_guest_is_one_at_once() {
+fn guest_needs_no_stages() {
     let mut home = home();
     let json = guest(&mut home, json!({}));
     assert_eq!(json["user_id"], "@1:private.localhost");
@@ -24,7 +24,7 @@ fn a_guest_is_one_at_once() {
 }
 
 #[test]
-fn all_a_guest_says_is_ignored_but_the_devices_name() {
+fn guest_request_uses_only_device_name() {
     let mut home = home();
     home.register_named("alice").ok();
     let json = guest(
@@ -40,14 +40,14 @@ fn all_a_guest_says_is_ignored_but_the_devices_name() {
 }
 
 #[test]
-fn guests_may_be_unwelcome() {
+fn guests_may_be_disabled() {
     Home::open()
         .post(&format!("{REGISTER}?kind=guest"), json!({}))
         .err(403, "M_FORBIDDEN");
 }
 
 #[test]
-fn a_server_closed_to_users_may_take_guests() {
+fn closed_server_may_allow_guests() {
     let config = Config::default()
         .guests(true)
         .registration(Registration::Closed);
@@ -55,7 +55,7 @@ fn a_server_closed_to_users_may_take_guests() {
 }
 
 #[test]
-fn a_guest_has_no_password_and_cannot_log_out() {
+fn guest_has_no_password_or_logout() {
     let mut home = home();
     let json = guest(&mut home, json!({ "password": PASSWORD }));
     home.login("1", json!({})).err(403, "M_FORBIDDEN");
@@ -66,7 +66,7 @@ fn a_guest_has_no_password_and_cannot_log_out() {
 }
 
 #[test]
-fn a_guest_becomes_a_user_and_keeps_the_id() {
+fn guest_becomes_user_with_same_id() {
     let mut home = home();
     let token = text(&guest(&mut home, json!({})), "access_token");
     let body = json!({ "username": "1", "password": PASSWORD, "guest_access_token": token });
@@ -83,7 +83,7 @@ fn a_guest_becomes_a_user_and_keeps_the_id() {
 }
 
 #[test]
-fn nobody_else_takes_a_guests_place() {
+fn guest_name_is_not_available() {
     let mut home = home();
     let token = text(&guest(&mut home, json!({})), "access_token");
     let alice = text(&home.register_named("alice").ok(), "access_token");
@@ -106,7 +106,7 @@ fn nobody_else_takes_a_guests_place() {
 }
 
 #[test]
-fn a_guest_becomes_a_user_once() {
+fn guest_upgrades_only_once() {
     let mut home = home();
     let token = text(&guest(&mut home, json!({})), "access_token");
     let body = json!({ "username": "1", "password": PASSWORD, "guest_access_token": token });

@@ -16,8 +16,9 @@ use matricula_homeserver::{Config, Error, OAuth, Policy, Registration, Server, S
 use serde_json::json;
 
 use crate::{
-    LOGIN, REGISTER, WHOAMI, text,
-    wire::{connect, login, post, read, register, send},
+    LOGIN, REGISTER, WHOAMI,
+    http_client::{connect, login, post, read, register, send},
+    text,
 };
 
 async fn start() -> Server {
@@ -27,7 +28,7 @@ async fn start() -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_is_made_and_used() {
+async fn account_works_over_http() {
     let server = start().await;
     let url = server.url();
     assert!(url.is_loopback());
@@ -53,7 +54,7 @@ async fn an_account_is_made_and_used() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_lead_to_where_it_listens() {
+async fn links_use_the_listening_address() {
     let policy = Policy::new("1").translation("en", "Rules", "Be kind.");
     let config = Config::default()
         .flows([["m.login.terms"]])
@@ -76,7 +77,7 @@ async fn links_lead_to_where_it_listens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_may_come_from_anywhere_and_asking_does_nothing() {
+async fn cors_preflight_has_no_effect() {
     let server = start().await;
     let url = server.url();
     let auth = json!({ "type": "m.login.dummy" });
@@ -100,7 +101,7 @@ async fn a_browser_may_come_from_anywhere_and_asking_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_is_bounded() {
+async fn request_body_is_limited() {
     let server = start().await;
     let url = server.url();
     let most = vec![b' '; 1024 * 1024];
@@ -117,7 +118,7 @@ async fn a_body_is_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_cut_short_harms_nobody() {
+async fn truncated_body_is_harmless() {
     let server = start().await;
     let url = server.url();
     let mut stream = connect(url).unwrap();
@@ -131,7 +132,7 @@ async fn a_body_cut_short_harms_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_methods_are_unrecognized_and_head_is_get_without_a_body() {
+async fn head_is_get_without_body() {
     let server = start().await;
     let answer = send(server.url(), "PATCH", REGISTER, &[], b"{}").unwrap();
     assert_eq!(
@@ -151,7 +152,7 @@ async fn other_methods_are_unrecognized_and_head_is_get_without_a_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_goes_to_one_of_those_who_ask_at_once() {
+async fn concurrent_registrations_get_one_winner() {
     let server = start().await;
     let statuses: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
@@ -172,7 +173,7 @@ async fn a_name_goes_to_one_of_those_who_ask_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_clock_is_the_one_handed_in() {
+async fn custom_clock_is_used() {
     let millis = Arc::new(AtomicU64::new(1_000));
     let clock = Arc::clone(&millis);
     let config = Config::default().access_token_lifetime(Duration::from_secs(60));
@@ -191,7 +192,7 @@ async fn the_clock_is_the_one_handed_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_stops_when_told_and_when_dropped() {
+async fn server_stops_on_request_and_drop() {
     let server = start().await;
     let url = server.url().clone();
     // An idle connection does not keep it.
@@ -219,7 +220,7 @@ async fn it_stops_when_told_and_when_dropped() {
 }
 
 #[tokio::test]
-async fn other_machines_are_let_in_only_on_express_words() {
+async fn remote_access_must_be_allowed() {
     let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
     let options = |config: Config| ServerOptions::new(config).listen(everywhere);
     let error = Server::start(options(Config::default())).await.unwrap_err();
@@ -255,7 +256,7 @@ async fn other_machines_are_let_in_only_on_express_words() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_named() {
+async fn used_port_is_named() {
     let server = start().await;
     let port = server.url().as_str().rsplit_once(':').unwrap().1;
     let address: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
@@ -265,7 +266,7 @@ async fn a_port_in_use_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn scripts_of_other_sites_reach_endpoints_and_not_pages() {
+async fn cors_excludes_html_pages() {
     let config = Config::default().oauth(OAuth::beside());
     let server = Server::start(ServerOptions::new(config)).await.unwrap();
     for (method, path, is_open) in [

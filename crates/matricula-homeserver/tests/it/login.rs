@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{Home, LOGIN, LOGOUT, PASSWORD, WHOAMI, text};
 
 #[test]
-fn a_localpart_or_a_user_id_logs_in_in_the_new_way_or_the_old() {
+fn login_with_localpart_or_user_id() {
     let mut home = Home::open();
     home.register_named("alice").ok();
     for name in ["alice", "Alice", "@alice:private.localhost"] {
@@ -17,7 +17,7 @@ fn a_localpart_or_a_user_id_logs_in_in_the_new_way_or_the_old() {
 }
 
 #[test]
-fn a_wrong_password_and_an_unknown_user_look_the_same() {
+fn unknown_user_looks_like_wrong_password() {
     let mut home = Home::open();
     home.register_named("alice").ok();
     let mut attempt = |user: &str, password: &str| {
@@ -33,7 +33,7 @@ fn a_wrong_password_and_an_unknown_user_look_the_same() {
 }
 
 #[test]
-fn nobody_has_an_email_address_or_a_telephone_number() {
+fn unknown_threepid_cannot_log_in() {
     let mut home = Home::open();
     for more in [
         json!({ "identifier": { "type": "m.id.thirdparty", "medium": "email", "address": "a@b" } }),
@@ -49,7 +49,7 @@ fn nobody_has_an_email_address_or_a_telephone_number() {
 }
 
 #[test]
-fn each_lack_of_a_login_has_its_code() {
+fn missing_login_fields_have_codes() {
     let mut home = Home::open();
     let user = json!({ "type": "m.id.user", "user": "alice" });
     for (body, code) in [
@@ -101,7 +101,7 @@ fn each_lack_of_a_login_has_its_code() {
 }
 
 #[test]
-fn a_device_has_one_token_and_an_older_one_is_dead() {
+fn new_login_revokes_device_tokens() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "D",
         "refresh_token": true });
@@ -121,7 +121,7 @@ fn a_device_has_one_token_and_an_older_one_is_dead() {
 }
 
 #[test]
-fn two_users_may_have_a_device_of_the_same_id() {
+fn users_may_share_device_ids() {
     let mut home = Home::open();
     let register = |name: &str| json!({ "username": name, "password": PASSWORD, "device_id": "D" });
     let alice = home.register(register("alice")).ok();
@@ -137,7 +137,7 @@ fn two_users_may_have_a_device_of_the_same_id() {
 }
 
 #[test]
-fn a_token_may_stand_in_the_header_or_in_the_query() {
+fn token_in_header_or_query() {
     let mut home = Home::open();
     let token = text(&home.register_named("alice").ok(), "access_token");
     home.get(&format!("{WHOAMI}?access_token={token}")).ok();
@@ -148,7 +148,7 @@ fn a_token_may_stand_in_the_header_or_in_the_query() {
 }
 
 #[test]
-fn logging_out_ends_one_device() {
+fn logout_deletes_one_device() {
     let mut home = Home::open();
     let one = text(&home.register_named("alice").ok(), "access_token");
     let other = text(&home.login("alice", json!({})).ok(), "access_token");
@@ -162,7 +162,7 @@ fn logging_out_ends_one_device() {
 }
 
 #[test]
-fn logging_out_everywhere_ends_all_devices_of_one_user() {
+fn logout_all_deletes_all_devices() {
     let mut home = Home::open();
     let one = text(&home.register_named("alice").ok(), "access_token");
     let other = text(&home.login("alice", json!({})).ok(), "access_token");

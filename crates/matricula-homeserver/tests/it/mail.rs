@@ -11,7 +11,7 @@ use std::{
 use matricula_homeserver::{Config, Mail, Server, ServerOptions};
 use serde_json::json;
 
-use crate::wire::post;
+use crate::http_client::post;
 
 /// An SMTP server for one mail after the other: what each is told by the client. `refuse` says how
 /// many connections it closes at once.
@@ -69,7 +69,7 @@ fn heard(all: &mpsc::Receiver<Vec<String>>) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_is_handed_over_whole() {
+async fn mail_is_sent_complete() {
     let (address, all) = sink(0);
     let messages = Mail::new(address).from("robot@example.org");
     let server = Server::start(ServerOptions::new(Config::default().mail(messages)))
@@ -98,7 +98,7 @@ async fn mail_is_handed_over_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_that_was_not_taken_is_tried_again() {
+async fn rejected_mail_is_retried() {
     let (address, all) = sink(1);
     let messages = Mail::new(address);
     let server = Server::start(ServerOptions::new(Config::default().mail(messages)))
@@ -110,7 +110,7 @@ async fn mail_that_was_not_taken_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_that_a_stopped_server_did_not_send_is_sent_by_the_next() {
+async fn unsent_mail_survives_restart() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("db");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap();

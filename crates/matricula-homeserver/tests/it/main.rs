@@ -1,43 +1,43 @@
 //! What `matricula-homeserver` promises, one module a behaviour.
 #![allow(clippy::unwrap_used)]
 
-mod addresses;
 mod admin;
-mod appservices;
+mod application_services;
+mod browser;
 mod captcha;
 mod chromium;
+mod conformance;
+mod crashes;
+mod data_dir;
 mod database;
 mod deactivation;
 mod delegation;
 mod devices;
-mod dir;
 mod discovery;
-mod flows;
+mod fallback_pages;
 mod guests;
-mod hostile;
 mod http;
-mod kill;
-mod limits;
+mod http_client;
 mod login;
+mod long_polling;
 mod mail;
+mod malformed_requests;
 mod media;
 mod moderation;
-mod names;
-mod news;
+mod msisdn;
 mod oauth;
-mod pages;
 mod password;
 mod password_reset;
-mod person;
-mod phones;
 mod profile;
+mod rate_limits;
 mod refresh;
 mod register;
 mod registration_tokens;
 mod rooms;
-mod served;
 mod sso;
-mod wire;
+mod threepids;
+mod uia_flows;
+mod usernames;
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ fn set(home: &mut Home, root: &Me, path: &str, body: Value) -> crate::Reply {
 }
 
 #[test]
-fn a_locked_account_waits_until_it_is_opened_again() {
+fn locked_account_waits_for_unlock() {
     let (mut home, root, alice) = home();
     set(&mut home, &root, &lock(&alice), json!({ "locked": true })).ok();
     let json = home.whoami(&alice.token).err(401, "M_USER_LOCKED");
@@ -36,7 +36,7 @@ fn a_locked_account_waits_until_it_is_opened_again() {
 }
 
 #[test]
-fn whoever_is_locked_can_still_sign_out() {
+fn locked_user_can_log_out() {
     let (mut home, root, alice) = home();
     set(&mut home, &root, &lock(&alice), json!({ "locked": true })).ok();
     home.post_as(&alice.token, LOGOUT, json!({})).ok();
@@ -44,7 +44,7 @@ fn whoever_is_locked_can_still_sign_out() {
 }
 
 #[test]
-fn a_suspended_account_can_look_but_not_speak() {
+fn suspended_account_is_read_only() {
     let (mut home, root, alice) = home();
     set(
         &mut home,
@@ -63,7 +63,7 @@ fn a_suspended_account_can_look_but_not_speak() {
 }
 
 #[test]
-fn only_administrators_do_it_and_not_to_themselves() {
+fn only_admins_moderate_others() {
     let (mut home, root, alice) = home();
     for path in [lock(&root), lock(&alice), suspend(&root)] {
         let body = json!({ "locked": true, "suspended": true });
@@ -79,7 +79,7 @@ fn only_administrators_do_it_and_not_to_themselves() {
 }
 
 #[test]
-fn who_can_do_it_is_told_so() {
+fn moderation_capability_is_announced() {
     let (mut home, root, alice) = home();
     let mut told = |me: &Me| {
         let json = home

@@ -26,7 +26,7 @@ fn finish(home: &mut Home, me: &Me, auth: Value) -> crate::Reply {
 }
 
 #[test]
-fn the_new_password_works_and_the_old_one_does_not() {
+fn new_password_replaces_old_one() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     home.prove(&me, Method::Post, CHANGE, change()).ok();
@@ -38,7 +38,7 @@ fn the_new_password_works_and_the_old_one_does_not() {
 }
 
 #[test]
-fn it_asks_for_the_old_password_and_nothing_else() {
+fn change_asks_only_for_old_password() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     let asked = home.post_as(&me.token, CHANGE, change()).more();
@@ -48,7 +48,7 @@ fn it_asks_for_the_old_password_and_nothing_else() {
 }
 
 #[test]
-fn other_devices_are_signed_out_unless_told_not_to() {
+fn other_devices_are_logged_out() {
     for (logout, left) in [(Value::Null, 401), (json!(true), 401), (json!(false), 200)] {
         let mut home = Home::open();
         let me = home.sign_up("alice");
@@ -61,7 +61,7 @@ fn other_devices_are_signed_out_unless_told_not_to() {
 }
 
 #[test]
-fn a_wrong_password_can_be_tried_again_in_the_same_session() {
+fn wrong_password_can_be_retried() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     let session = begin(&mut home, &me);
@@ -71,7 +71,7 @@ fn a_wrong_password_can_be_tried_again_in_the_same_session() {
 }
 
 #[test]
-fn somebody_elses_password_proves_nothing() {
+fn password_of_another_user_fails() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     let mallory = home.sign_up("mallory");
@@ -82,7 +82,7 @@ fn somebody_elses_password_proves_nothing() {
 }
 
 #[test]
-fn the_user_may_be_named_in_the_old_way() {
+fn deprecated_user_field_works() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     let auth = json!({ "type": "m.login.password", "user": "alice", "password": PASSWORD });
@@ -90,7 +90,7 @@ fn the_user_may_be_named_in_the_old_way() {
 }
 
 #[test]
-fn a_session_is_its_users_and_its_deeds_alone() {
+fn session_belongs_to_user_and_request() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     let mallory = home.sign_up("mallory");
@@ -109,7 +109,7 @@ fn a_session_is_its_users_and_its_deeds_alone() {
 }
 
 #[test]
-fn the_same_request_again_has_the_same_outcome() {
+fn repeated_request_repeats_result() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     let session = begin(&mut home, &me);
@@ -121,7 +121,7 @@ fn the_same_request_again_has_the_same_outcome() {
 }
 
 #[test]
-fn a_session_expires() {
+fn reauth_session_expires() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     let session = begin(&mut home, &me);
@@ -130,7 +130,7 @@ fn a_session_expires() {
 }
 
 #[test]
-fn guesses_are_limited() {
+fn password_guesses_are_rate_limited() {
     let limits = Limits::default().login(Limit::new(0.1, 2));
     let mut home = Home::new(Config::default().limits(limits));
     let me = home.sign_up("alice");
@@ -144,7 +144,7 @@ fn guesses_are_limited() {
 }
 
 #[test]
-fn a_password_that_lacks_something_is_refused_before_anything_is_asked() {
+fn weak_password_is_rejected_first() {
     let policy = PasswordPolicy::strict(PasswordCodes::Named);
     let mut home = Home::new(Config::default().password_policy(policy));
     let body = json!({ "username": "alice", "password": "Passw0rd!" });
@@ -154,7 +154,7 @@ fn a_password_that_lacks_something_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn a_stranger_and_a_guest_have_no_password_to_change() {
+fn guests_cannot_change_passwords() {
     let mut home = Home::new(Config::default().guests(true));
     home.post(CHANGE, change()).err(401, "M_MISSING_TOKEN");
     let guest = home.post(&format!("{REGISTER}?kind=guest"), json!({})).ok();

@@ -33,7 +33,7 @@ fn change(home: &mut Home, auth: Value) -> Reply {
 }
 
 #[test]
-fn whoever_has_the_address_sets_a_new_password() {
+fn email_owner_resets_password() {
     let (mut home, me) = home();
     let body = json!({ "new_password": NEW });
     let asked = home.post(CHANGE, body).more();
@@ -56,7 +56,7 @@ fn whoever_has_the_address_sets_a_new_password() {
 }
 
 #[test]
-fn an_address_of_nobody_resets_nothing() {
+fn unknown_address_resets_nothing() {
     let (mut home, _) = home();
     let body = json!({ "client_secret": "s", "send_attempt": 1, "email": "bob@example.org" });
     home.post(ASK, body.clone())
@@ -73,7 +73,7 @@ fn an_address_of_nobody_resets_nothing() {
 }
 
 #[test]
-fn a_password_is_no_way_to_reset_it() {
+fn password_cannot_authorize_reset() {
     let (mut home, me) = home();
     let session = text(
         &home.post(CHANGE, json!({ "new_password": NEW })).more(),

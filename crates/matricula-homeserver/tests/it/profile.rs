@@ -16,7 +16,7 @@ fn set(home: &mut Home, me: &Me, name: &str, value: Value) -> Reply {
 }
 
 #[test]
-fn anybody_sees_what_a_user_has_told() {
+fn profiles_are_public() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     assert_eq!(home.get(&profile(&me.user_id)).ok(), json!({}));
@@ -46,7 +46,7 @@ fn anybody_sees_what_a_user_has_told() {
 }
 
 #[test]
-fn a_field_is_replaced_and_removed() {
+fn field_is_replaced_and_removed() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     let path = format!("{}/displayname", profile(&me.user_id));
@@ -61,7 +61,7 @@ fn a_field_is_replaced_and_removed() {
 }
 
 #[test]
-fn who_is_not_here_has_none() {
+fn unknown_user_has_no_profile() {
     let mut home = Home::open();
     home.get(&profile("@nobody:private.localhost"))
         .err(404, "M_NOT_FOUND");
@@ -71,7 +71,7 @@ fn who_is_not_here_has_none() {
 }
 
 #[test]
-fn nobody_changes_anothers() {
+fn profiles_of_others_are_read_only() {
     let mut home = Home::open();
     let (me, mallory) = (home.sign_up("alice"), home.sign_up("mallory"));
     set(&mut home, &me, "displayname", json!("Alice")).ok();
@@ -87,14 +87,14 @@ fn nobody_changes_anothers() {
 }
 
 #[test]
-fn a_guest_has_one_too() {
+fn guest_has_a_profile() {
     let mut home = Home::new(Config::default().guests(true));
     let guest = Me::of(&home.post(&format!("{REGISTER}?kind=guest"), json!({})).ok());
     set(&mut home, &guest, "displayname", json!("Visitor")).ok();
 }
 
 #[test]
-fn what_can_be_told_is_bounded() {
+fn profile_size_is_bounded() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     let long = "k".repeat(256);

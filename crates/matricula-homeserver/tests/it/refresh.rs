@@ -27,7 +27,7 @@ fn access(pair: &Value) -> String {
 }
 
 #[test]
-fn an_expired_token_is_a_soft_logout() {
+fn expired_token_is_soft_logout() {
     let (mut home, first) = home();
     home.wait(LIFETIME - Duration::from_millis(1));
     home.whoami(&access(&first)).ok();
@@ -37,7 +37,7 @@ fn an_expired_token_is_a_soft_logout() {
 }
 
 #[test]
-fn a_refresh_gives_a_new_pair_for_the_same_device() {
+fn refresh_returns_new_pair() {
     let (mut home, first) = home();
     home.wait(LIFETIME);
     let second = refresh(&mut home, &first).ok();
@@ -51,7 +51,7 @@ fn a_refresh_gives_a_new_pair_for_the_same_device() {
 }
 
 #[test]
-fn a_lost_answer_can_be_asked_for_again_and_kills_the_lost_pair() {
+fn lost_refresh_can_repeat() {
     let (mut home, first) = home();
     let lost = refresh(&mut home, &first).ok();
     let second = refresh(&mut home, &first).ok();
@@ -61,7 +61,7 @@ fn a_lost_answer_can_be_asked_for_again_and_kills_the_lost_pair() {
 }
 
 #[test]
-fn the_old_pair_works_until_the_new_access_token_is_used() {
+fn access_token_use_revokes_old_pair() {
     let (mut home, first) = home();
     let second = refresh(&mut home, &first).ok();
     home.whoami(&access(&first)).ok();
@@ -74,7 +74,7 @@ fn the_old_pair_works_until_the_new_access_token_is_used() {
 }
 
 #[test]
-fn the_old_pair_works_until_the_new_refresh_token_is_used() {
+fn refresh_token_use_revokes_old_pair() {
     let (mut home, first) = home();
     let second = refresh(&mut home, &first).ok();
     let third = refresh(&mut home, &second).ok();
@@ -85,7 +85,7 @@ fn the_old_pair_works_until_the_new_refresh_token_is_used() {
 }
 
 #[test]
-fn an_expired_new_token_is_not_a_used_one() {
+fn expired_token_use_confirms_nothing() {
     let (mut home, first) = home();
     let second = refresh(&mut home, &first).ok();
     home.wait(LIFETIME);
@@ -94,7 +94,7 @@ fn an_expired_new_token_is_not_a_used_one() {
 }
 
 #[test]
-fn a_refresh_token_may_expire() {
+fn refresh_token_may_expire() {
     let config = Config::default()
         .access_token_lifetime(LIFETIME)
         .refresh_token_lifetime(LIFETIME * 2);
@@ -113,7 +113,7 @@ fn a_refresh_token_may_expire() {
 }
 
 #[test]
-fn a_refresh_token_dies_with_its_device() {
+fn refresh_token_dies_with_device() {
     let (mut home, first) = home();
     home.post_as(&access(&first), LOGOUT, json!({})).ok();
     let json = refresh(&mut home, &first).err(401, "M_UNKNOWN_TOKEN");
@@ -121,7 +121,7 @@ fn a_refresh_token_dies_with_its_device() {
 }
 
 #[test]
-fn an_expired_token_can_still_log_out() {
+fn expired_token_can_log_out() {
     let (mut home, first) = home();
     home.wait(LIFETIME);
     home.post_as(&access(&first), LOGOUT, json!({})).ok();
@@ -129,7 +129,7 @@ fn an_expired_token_can_still_log_out() {
 }
 
 #[test]
-fn a_refresh_needs_a_known_token() {
+fn refresh_needs_known_token() {
     let (mut home, _) = home();
     home.post(REFRESH, json!({})).err(400, "M_MISSING_PARAM");
     home.post(REFRESH, json!({ "refresh_token": 1 }))

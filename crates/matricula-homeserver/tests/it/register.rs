@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{Home, PASSWORD, REGISTER, post, text};
 
 #[test]
-fn an_account_comes_with_a_token_for_a_device() {
+fn registration_returns_token_and_device() {
     let mut home = Home::open();
     let json = home.register_named("alice").ok();
     assert_eq!(json["user_id"], "@alice:private.localhost");
@@ -21,7 +21,7 @@ fn an_account_comes_with_a_token_for_a_device() {
 }
 
 #[test]
-fn the_device_id_is_the_clients_or_a_new_one() {
+fn device_id_is_requested_or_new() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "Mine, all mine" });
     assert_eq!(home.register(body).ok()["device_id"], "Mine, all mine");
@@ -40,7 +40,7 @@ fn the_device_id_is_the_clients_or_a_new_one() {
 }
 
 #[test]
-fn without_login_there_is_neither_token_nor_device() {
+fn inhibit_login_returns_no_token() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "inhibit_login": true,
         "refresh_token": true, "device_id": "D" });
@@ -50,7 +50,7 @@ fn without_login_there_is_neither_token_nor_device() {
 }
 
 #[test]
-fn a_refresh_token_comes_to_who_asks_and_the_lifetime_to_everybody() {
+fn refresh_token_only_on_request() {
     let config = Config::default().access_token_lifetime(Duration::from_secs(60));
     let mut home = Home::new(config);
     let json = home.register_named("alice").ok();
@@ -63,7 +63,7 @@ fn a_refresh_token_comes_to_who_asks_and_the_lifetime_to_everybody() {
 }
 
 #[test]
-fn without_a_username_the_server_gives_a_number() {
+fn server_assigns_numeric_username() {
     let mut home = Home::open();
     home.register_named("alice").ok();
     let first = text(
@@ -82,7 +82,7 @@ fn without_a_username_the_server_gives_a_number() {
 }
 
 #[test]
-fn a_server_may_rename_who_registers() {
+fn server_may_rename_users() {
     let mut home = Home::new(Config::default().rename_users(true));
     let json = home.register_named("alice").ok();
     assert_eq!(json["user_id"], "@alice-1:private.localhost");
@@ -94,7 +94,7 @@ fn a_server_may_rename_who_registers() {
 }
 
 #[test]
-fn a_password_is_needed_but_only_in_the_end() {
+fn password_is_needed_at_end() {
     let mut home = Home::open();
     let session = text(
         &home.post(REGISTER, json!({ "username": "alice" })).more(),
@@ -112,7 +112,7 @@ fn a_password_is_needed_but_only_in_the_end() {
 }
 
 #[test]
-fn a_weak_password_is_refused_before_authentication() {
+fn weak_password_is_rejected_early() {
     let policy = PasswordPolicy::strict(PasswordCodes::Named);
     let mut home = Home::new(Config::default().password_policy(policy));
     for (password, code) in [
@@ -132,7 +132,7 @@ fn a_weak_password_is_refused_before_authentication() {
 }
 
 #[test]
-fn a_weak_password_may_have_the_specifications_code() {
+fn weak_password_code_is_configurable() {
     let policy = PasswordPolicy::strict(PasswordCodes::Weak);
     let mut home = Home::new(Config::default().password_policy(policy));
     for password in ["", "aB1!", "aB!aB!aB!"] {
@@ -142,14 +142,14 @@ fn a_weak_password_may_have_the_specifications_code() {
 }
 
 #[test]
-fn an_empty_password_is_none() {
+fn empty_password_is_rejected() {
     let mut home = Home::open();
     home.register(json!({ "username": "alice", "password": "" }))
         .err(400, "M_PASSWORD_TOO_SHORT");
 }
 
 #[test]
-fn a_closed_server_says_so_everywhere() {
+fn closed_registration_is_consistent() {
     let mut home = Home::new(Config::default().registration(Registration::Closed));
     home.post(REGISTER, json!({})).err(403, "M_FORBIDDEN");
     home.register_named("alice").err(403, "M_FORBIDDEN");
@@ -160,7 +160,7 @@ fn a_closed_server_says_so_everywhere() {
 }
 
 #[test]
-fn only_users_and_guests_exist() {
+fn unknown_kinds_are_rejected() {
     let mut home = Home::open();
     home.post(&format!("{REGISTER}?kind=user"), json!({}))
         .more();
@@ -169,7 +169,7 @@ fn only_users_and_guests_exist() {
 }
 
 #[test]
-fn nobody_is_an_application_service() {
+fn service_type_needs_service_token() {
     let mut home = Home::open();
     let body = json!({ "type": "m.login.application_service", "username": "bot" });
     home.post(REGISTER, body.clone())
@@ -179,7 +179,7 @@ fn nobody_is_an_application_service() {
 }
 
 #[test]
-fn each_wrong_type_has_its_code() {
+fn wrong_types_have_error_codes() {
     let mut home = Home::open();
     for (body, code) in [
         ("", "M_NOT_JSON"),
@@ -204,7 +204,7 @@ fn each_wrong_type_has_its_code() {
 }
 
 #[test]
-fn null_is_as_good_as_nothing() {
+fn null_equals_absent() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "device_id": null,
         "inhibit_login": null, "refresh_token": null, "initial_device_display_name": null });

@@ -39,7 +39,7 @@ fn is_valid(home: &mut Home, token: &str) -> bool {
 }
 
 #[test]
-fn the_right_token_lets_in() {
+fn right_token_registers() {
     let mut home = home(RegistrationToken::new("sesame"));
     let session = session(&mut home);
     let json = home
@@ -50,7 +50,7 @@ fn the_right_token_lets_in() {
 }
 
 #[test]
-fn a_wrong_or_missing_token_may_be_tried_again() {
+fn wrong_token_can_be_retried() {
     let mut home = home(RegistrationToken::new("sesame"));
     let session = session(&mut home);
     let json = home
@@ -67,7 +67,7 @@ fn a_wrong_or_missing_token_may_be_tried_again() {
 }
 
 #[test]
-fn validity_is_told() {
+fn validity_endpoint_checks_tokens() {
     let mut home = home(RegistrationToken::new("sesame"));
     assert!(is_valid(&mut home, "sesame"));
     assert!(!is_valid(&mut home, "barley"));
@@ -75,13 +75,13 @@ fn validity_is_told() {
 }
 
 #[test]
-fn no_token_is_valid_where_no_flow_asks_for_one() {
+fn no_token_valid_without_stage() {
     let config = Config::default().registration_token(RegistrationToken::new("sesame"));
     assert!(!is_valid(&mut Home::new(config), "sesame"));
 }
 
 #[test]
-fn a_token_is_used_up() {
+fn token_uses_are_counted() {
     let mut home = home(RegistrationToken::new("twice").uses_allowed(2));
     for _ in 0..2 {
         assert!(is_valid(&mut home, "twice"));
@@ -99,13 +99,13 @@ fn a_token_is_used_up() {
 }
 
 #[test]
-fn a_token_without_uses_lets_nobody_in() {
+fn token_without_uses_is_invalid() {
     let mut home = home(RegistrationToken::new("never").uses_allowed(0));
     assert!(!is_valid(&mut home, "never"));
 }
 
 #[test]
-fn a_token_expires() {
+fn token_expires() {
     let at = Timestamp::from_millis(1_700_000_000_000).plus(Duration::from_secs(60));
     let mut home = home(RegistrationToken::new("soon").expires_at(at));
     home.wait(Duration::from_millis(59_999));
@@ -123,7 +123,7 @@ fn a_token_expires() {
 }
 
 #[test]
-fn uses_hold_however_many_sessions_run_at_once() {
+fn concurrent_uses_are_counted() {
     let mut home = home(RegistrationToken::new("twice").uses_allowed(2));
     let sessions: Vec<_> = (0..5).map(|_| session(&mut home)).collect();
     let accepted: Vec<_> = sessions
@@ -142,7 +142,7 @@ fn uses_hold_however_many_sessions_run_at_once() {
 }
 
 #[test]
-fn a_use_that_came_to_nothing_falls_back_to_the_token() {
+fn abandoned_use_is_returned() {
     let mut home = home(RegistrationToken::new("once").uses_allowed(1));
     let abandoned = session(&mut home);
     home.post(REGISTER, with_token(&abandoned, json!("once")))

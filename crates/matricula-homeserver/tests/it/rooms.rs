@@ -71,7 +71,7 @@ fn public() -> (Home, Me, Me, String) {
 }
 
 #[test]
-fn a_room_begins_with_what_was_asked_for() {
+fn new_room_has_requested_state() {
     let mut home = Home::open();
     let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
     let room = create(
@@ -123,7 +123,7 @@ fn a_room_begins_with_what_was_asked_for() {
 }
 
 #[test]
-fn what_a_new_room_cannot_have_is_refused() {
+fn unsupported_room_options_are_rejected() {
     let mut home = Home::open();
     let alice = home.sign_up("alice");
     for (body, code) in [
@@ -150,7 +150,7 @@ fn what_a_new_room_cannot_have_is_refused() {
 }
 
 #[test]
-fn a_transaction_happens_once() {
+fn transaction_id_sends_once() {
     let (mut home, alice, bob, room) = public();
     enter(&mut home, &bob, &room, "join").ok();
     let first = say(&mut home, &alice, &room, "1", "hello");
@@ -181,7 +181,7 @@ fn a_transaction_happens_once() {
 }
 
 #[test]
-fn a_transaction_outlives_the_token_that_it_was_made_with() {
+fn transaction_survives_token_refresh() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": crate::PASSWORD, "refresh_token": true });
     let answer = home.register(body).ok();
@@ -195,7 +195,7 @@ fn a_transaction_outlives_the_token_that_it_was_made_with() {
 }
 
 #[test]
-fn only_who_is_in_a_room_sees_it_or_speaks_in_it() {
+fn only_members_read_and_send() {
     let (mut home, alice, bob, room) = public();
     let spoken = json!({ "body": "x" });
     for rest in [
@@ -253,7 +253,7 @@ fn only_who_is_in_a_room_sees_it_or_speaks_in_it() {
 }
 
 #[test]
-fn a_private_room_takes_those_who_are_invited() {
+fn private_room_needs_invite() {
     let mut home = Home::open();
     let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
     let room = create(&mut home, &alice, json!({}));
@@ -297,7 +297,7 @@ fn a_private_room_takes_those_who_are_invited() {
 }
 
 #[test]
-fn messages_are_read_page_by_page_in_both_directions() {
+fn messages_paginate_in_both_directions() {
     let (mut home, alice, _, room) = public();
     for number in 0..25 {
         say(
@@ -337,7 +337,7 @@ fn messages_are_read_page_by_page_in_both_directions() {
 }
 
 #[test]
-fn a_sync_tells_what_is_new_and_no_more() {
+fn sync_returns_only_changes() {
     let (mut home, alice, bob, room) = public();
     let first = sync(&mut home, &alice, "");
     let joined = &first["rooms"]["join"][&room];
@@ -378,7 +378,7 @@ fn a_sync_tells_what_is_new_and_no_more() {
 }
 
 #[test]
-fn a_gap_is_said_and_can_be_filled() {
+fn limited_sync_gap_can_be_filled() {
     let (mut home, alice, _, room) = public();
     let first = sync(&mut home, &alice, "");
     put(
@@ -425,7 +425,7 @@ fn a_gap_is_said_and_can_be_filled() {
 }
 
 #[test]
-fn state_that_is_set_as_it_is_makes_no_event() {
+fn unchanged_state_creates_no_event() {
     let (mut home, alice, _, room) = public();
     let mut set = |topic: &str| {
         let body = json!({ "topic": topic });
@@ -444,7 +444,7 @@ fn state_that_is_set_as_it_is_makes_no_event() {
 }
 
 #[test]
-fn what_is_too_large_is_refused() {
+fn too_large_events_are_rejected() {
     let (mut home, alice, _, room) = public();
     let body = json!({ "body": "x".repeat(65_000) });
     put(&mut home, &alice, &room, "send/m.room.message/1", body).err(413, "M_TOO_LARGE");
@@ -470,7 +470,7 @@ fn what_is_too_large_is_refused() {
 }
 
 #[test]
-fn who_sends_too_often_waits_and_a_repetition_does_not_count() {
+fn sending_is_rate_limited() {
     let limits = Limits::default().room_events(Limit::new(1.0, 2));
     let mut home = Home::new(Config::default().limits(limits));
     let alice = home.sign_up("alice");
@@ -491,7 +491,7 @@ fn who_sends_too_often_waits_and_a_repetition_does_not_count() {
 }
 
 #[test]
-fn guests_and_the_suspended_have_no_say() {
+fn guests_and_suspended_cannot_send() {
     let mut home = Home::new(Config::default().guests(true).admin("root"));
     let (root, alice) = (home.sign_up("root"), home.sign_up("alice"));
     let room = create(&mut home, &alice, json!({ "preset": "public_chat" }));
@@ -514,7 +514,7 @@ fn guests_and_the_suspended_have_no_say() {
 }
 
 #[test]
-fn a_new_room_puts_nobody_into_it() {
+fn creation_cannot_set_members() {
     let mut home = Home::open();
     let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
     let join = json!({ "membership": "join" });
@@ -531,7 +531,7 @@ fn a_new_room_puts_nobody_into_it() {
 }
 
 #[test]
-fn who_declines_an_invitation_sees_nothing_of_the_room() {
+fn declined_invite_hides_room() {
     let mut home = Home::open();
     let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
     let room = create(&mut home, &alice, json!({ "invite": [bob.user_id] }));
@@ -547,7 +547,7 @@ fn who_declines_an_invitation_sees_nothing_of_the_room() {
 }
 
 #[test]
-fn nobody_gives_or_takes_more_power_than_they_have() {
+fn power_levels_limit_changes() {
     let (mut home, alice, bob, room) = public();
     enter(&mut home, &bob, &room, "join").ok();
     let rest = "state/m.room.power_levels/";
@@ -573,7 +573,7 @@ fn nobody_gives_or_takes_more_power_than_they_have() {
 }
 
 #[test]
-fn a_device_that_comes_again_begins_its_transactions_anew() {
+fn deleted_device_frees_transactions() {
     let mut home = Home::open();
     let alice = home.sign_up("alice");
     let room = create(&mut home, &alice, json!({}));
@@ -587,7 +587,7 @@ fn a_device_that_comes_again_begins_its_transactions_anew() {
 }
 
 #[test]
-fn a_token_that_has_not_been_is_none() {
+fn future_sync_token_is_rejected() {
     let (mut home, alice, ..) = public();
     for token in ["s9999", "s-1", "s+1", "s", "7"] {
         let path = format!("/_matrix/client/v3/sync?since={token}");
@@ -596,7 +596,7 @@ fn a_token_that_has_not_been_is_none() {
 }
 
 #[test]
-fn the_whole_state_comes_though_nothing_is_new() {
+fn full_state_returns_at_once() {
     let (mut home, alice, _, room) = public();
     let first = sync(&mut home, &alice, "");
     let batch = first["next_batch"].as_str().unwrap().to_owned();

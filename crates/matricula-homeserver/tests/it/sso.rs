@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Home, LOGIN, PASSWORD, Reply,
-    person::{Led, link, press, sign_in},
+    browser::{Led, link, press, sign_in},
     text,
 };
 
@@ -42,7 +42,7 @@ fn login(home: &mut Home, token: &str) -> Reply {
 }
 
 #[test]
-fn the_ways_to_log_in_name_it_and_its_providers() {
+fn login_flows_list_providers() {
     let flows = |sso: Option<Sso>| {
         let mut config = Config::default();
         config.sso = sso;
@@ -62,7 +62,7 @@ fn the_ways_to_log_in_name_it_and_its_providers() {
 }
 
 #[test]
-fn somebody_signs_in_on_the_page_and_the_client_by_the_token_that_it_is_led_back_with() {
+fn login_token_signs_client_in() {
     let mut home = home();
     let address = page(&mut home, &format!("{REDIRECT}/house?redirectUrl={BACK}"));
     let consent = sign_in(&mut home, &address, "alice", PASSWORD);
@@ -87,7 +87,7 @@ fn somebody_signs_in_on_the_page_and_the_client_by_the_token_that_it_is_led_back
 }
 
 #[test]
-fn the_page_begins_with_signing_up_where_the_client_wants_to_register() {
+fn register_action_shows_sign_up() {
     let mut home = home();
     let address = page(
         &mut home,
@@ -108,7 +108,7 @@ fn the_page_begins_with_signing_up_where_the_client_wants_to_register() {
 }
 
 #[test]
-fn a_login_token_works_once_and_for_two_minutes() {
+fn login_token_expires_and_works_once() {
     let mut home = home();
     let first = token(&mut home);
     login(&mut home, &first).ok();
@@ -125,7 +125,7 @@ fn a_login_token_works_once_and_for_two_minutes() {
 }
 
 #[test]
-fn a_login_that_cannot_be_had_leaves_the_token_for_another_try() {
+fn failed_login_keeps_token() {
     let mut home = home();
     let token = token(&mut home);
     let body = json!({ "type": "m.login.token", "token": token, "device_id": "" });
@@ -134,7 +134,7 @@ fn a_login_that_cannot_be_had_leaves_the_token_for_another_try() {
 }
 
 #[test]
-fn a_browser_is_led_to_web_pages_and_programs_alone() {
+fn only_safe_redirects_are_allowed() {
     let mut home = home();
     for good in [
         "https%3A%2F%2Fapp.example.com%2F",
@@ -168,7 +168,7 @@ fn a_browser_is_led_to_web_pages_and_programs_alone() {
 }
 
 #[test]
-fn who_cancels_is_not_signed_in() {
+fn cancelled_sso_signs_nobody_in() {
     let mut home = home();
     let address = page(&mut home, &format!("{REDIRECT}?redirectUrl={BACK}"));
     let consent = sign_in(&mut home, &address, "alice", PASSWORD);
@@ -182,7 +182,7 @@ fn who_cancels_is_not_signed_in() {
 }
 
 #[test]
-fn what_is_not_offered_is_not_there() {
+fn disabled_sso_has_no_endpoints() {
     let mut without = Home::open();
     without
         .send(link(&format!("{REDIRECT}?redirectUrl={BACK}")))
@@ -198,13 +198,13 @@ fn what_is_not_offered_is_not_there() {
 }
 
 #[test]
-fn a_registration_may_ask_for_it_as_a_stage() {
+fn sso_may_be_registration_stage() {
     let config = Config::default().flows([["m.login.sso"]]);
     let mut home = Home::new(config);
     let body = json!({ "username": "carol", "password": PASSWORD });
     let session = text(&home.post(crate::REGISTER, body).more(), "session");
     let address = format!("/_matrix/client/v3/auth/m.login.sso/fallback/web?session={session}");
-    let page = home.send(crate::person::form(&address, &[]));
+    let page = home.send(crate::browser::form(&address, &[]));
     assert!(page.text().contains("onAuthDone"), "{}", page.text());
     let body = json!({ "auth": { "session": session } });
     let done: Value = home.post(crate::REGISTER, body).ok();
@@ -212,7 +212,7 @@ fn a_registration_may_ask_for_it_as_a_stage() {
 }
 
 #[test]
-fn it_does_not_go_together_with_oauth_alone() {
+fn sso_conflicts_with_oauth_only() {
     let config = Config::default()
         .sso(Sso::default())
         .oauth(OAuth::instead());

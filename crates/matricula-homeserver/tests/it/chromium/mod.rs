@@ -1,7 +1,7 @@
 //! The pages in a real browser.
 
-mod accessible;
-mod walks;
+mod accessibility;
+mod journeys;
 
 #[path = "../../support/webdriver.rs"]
 mod webdriver;
@@ -18,8 +18,9 @@ use matricula_homeserver::{Config, OAuth, Policy, RegistrationToken, Server, Ser
 use serde_json::{Value, json};
 
 use crate::{
-    REGISTER, text,
-    wire::{Answer, post, send},
+    REGISTER,
+    http_client::{Answer, post, send},
+    text,
 };
 use webdriver::Browser;
 

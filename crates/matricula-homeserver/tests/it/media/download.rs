@@ -7,10 +7,10 @@ use matricula_homeserver::Config;
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{DOWNLOAD, Person, UPLOAD, at, id_of, keep, of, refused, start, upload};
-use crate::{Home, text, wire::connect};
+use crate::{Home, http_client::connect, text};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_comes_back_as_it_went() {
+async fn file_downloads_unchanged() {
     let server = start(Config::default()).await;
     let [alice, bob] = ["alice", "bob"].map(|name| Person::new(&server, name));
     let bytes: Vec<u8> = (0..3_000_000_u32).map(|it| (it % 251) as u8).collect();
@@ -44,7 +44,7 @@ async fn a_file_comes_back_as_it_went() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_head_of_a_file_tells_its_length_without_a_byte() {
+async fn head_has_length_without_body() {
     let server = start(Config::default()).await;
     let alice = Person::new(&server, "alice");
     let path = at(&alice.up(b"0123456789"));
@@ -61,7 +61,7 @@ async fn the_head_of_a_file_tells_its_length_without_a_byte() {
 }
 
 #[test]
-fn what_is_harmless_is_shown_and_all_else_is_saved() {
+fn only_safe_types_are_inline() {
     let mut home = Home::open();
     let me = home.sign_up("alice");
     for (content_type, name, expected) in [
@@ -101,7 +101,7 @@ fn what_is_harmless_is_shown_and_all_else_is_saved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_somebody_uploaded_may_be_fetched_by_other_sites_like_any_file() {
+async fn uploaded_html_allows_cors_like_files() {
     let server = start(Config::default()).await;
     let alice = Person::new(&server, "alice");
     let kept = alice.call("POST", UPLOAD, &[("Content-Type", "text/html")], b"<p>");
@@ -111,7 +111,7 @@ async fn a_page_that_somebody_uploaded_may_be_fetched_by_other_sites_like_any_fi
 }
 
 #[test]
-fn other_servers_have_nothing_here() {
+fn files_of_other_servers_are_missing() {
     let mut home = Home::open();
     let alice = home.sign_up("alice");
     let id = keep(&mut home, &alice);
@@ -130,7 +130,7 @@ fn other_servers_have_nothing_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn part_of_a_file_may_be_asked_for() {
+async fn single_ranges_are_served() {
     let server = start(Config::default()).await;
     let alice = Person::new(&server, "alice");
     let id = alice.up(b"0123456789");
@@ -181,7 +181,7 @@ async fn part_of_a_file_may_be_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_had_already_is_not_sent_again_and_what_is_another_file_is_sent_whole() {
+async fn etag_avoids_resending() {
     let server = start(Config::default()).await;
     let alice = Person::new(&server, "alice");
     let [id, other] = [b"0123456789", b"abcdefghij"].map(|it| alice.up(it));
@@ -210,7 +210,7 @@ async fn what_is_had_already_is_not_sent_again_and_what_is_another_file_is_sent_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_range_gets_the_bytes_that_the_answer_says() {
+async fn any_range_matches_content_range() {
     const BYTES: &[u8] = b"0123456789";
 
     let server = start(Config::default()).await;

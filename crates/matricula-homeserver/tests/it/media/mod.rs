@@ -1,8 +1,8 @@
 //! Files: up, down, and nothing left of those that did not come.
 
-mod announced;
-mod disk;
 mod download;
+mod pending_uploads;
+mod storage;
 mod upload;
 
 use std::{
@@ -17,8 +17,9 @@ use matricula_homeserver::{Config, FileAction, ReceivedFile, Request, Server, Se
 use serde_json::json;
 
 use crate::{
-    Home, Me, Reply, get, text,
-    wire::{Answer, connect, register, send},
+    Home, Me, Reply, get,
+    http_client::{Answer, connect, register, send},
+    text,
 };
 
 const UPLOAD: &str = "/_matrix/media/v3/upload";

@@ -18,12 +18,13 @@ use super::{
     start_in, upload,
 };
 use crate::{
-    Home, Me, text,
-    wire::{read, send},
+    Home, Me,
+    http_client::{read, send},
+    text,
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_get_and_leave_nothing() {
+async fn strangers_cannot_use_media() {
     let directory = tempfile::tempdir().unwrap();
     let (server, files) = start_in(directory.path(), Config::default()).await;
     let url = server.url().clone();
@@ -48,7 +49,7 @@ async fn strangers_get_and_leave_nothing() {
 }
 
 #[test]
-fn guests_see_files_and_upload_none_and_so_do_the_suspended() {
+fn guests_and_suspended_cannot_upload() {
     let mut home = Home::new(Config::default().guests(true).admin("admin"));
     let [admin, alice] = ["admin", "alice"].map(|name| home.sign_up(name));
     let id = keep(&mut home, &alice);
@@ -69,7 +70,7 @@ fn guests_see_files_and_upload_none_and_so_do_the_suspended() {
 }
 
 #[test]
-fn how_large_a_file_may_be_is_told_to_those_who_are_signed_in() {
+fn upload_limit_needs_a_token() {
     for (config, size) in [
         (Config::default(), 1024 * 1024 * 1024),
         (Config::default().media(Media::default().max_size(7)), 7),
@@ -89,7 +90,7 @@ fn how_large_a_file_may_be_is_told_to_those_who_are_signed_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_large_is_refused_before_or_when_it_comes_and_leaves_nothing() {
+async fn too_large_upload_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let max = 100_000;
     let media = Media::default().max_size(max as u64);
@@ -120,7 +121,7 @@ async fn what_is_too_large_is_refused_before_or_when_it_comes_and_leaves_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_in_chunks_is_kept_and_one_that_waits_for_leave_is_let_in() {
+async fn chunked_and_expect_uploads_work() {
     let server = start(Config::default()).await;
     let alice = Person::new(&server, "alice");
     let mut stream = alice.begin("Transfer-Encoding: chunked\r\nExpect: 100-continue");
@@ -136,7 +137,7 @@ async fn a_body_in_chunks_is_kept_and_one_that_waits_for_leave_is_let_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_expires_during_an_upload_does_not_undo_it() {
+async fn token_expiry_during_upload_is_harmless() {
     let millis = Arc::new(AtomicU64::new(1_000));
     let clock = Arc::clone(&millis);
     let config = Config::default().access_token_lifetime(Duration::from_secs(60));
@@ -154,7 +155,7 @@ async fn a_token_that_expires_during_an_upload_does_not_undo_it() {
 }
 
 #[test]
-fn who_uploads_too_often_is_told_to_wait() {
+fn uploads_are_rate_limited() {
     let limits = Limits::default().uploads(Limit::new(1.0, 2));
     let mut home = Home::new(Config::default().limits(limits));
     let alice = home.sign_up("alice");

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Home, PASSWORD, Reply,
-    person::{Led, form, link, press, sign_in, visit},
+    browser::{Led, form, link, press, sign_in, visit},
     text,
 };
 
@@ -34,7 +34,7 @@ fn page(reply: &Reply, status: u16) -> &str {
 }
 
 #[test]
-fn somebody_signs_in_allows_it_and_is_led_back_with_a_code_and_the_state() {
+fn sign_in_returns_code_and_state() {
     let mut home = home();
     let client = client(&mut home);
     let led = allow(&mut home, &request(&client));
@@ -48,7 +48,7 @@ fn somebody_signs_in_allows_it_and_is_led_back_with_a_code_and_the_state() {
 }
 
 #[test]
-fn somebody_signs_up_where_the_prompt_is_create() {
+fn create_prompt_starts_with_sign_up() {
     let mut home = home();
     let client = client(&mut home);
     let address = url(&sign_up_request(&client));
@@ -67,7 +67,7 @@ fn somebody_signs_up_where_the_prompt_is_create() {
 }
 
 #[test]
-fn the_two_forms_lead_to_each_other() {
+fn forms_link_to_each_other() {
     let mut home = home();
     let client = client(&mut home);
     let address = url(&request(&client));
@@ -80,7 +80,7 @@ fn the_two_forms_lead_to_each_other() {
 }
 
 #[test]
-fn the_page_names_who_asks_and_escapes_what_the_client_says() {
+fn page_names_client_and_escapes() {
     let mut home = home();
     let client = client(&mut home);
     let address = url(&request(&client));
@@ -97,7 +97,7 @@ fn the_page_names_who_asks_and_escapes_what_the_client_says() {
 }
 
 #[test]
-fn the_policy_of_the_page_lets_its_form_lead_back_and_nowhere_else() {
+fn form_action_allows_only_redirect() {
     let mut home = home();
     let client = client(&mut home);
     let form = home.send(link(&url(&request(&client))));
@@ -107,7 +107,7 @@ fn the_policy_of_the_page_lets_its_form_lead_back_and_nowhere_else() {
 }
 
 #[test]
-fn what_is_wrong_is_said_beside_its_field_and_the_username_stays() {
+fn form_errors_keep_the_username() {
     let mut home = home();
     let client = client(&mut home);
     let address = url(&request(&client));
@@ -130,7 +130,7 @@ fn what_is_wrong_is_said_beside_its_field_and_the_username_stays() {
 }
 
 #[test]
-fn signing_up_obeys_the_rules_of_the_server() {
+fn sign_up_obeys_server_rules() {
     let policy = Policy::new("1").translation("en", "Rules", "Be kind.");
     let config = Config::default()
         .oauth(OAuth::instead())
@@ -178,7 +178,7 @@ fn signing_up_obeys_the_rules_of_the_server() {
 }
 
 #[test]
-fn where_registration_is_closed_nobody_is_offered_it() {
+fn closed_registration_offers_no_sign_up() {
     let config = Config::default()
         .oauth(OAuth::beside())
         .registration(Registration::Closed);
@@ -192,7 +192,7 @@ fn where_registration_is_closed_nobody_is_offered_it() {
 }
 
 #[test]
-fn the_page_is_no_way_round_an_email_address_telephone_number_or_captcha() {
+fn page_does_not_bypass_validation_stages() {
     for stage in ["email.identity", "msisdn", "recaptcha"] {
         let stage = format!("m.login.{stage}");
         let page_of = |flows: Vec<Vec<&str>>| {
@@ -212,7 +212,7 @@ fn the_page_is_no_way_round_an_email_address_telephone_number_or_captcha() {
 }
 
 #[test]
-fn who_cancels_is_led_back_with_access_denied() {
+fn cancel_returns_access_denied() {
     let mut home = home();
     let client = client(&mut home);
     let asked = request(&client);
@@ -231,7 +231,7 @@ fn who_cancels_is_led_back_with_access_denied() {
 }
 
 #[test]
-fn the_answer_stands_in_the_fragment_where_asked_and_is_for_this_state_alone() {
+fn fragment_mode_returns_state() {
     let mut home = home();
     let client = client(&mut home);
     let mut asked = request(&client);
@@ -250,7 +250,7 @@ fn the_answer_stands_in_the_fragment_where_asked_and_is_for_this_state_alone() {
 }
 
 #[test]
-fn a_client_or_an_address_that_is_not_known_is_told_to_the_person_alone() {
+fn unknown_client_is_not_redirected_to() {
     let mut home = home();
     let client = client(&mut home);
     page(&home.send(link(&url(&request("invented")))), 400);
@@ -276,7 +276,7 @@ fn a_client_or_an_address_that_is_not_known_is_told_to_the_person_alone() {
 }
 
 #[test]
-fn a_loopback_address_matches_with_any_port() {
+fn loopback_redirect_allows_any_port() {
     let mut home = home();
     let client = client(&mut home);
     for port in ["", ":1", ":65535"] {
@@ -287,7 +287,7 @@ fn a_loopback_address_matches_with_any_port() {
 }
 
 #[test]
-fn what_is_wrong_with_the_request_is_told_to_the_client() {
+fn request_errors_go_to_client() {
     let mut home = home();
     let client = client(&mut home);
     let good = url(&request(&client));
@@ -339,7 +339,7 @@ fn what_is_wrong_with_the_request_is_told_to_the_client() {
 }
 
 #[test]
-fn a_client_may_not_use_a_grant_that_it_did_not_register_for() {
+fn unregistered_grant_is_refused() {
     let mut home = home();
     let mut metadata = super::metadata();
     metadata["grant_types"] = serde_json::json!(["refresh_token"]);
@@ -349,7 +349,7 @@ fn a_client_may_not_use_a_grant_that_it_did_not_register_for() {
 }
 
 #[test]
-fn unknown_parts_of_a_scope_are_passed_over_and_the_answer_says_so() {
+fn unknown_scope_tokens_are_dropped() {
     let mut home = home();
     let client = client(&mut home);
     let mut asked = request(&client);
@@ -361,7 +361,7 @@ fn unknown_parts_of_a_scope_are_passed_over_and_the_answer_says_so() {
 }
 
 #[test]
-fn a_form_that_was_not_on_this_persons_page_does_nothing() {
+fn form_without_csrf_token_fails() {
     let mut home = home();
     let client = client(&mut home);
     let address = url(&request(&client));
@@ -390,7 +390,7 @@ fn a_form_that_was_not_on_this_persons_page_does_nothing() {
 }
 
 #[test]
-fn a_page_that_lay_open_too_long_begins_again() {
+fn expired_page_starts_again() {
     let mut home = home();
     let client = client(&mut home);
     let address = url(&request(&client));
@@ -401,7 +401,7 @@ fn a_page_that_lay_open_too_long_begins_again() {
 }
 
 #[test]
-fn pages_that_lie_open_are_bounded_and_who_has_signed_in_is_not_pushed_out() {
+fn open_pages_are_bounded() {
     let mut home = home();
     let client = client(&mut home);
     let address = url(&request(&client));
@@ -420,7 +420,7 @@ fn pages_that_lie_open_are_bounded_and_who_has_signed_in_is_not_pushed_out() {
 }
 
 #[test]
-fn guessing_passwords_is_limited() {
+fn form_logins_are_rate_limited() {
     let limits = Limits::default().login(Limit::new(0.1, 1));
     let config = Config::default().oauth(OAuth::beside());
     let mut home = Home::new(config.limits(limits));
@@ -436,7 +436,7 @@ fn guessing_passwords_is_limited() {
 }
 
 #[test]
-fn the_client_may_say_who_is_expected() {
+fn login_hint_prefills_username() {
     let mut home = home();
     let client = client(&mut home);
     let mut asked = request(&client).prompt(AuthorizationPrompt::Create);

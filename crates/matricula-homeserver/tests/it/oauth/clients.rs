@@ -15,7 +15,7 @@ fn register(home: &mut Home, changes: &[(&str, Value)]) -> crate::Reply {
 }
 
 #[test]
-fn a_client_is_named_and_told_what_was_registered() {
+fn registration_returns_id_and_metadata() {
     let mut home = home();
     let more = [
         ("client_name#fr", json!("Exemple")),
@@ -39,7 +39,7 @@ fn a_client_is_named_and_told_what_was_registered() {
 }
 
 #[test]
-fn clients_that_say_the_same_are_one() {
+fn same_metadata_same_client() {
     let mut home = home();
     let one = client(&mut home);
     assert_eq!(one, client(&mut home));
@@ -48,7 +48,7 @@ fn clients_that_say_the_same_are_one() {
 }
 
 #[test]
-fn redirect_uris_keep_to_the_specifications_rules() {
+fn redirect_uris_follow_the_rules() {
     let mut home = home();
     for (kind, uri, good) in [
         ("web", "https://example.com/callback", true),
@@ -103,7 +103,7 @@ fn redirect_uris_keep_to_the_specifications_rules() {
 }
 
 #[test]
-fn other_metadata_keep_to_the_specifications_rules() {
+fn other_metadata_follow_the_rules() {
     let mut home = home();
     for (name, value) in [
         ("client_uri", json!("http://example.com/")),
@@ -133,7 +133,7 @@ fn other_metadata_keep_to_the_specifications_rules() {
 }
 
 #[test]
-fn a_client_of_devices_alone_needs_no_address() {
+fn device_client_needs_no_redirect_uri() {
     let mut home = home();
     let changes = [
         (
@@ -147,7 +147,7 @@ fn a_client_of_devices_alone_needs_no_address() {
 }
 
 #[test]
-fn clients_are_bounded_and_one_with_a_session_is_kept() {
+fn clients_are_bounded_except_in_use() {
     let mut home = home();
     let (kept, tokens) = session(&mut home);
     let forgotten = text(
@@ -160,6 +160,6 @@ fn clients_are_bounded_and_one_with_a_session_is_kept() {
     }
     refresh(&mut home, &kept, &tokens).ok();
     refused(&redeem(&mut home, &forgotten, "x"), 401, "invalid_client");
-    let page = home.send(crate::person::link(&super::url(&request(&forgotten))));
+    let page = home.send(crate::browser::link(&super::url(&request(&forgotten))));
     assert_eq!(page.0.status, 400);
 }

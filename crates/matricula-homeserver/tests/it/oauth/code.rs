@@ -9,7 +9,7 @@ use super::{
 use crate::text;
 
 #[test]
-fn a_code_gives_short_lived_tokens_that_nobody_on_the_way_keeps() {
+fn code_returns_uncacheable_tokens() {
     let mut home = home();
     let client = client(&mut home);
     let code = code(&mut home, &client);
@@ -26,7 +26,7 @@ fn a_code_gives_short_lived_tokens_that_nobody_on_the_way_keeps() {
 }
 
 #[test]
-fn a_code_is_bound_to_its_client_its_address_and_its_verifier() {
+fn code_is_bound_to_its_request() {
     let mut home = home();
     let client = client(&mut home);
     let mut metadata = super::metadata();
@@ -55,7 +55,7 @@ fn a_code_is_bound_to_its_client_its_address_and_its_verifier() {
 }
 
 #[test]
-fn a_code_used_twice_ends_the_session_that_it_gave() {
+fn reused_code_ends_its_session() {
     let mut home = home();
     let client = client(&mut home);
     let code = code(&mut home, &client);
@@ -68,7 +68,7 @@ fn a_code_used_twice_ends_the_session_that_it_gave() {
 }
 
 #[test]
-fn a_code_used_twice_leaves_a_later_session_of_the_device_alone() {
+fn reused_code_spares_later_session() {
     let mut home = home();
     let client = client(&mut home);
     let first = code(&mut home, &client);
@@ -80,7 +80,7 @@ fn a_code_used_twice_leaves_a_later_session_of_the_device_alone() {
 }
 
 #[test]
-fn a_code_expires_within_a_minute() {
+fn code_expires_in_a_minute() {
     let mut home = home();
     let client = client(&mut home);
     let early = code(&mut home, &client);
@@ -92,7 +92,7 @@ fn a_code_expires_within_a_minute() {
 }
 
 #[test]
-fn a_client_that_is_not_known_is_told_so() {
+fn unknown_client_gets_invalid_client() {
     let mut home = home();
     let client = client(&mut home);
     let code = allow(&mut home, &request(&client));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{DEVICE_ID, TOKEN, client, home, refused, register_client, session};
 use crate::{
     Home, PASSWORD, Reply,
-    person::{form, link, press, sign_in},
+    browser::{form, link, press, sign_in},
     text,
 };
 
@@ -43,7 +43,7 @@ fn decide(home: &mut Home, begun: &Value, step: &str) {
 }
 
 #[test]
-fn a_device_is_let_in_from_another() {
+fn device_code_flow_signs_in() {
     let mut home = home();
     let client = client(&mut home);
     let begun = begin(&mut home, &client);
@@ -64,7 +64,7 @@ fn a_device_is_let_in_from_another() {
 }
 
 #[test]
-fn a_device_that_is_refused_is_told_so() {
+fn denied_device_gets_access_denied() {
     let mut home = home();
     let client = client(&mut home);
     let begun = begin(&mut home, &client);
@@ -75,7 +75,7 @@ fn a_device_that_is_refused_is_told_so() {
 }
 
 #[test]
-fn a_client_that_asks_too_often_is_slowed_down_for_good() {
+fn fast_polling_slows_down() {
     let mut home = home();
     let client = client(&mut home);
     let begun = begin(&mut home, &client);
@@ -97,7 +97,7 @@ fn a_client_that_asks_too_often_is_slowed_down_for_good() {
 }
 
 #[test]
-fn codes_expire_and_their_client_is_told_so() {
+fn expired_code_gets_expired_token() {
     let mut home = home();
     let client = client(&mut home);
     let begun = begin(&mut home, &client);
@@ -111,7 +111,7 @@ fn codes_expire_and_their_client_is_told_so() {
 }
 
 #[test]
-fn a_device_code_is_its_clients_alone() {
+fn device_code_belongs_to_client() {
     let mut home = home();
     let client = client(&mut home);
     let mut metadata = super::metadata();
@@ -124,7 +124,7 @@ fn a_device_code_is_its_clients_alone() {
 }
 
 #[test]
-fn a_device_that_was_allowed_is_not_let_in_once_the_account_has_ended() {
+fn deactivation_revokes_approved_code() {
     let mut home = home();
     let client = client(&mut home);
     let begun = begin(&mut home, &client);
@@ -139,7 +139,7 @@ fn a_device_that_was_allowed_is_not_let_in_once_the_account_has_ended() {
 }
 
 #[test]
-fn a_client_must_be_known_and_registered_and_name_its_device() {
+fn device_flow_needs_registered_client() {
     let mut home = home();
     let known = client(&mut home);
     let mut metadata = super::metadata();
@@ -158,7 +158,7 @@ fn a_client_must_be_known_and_registered_and_name_its_device() {
 }
 
 #[test]
-fn the_code_may_be_typed_in_any_way() {
+fn user_code_ignores_formatting() {
     let mut home = home();
     let client = client(&mut home);
     let begun = begin(&mut home, &client);
@@ -184,7 +184,7 @@ fn the_code_may_be_typed_in_any_way() {
 }
 
 #[test]
-fn guessing_codes_is_limited() {
+fn user_codes_are_rate_limited() {
     let limits = Limits::default().login(Limit::new(0.1, 1));
     let config = Config::default().oauth(OAuth::beside());
     let mut home = Home::new(config.limits(limits));
@@ -195,7 +195,7 @@ fn guessing_codes_is_limited() {
 }
 
 #[test]
-fn devices_that_wait_are_bounded() {
+fn device_codes_are_bounded() {
     let mut home = home();
     let client = client(&mut home);
     let oldest = begin(&mut home, &client);
@@ -210,7 +210,7 @@ fn devices_that_wait_are_bounded() {
 }
 
 #[test]
-fn people_sign_devices_out_on_the_page_for_their_accounts() {
+fn account_page_signs_devices_out() {
     let mut home = home();
     let (_, tokens) = session(&mut home);
     let bob = home.register_named("bob").ok();
@@ -241,7 +241,7 @@ fn people_sign_devices_out_on_the_page_for_their_accounts() {
 }
 
 #[test]
-fn the_page_for_accounts_shows_the_one_device_that_the_client_asked_about() {
+fn account_page_shows_requested_device() {
     let mut home = home();
     session(&mut home);
     let address = format!("/account?action=org.matrix.device_view&device_id={DEVICE_ID}");

@@ -12,7 +12,7 @@ const METADATA: &str = "/_matrix/client/v1/auth_metadata";
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
 #[test]
-fn the_metadata_are_as_specified_and_the_same_at_both_addresses() {
+fn metadata_is_same_at_both_paths() {
     let mut home = home();
     let reply = home.get(METADATA);
     let response = Response::new(200, vec![], Body::Bytes(reply.0.body.clone()));
@@ -25,7 +25,7 @@ fn the_metadata_are_as_specified_and_the_same_at_both_addresses() {
 }
 
 #[test]
-fn without_oauth_there_are_no_metadata_endpoints_or_pages() {
+fn disabled_oauth_has_no_endpoints() {
     let mut home = Home::open();
     for path in [
         METADATA,
@@ -41,7 +41,7 @@ fn without_oauth_there_are_no_metadata_endpoints_or_pages() {
 }
 
 #[test]
-fn endpoints_take_post_alone() {
+fn endpoints_accept_only_post() {
     let mut home = home();
     for path in ["token", "registration", "device", "revoke", "introspect"] {
         let reply = home.get(&format!("/oauth2/{path}"));
@@ -51,14 +51,14 @@ fn endpoints_take_post_alone() {
 }
 
 #[test]
-fn beside_oauth_the_own_ways_go_on() {
+fn beside_mode_keeps_login() {
     let mut home = home();
     home.register_named("bob").ok();
     home.login("alice", json!({})).ok();
 }
 
 #[test]
-fn where_oauth_stands_instead_the_own_ways_answer_as_on_a_delegating_synapse() {
+fn instead_mode_disables_login() {
     let mut home = Home::new(Config::default().oauth(OAuth::instead()).guests(true));
     home.get(METADATA).ok();
     let body = json!({ "username": "alice", "password": PASSWORD });

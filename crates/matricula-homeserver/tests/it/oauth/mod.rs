@@ -4,7 +4,7 @@ mod authorize;
 mod clients;
 mod code;
 mod device;
-mod hostile;
+mod malformed_requests;
 mod metadata;
 mod tokens;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Home, PASSWORD, Reply,
-    person::{Led, form, press, sign_in},
+    browser::{Led, form, press, sign_in},
     post, text,
 };
 

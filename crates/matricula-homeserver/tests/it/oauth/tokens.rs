@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     DEVICE_ID, TOKEN, client, code, home, redeem, refresh, refused, register_client, session,
 };
-use crate::{Home, LOGOUT, PASSWORD, REFRESH, Reply, person::form, text};
+use crate::{Home, LOGOUT, PASSWORD, REFRESH, Reply, browser::form, text};
 
 fn access(pair: &Value) -> String {
     text(pair, "access_token")
@@ -21,7 +21,7 @@ fn revoke(home: &mut Home, token: &str, client: &str) -> Reply {
 }
 
 #[test]
-fn a_refresh_gives_a_new_pair_for_the_same_device() {
+fn oauth_refresh_returns_new_pair() {
     let mut home = home();
     let (client, first) = session(&mut home);
     home.wait(Duration::from_secs(300));
@@ -33,7 +33,7 @@ fn a_refresh_gives_a_new_pair_for_the_same_device() {
 }
 
 #[test]
-fn a_lost_answer_can_be_asked_for_again() {
+fn oauth_lost_refresh_can_repeat() {
     let mut home = home();
     let (client, first) = session(&mut home);
     let lost = refresh(&mut home, &client, &first).ok();
@@ -43,7 +43,7 @@ fn a_lost_answer_can_be_asked_for_again() {
 }
 
 #[test]
-fn the_old_refresh_token_works_until_the_new_is_used_and_then_ends_the_session() {
+fn reused_refresh_token_ends_session() {
     let mut home = home();
     let (client, first) = session(&mut home);
     let second = refresh(&mut home, &client, &first).ok();
@@ -57,7 +57,7 @@ fn the_old_refresh_token_works_until_the_new_is_used_and_then_ends_the_session()
 }
 
 #[test]
-fn a_refresh_token_expires_as_configured() {
+fn oauth_refresh_token_expires() {
     let config = Config::default()
         .oauth(OAuth::beside())
         .access_token_lifetime(Duration::from_secs(7))
@@ -71,7 +71,7 @@ fn a_refresh_token_expires_as_configured() {
 }
 
 #[test]
-fn a_refresh_token_is_its_clients_alone_and_nothing_for_matrix_own_refresh() {
+fn refresh_token_belongs_to_client() {
     let mut home = home();
     let (client, pair) = session(&mut home);
     let mut metadata = super::metadata();
@@ -88,7 +88,7 @@ fn a_refresh_token_is_its_clients_alone_and_nothing_for_matrix_own_refresh() {
 }
 
 #[test]
-fn signing_in_anew_as_the_same_device_ends_the_session_before() {
+fn new_sign_in_ends_device_session() {
     let mut home = home();
     let (client, first) = session(&mut home);
     let code = code(&mut home, &client);
@@ -100,7 +100,7 @@ fn signing_in_anew_as_the_same_device_ends_the_session_before() {
 }
 
 #[test]
-fn unknown_grants_and_missing_fields_are_refused() {
+fn invalid_grants_are_refused() {
     let mut home = home();
     let client = client(&mut home);
     let password = [("grant_type", "password"), ("client_id", client.as_str())];
@@ -116,7 +116,7 @@ fn unknown_grants_and_missing_fields_are_refused() {
 }
 
 #[test]
-fn a_form_with_a_field_twice_is_refused_before_anything_is_done() {
+fn repeated_form_field_is_refused() {
     let mut home = home();
     let (_, pair) = session(&mut home);
     let token = access(&pair);
@@ -132,7 +132,7 @@ fn a_form_with_a_field_twice_is_refused_before_anything_is_done() {
 }
 
 #[test]
-fn either_token_given_back_ends_the_session() {
+fn revoking_either_token_ends_session() {
     for which in ["access_token", "refresh_token"] {
         let mut home = home();
         let (client, pair) = session(&mut home);
@@ -145,7 +145,7 @@ fn either_token_given_back_ends_the_session() {
 }
 
 #[test]
-fn a_token_is_taken_back_whoever_gives_it_and_whether_expired_or_not() {
+fn anyone_with_token_may_revoke() {
     let mut home = home();
     let (client, pair) = session(&mut home);
     home.wait(Duration::from_secs(301));
@@ -154,7 +154,7 @@ fn a_token_is_taken_back_whoever_gives_it_and_whether_expired_or_not() {
 }
 
 #[test]
-fn a_token_of_matrix_own_ways_is_not_revoked_here() {
+fn matrix_tokens_are_not_revoked() {
     let mut home = home();
     let own = home.login("alice", json!({})).ok();
     revoke(&mut home, &access(&own), "x").ok();
@@ -168,9 +168,9 @@ fn delegated() -> Home {
     let mut home = Home::new(Config::default().oauth(oauth));
     let client = client(&mut home);
     let address = super::url(&super::sign_up_request(&client));
-    let page = home.send(crate::person::link(&address));
+    let page = home.send(crate::browser::link(&address));
     let fields = [("username", "alice"), ("password", PASSWORD)];
-    crate::person::press(&mut home, &address, &page, "sign-up", &fields);
+    crate::browser::press(&mut home, &address, &page, "sign-up", &fields);
     home
 }
 
@@ -181,7 +181,7 @@ fn introspect(home: &mut Home, secret: Option<&str>, token: &str) -> Reply {
 }
 
 #[test]
-fn the_homeserver_that_delegates_is_told_what_a_token_is_worth() {
+fn introspection_describes_active_token() {
     let mut home = delegated();
     let (client, pair) = session(&mut home);
     let token = access(&pair);
@@ -208,7 +208,7 @@ fn the_homeserver_that_delegates_is_told_what_a_token_is_worth() {
 }
 
 #[test]
-fn introspection_is_a_use_of_the_new_token() {
+fn introspection_confirms_new_token() {
     let mut home = delegated();
     let (client, first) = session(&mut home);
     let second = refresh(&mut home, &client, &first).ok();
@@ -219,7 +219,7 @@ fn introspection_is_a_use_of_the_new_token() {
 }
 
 #[test]
-fn nobody_else_learns_what_a_token_is_worth() {
+fn introspection_needs_the_secret() {
     let mut home = delegated();
     let (_, pair) = session(&mut home);
     let token = access(&pair);

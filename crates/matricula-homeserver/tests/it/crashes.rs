@@ -12,7 +12,7 @@ use std::{
 use matricula_core::{Entropy, SeededEntropy, ServerUrl};
 use matricula_homeserver::{Config, ServerDir, ServerOptions};
 
-use crate::wire::{login, register};
+use crate::http_client::{login, register};
 
 pub(crate) const DIRECTORY: &str = "MATRICULA_HOMESERVER_TEST_DIRECTORY";
 const ROUNDS: u64 = 30;
@@ -57,7 +57,7 @@ pub(crate) fn kill(mut child: Child) {
 }
 
 #[test]
-fn no_answered_registration_is_lost() {
+fn killed_server_loses_no_registration() {
     if let Some(path) = env::var_os(DIRECTORY) {
         return serve(Path::new(&path));
     }
@@ -65,7 +65,7 @@ fn no_answered_registration_is_lost() {
     let mut random = SeededEntropy::new(3);
     let mut answered = Vec::new();
     for round in 0..ROUNDS {
-        let mut child = spawn("kill::no_answered_registration_is_lost", home.path());
+        let mut child = spawn("crashes::killed_server_loses_no_registration", home.path());
         let url = url_of(&mut child);
         for number in 0..random.below(3) {
             let name = format!("early-{round}-{number}");
@@ -98,7 +98,7 @@ fn no_answered_registration_is_lost() {
 }
 
 #[test]
-fn a_directory_whose_creation_was_killed_can_be_opened() {
+fn killed_creation_can_be_resumed() {
     if let Some(path) = env::var_os(DIRECTORY) {
         return serve(Path::new(&path));
     }
@@ -106,10 +106,7 @@ fn a_directory_whose_creation_was_killed_can_be_opened() {
     for _ in 0..ROUNDS {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("server");
-        let child = spawn(
-            "kill::a_directory_whose_creation_was_killed_can_be_opened",
-            &path,
-        );
+        let child = spawn("crashes::killed_creation_can_be_resumed", &path);
         thread::sleep(Duration::from_micros(random.below(25_000)));
         kill(child);
         let (_runtime, dir) = open(&path);

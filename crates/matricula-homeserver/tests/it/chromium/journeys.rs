@@ -16,8 +16,9 @@ use super::{
     stage_url, webdriver::Browser,
 };
 use crate::{
-    LOGIN, REGISTER, WHOAMI, text,
-    wire::{post, send},
+    LOGIN, REGISTER, WHOAMI,
+    http_client::{post, send},
+    text,
 };
 
 /// A client that waits on loopback for the browser to come back: its port, and where the browser was
@@ -53,7 +54,7 @@ fn whoami(server: &matricula_homeserver::Server, tokens: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: cargo xtask test"]
-async fn somebody_signs_up_and_lets_a_client_in() {
+async fn sign_up_and_allow_client() {
     let server = server().await;
     let client = client(&server);
     let (port, led) = waiting_client();
@@ -76,7 +77,7 @@ async fn somebody_signs_up_and_lets_a_client_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: cargo xtask test"]
-async fn somebody_corrects_what_was_wrong_and_then_refuses() {
+async fn correct_errors_then_cancel() {
     let server = server().await;
     let client = client(&server);
     let (port, led) = waiting_client();
@@ -110,7 +111,7 @@ async fn somebody_corrects_what_was_wrong_and_then_refuses() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: cargo xtask test"]
-async fn somebody_types_the_code_of_a_device_and_uses_the_keyboard_alone() {
+async fn device_code_by_keyboard() {
     let server = server().await;
     let client = client(&server);
     let (port, _led) = waiting_client();
@@ -155,7 +156,7 @@ async fn somebody_types_the_code_of_a_device_and_uses_the_keyboard_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: cargo xtask test"]
-async fn somebody_registers_by_single_sign_on() {
+async fn register_by_single_sign_on() {
     let server = server().await;
     let (port, led) = waiting_client();
     let back = format!("http%3A%2F%2F127.0.0.1%3A{port}%2Fback");
@@ -178,7 +179,7 @@ async fn somebody_registers_by_single_sign_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: cargo xtask test"]
-async fn somebody_completes_the_stages_of_a_registration() {
+async fn complete_registration_stages() {
     let server = server().await;
     let browser = Browser::start();
     let first = stage_url(&server, "m.login.registration_token", &[]);

@@ -20,7 +20,7 @@ fn wait_of(reply: Reply) -> (u64, u64) {
 }
 
 #[test]
-fn registration_is_limited_and_says_until_when() {
+fn registration_limit_has_retry_time() {
     let mut home = home(Limits::default().registration(Limit::new(0.4, 2)));
     home.register_named("a").ok();
     home.register_named("b").ok();
@@ -38,7 +38,7 @@ fn registration_is_limited_and_says_until_when() {
 }
 
 #[test]
-fn questions_and_failures_do_not_use_up_registration() {
+fn failures_do_not_count_as_registrations() {
     let mut home = home(Limits::default().registration(Limit::new(0.1, 1)));
     for _ in 0..10 {
         home.post(REGISTER, json!({})).more();
@@ -49,14 +49,14 @@ fn questions_and_failures_do_not_use_up_registration() {
 }
 
 #[test]
-fn guests_count_like_users() {
+fn guests_count_as_registrations() {
     let mut home = home(Limits::default().registration(Limit::new(0.1, 1)));
     home.post(&format!("{REGISTER}?kind=guest"), json!({})).ok();
     wait_of(home.post(&format!("{REGISTER}?kind=guest"), json!({})));
 }
 
 #[test]
-fn each_address_has_its_own_limit() {
+fn limits_are_per_address() {
     let mut home = home(Limits::default().registration(Limit::new(0.1, 1)));
     let from = |peer: &str, name: &str| {
         let auth = json!({ "type": "m.login.dummy" });
@@ -71,7 +71,7 @@ fn each_address_has_its_own_limit() {
 }
 
 #[test]
-fn login_is_limited() {
+fn login_is_rate_limited() {
     let mut home = home(Limits::default().login(Limit::new(1.0, 2)));
     home.register_named("alice").ok();
     home.login("alice", json!({})).ok();
@@ -83,7 +83,7 @@ fn login_is_limited() {
 }
 
 #[test]
-fn guessing_tokens_is_limited_whichever_way() {
+fn token_guessing_is_rate_limited() {
     let config = Config::default()
         .flows([["m.login.registration_token"]])
         .registration_token(RegistrationToken::new("sesame"))
@@ -107,7 +107,7 @@ fn guessing_tokens_is_limited_whichever_way() {
 }
 
 #[test]
-fn a_clock_set_back_locks_nobody_out_for_long() {
+fn clock_set_back_does_not_lock_out() {
     let mut home = home(Limits::default().registration(Limit::new(1.0, 3)));
     for name in ["a", "b", "c"] {
         home.register_named(name).ok();
@@ -120,7 +120,7 @@ fn a_clock_set_back_locks_nobody_out_for_long() {
 }
 
 #[test]
-fn there_is_no_limit_unless_one_is_set() {
+fn no_limits_by_default() {
     let mut home = Home::open();
     for number in 0..100 {
         home.register_named(&format!("user{number}")).ok();

@@ -37,7 +37,7 @@ fn of_the_wire(reply: &Reply) -> Response {
 }
 
 #[test]
-fn every_other_operation_of_every_api_is_unrecognized() {
+fn unserved_operations_are_unrecognized() {
     let mut home = Home::new(everything());
     let (mut here, mut wrong_method) = (0, 0);
     let paths: BTreeSet<_> = operations().map(|it| it.path).collect();
@@ -150,7 +150,7 @@ const PROVED: [&str; 5] = [
 ];
 
 #[test]
-fn what_is_served_answers_as_its_type() {
+fn responses_match_their_types() {
     for operation in served() {
         let mut home = Home::new(everything());
         let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true,
@@ -227,7 +227,7 @@ fn what_is_served_answers_as_its_type() {
 }
 
 #[test]
-fn refusals_are_the_apis_errors() {
+fn errors_parse_as_api_errors() {
     use client::registration::Register;
 
     let limits = Limits::default().registration(Limit::new(0.5, 1));
@@ -249,7 +249,7 @@ fn refusals_are_the_apis_errors() {
 }
 
 #[test]
-fn nothing_is_served_twice() {
+fn routes_are_unique() {
     let all: BTreeSet<_> = served().map(|it| (it.method.as_str(), it.path)).collect();
     assert_eq!(all.len(), served().count());
 }

@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use super::{CHALLENGE, DEVICE_ID, REDIRECT, VERIFIER, client, session, url};
-use crate::{Home, PASSWORD, Reply, person};
+use crate::{Home, PASSWORD, Reply, browser};
 
 const PATHS: [&str; 14] = [
     "/oauth2/authorize",
@@ -55,7 +55,7 @@ impl Given {
                 *place = found.map_or_else(|| std::mem::take(place), str::to_owned);
             }
         } else if reply.text().contains("name=\"csrf\"") {
-            self.visit = person::visit(reply.text());
+            self.visit = browser::visit(reply.text());
         }
     }
 }
@@ -185,14 +185,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn every_request_gets_an_answer_of_the_right_form(requests in vec(request(), 1..14)) {
+    fn malformed_requests_get_right_errors(requests in vec(request(), 1..14)) {
         let config = Config::default()
             .oauth(OAuth::beside())
             .sso(Sso::default().provider("house", "The House"));
         let mut home = Home::new(config);
         home.register_named("alice").ok();
         let client = client(&mut home);
-        let likely_query = person::link(&url(&super::request(&client))).query;
+        let likely_query = browser::link(&url(&super::request(&client))).query;
         let mut given = Given {
             client,
             visit: String::new(),

@@ -20,7 +20,7 @@ fn stage(name: &str, session: &str) -> Value {
 }
 
 #[test]
-fn the_first_answer_names_flows_params_and_session() {
+fn first_response_has_flows_and_session() {
     let json = Home::open().post(REGISTER, json!({})).more();
     assert_eq!(json["flows"], json!([{ "stages": ["m.login.dummy"] }]));
     assert_eq!(json["params"], json!({}));
@@ -29,7 +29,7 @@ fn the_first_answer_names_flows_params_and_session() {
 }
 
 #[test]
-fn nothing_is_done_without_auth_even_where_nothing_is_checked() {
+fn dummy_stage_still_needs_auth() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": PASSWORD });
     home.post(REGISTER, body.clone()).more();
@@ -42,7 +42,7 @@ fn nothing_is_done_without_auth_even_where_nothing_is_checked() {
 }
 
 #[test]
-fn a_session_remembers_stages_and_the_first_body() {
+fn session_remembers_stages_and_body() {
     let mut home = terms_then_dummy();
     let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "FIRST",
         "inhibit_login": false });
@@ -57,7 +57,7 @@ fn a_session_remembers_stages_and_the_first_body() {
 }
 
 #[test]
-fn a_later_body_adds_to_the_first_and_does_not_change_it() {
+fn later_body_only_adds_parameters() {
     let mut home = Home::open();
     let session = text(
         &home.post(REGISTER, json!({ "username": "alice" })).more(),
@@ -77,7 +77,7 @@ fn a_later_body_adds_to_the_first_and_does_not_change_it() {
 }
 
 #[test]
-fn a_stage_out_of_order_is_a_failed_attempt() {
+fn stage_out_of_order_fails() {
     let mut home = terms_then_dummy();
     let session = text(
         &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
@@ -93,7 +93,7 @@ fn a_stage_out_of_order_is_a_failed_attempt() {
 }
 
 #[test]
-fn any_of_several_flows_will_do() {
+fn any_flow_suffices() {
     let policy = Policy::new("1").translation("en", "Rules", "Be kind.");
     let flows = [
         vec!["m.login.terms", "org.example.riddle"],
@@ -111,7 +111,7 @@ fn any_of_several_flows_will_do() {
 }
 
 #[test]
-fn a_completed_stage_is_not_tried_again() {
+fn completed_stage_is_not_repeated() {
     let mut home = terms_then_dummy();
     let session = text(
         &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
@@ -124,7 +124,7 @@ fn a_completed_stage_is_not_tried_again() {
 }
 
 #[test]
-fn what_makes_no_sense_is_told_apart_from_a_failed_attempt() {
+fn malformed_auth_differs_from_failure() {
     let mut home = Home::open();
     home.post(REGISTER, stage("m.login.dummy", "no such session"))
         .err(400, "M_UNKNOWN");
@@ -134,7 +134,7 @@ fn what_makes_no_sense_is_told_apart_from_a_failed_attempt() {
 }
 
 #[test]
-fn a_finished_session_gives_the_same_account_and_a_new_token() {
+fn finished_session_repeats_the_account() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": PASSWORD });
     let session = text(&home.post(REGISTER, body).more(), "session");
@@ -153,7 +153,7 @@ fn a_finished_session_gives_the_same_account_and_a_new_token() {
 }
 
 #[test]
-fn a_finished_session_replayed_for_the_same_device_kills_the_earlier_token() {
+fn replay_revokes_tokens_of_same_device() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "D" });
     let session = text(&home.post(REGISTER, body).more(), "session");
@@ -166,7 +166,7 @@ fn a_finished_session_replayed_for_the_same_device_kills_the_earlier_token() {
 }
 
 #[test]
-fn a_session_expires() {
+fn registration_session_expires() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": PASSWORD });
     let session = text(&home.post(REGISTER, body).more(), "session");
@@ -179,7 +179,7 @@ fn a_session_expires() {
 }
 
 #[test]
-fn the_number_of_sessions_is_bounded_and_those_that_came_far_outlive_the_others() {
+fn sessions_are_bounded_by_progress() {
     let mut home = terms_then_dummy();
     let body = json!({ "username": "alice", "password": PASSWORD });
     let begun = text(&home.post(REGISTER, body).more(), "session");
@@ -196,7 +196,7 @@ fn the_number_of_sessions_is_bounded_and_those_that_came_far_outlive_the_others(
 }
 
 #[test]
-fn policies_are_offered_with_links_that_work() {
+fn policies_link_to_documents() {
     let mut home = terms_then_dummy();
     let json = home.post(REGISTER, json!({})).more();
     let policy = &json["params"]["m.login.terms"]["policies"]["rules"];

@@ -13,12 +13,13 @@ use matricula_homeserver::Config;
 
 use super::{Person, UPLOAD, at, files_in, id_of, refused, rows, start, start_in};
 use crate::{
-    kill, text,
-    wire::{connect, read},
+    crashes,
+    http_client::{connect, read},
+    text,
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_cut_short_leaves_nothing() {
+async fn truncated_upload_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let (server, files) = start_in(directory.path(), Config::default()).await;
     let alice = Person::new(&server, "alice");
@@ -49,7 +50,7 @@ async fn an_upload_cut_short_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_outlive_the_process_and_what_was_never_finished_does_not() {
+async fn finished_files_survive_restart() {
     let directory = tempfile::tempdir().unwrap();
     let (server, files) = start_in(directory.path(), Config::default()).await;
     let alice = Person::new(&server, "alice");
@@ -86,7 +87,7 @@ async fn files_outlive_the_process_and_what_was_never_finished_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_files_of_a_server_in_memory_are_gone_with_it() {
+async fn memory_server_removes_its_files() {
     let server = start(Config::default()).await;
     let alice = Person::new(&server, "alice");
     // Like nobody else's.
@@ -115,16 +116,15 @@ async fn the_files_of_a_server_in_memory_are_gone_with_it() {
 }
 
 #[test]
-fn what_was_coming_when_the_server_was_killed_is_gone_and_what_had_come_is_not() {
-    if let Some(path) = std::env::var_os(kill::DIRECTORY) {
-        return kill::serve(Path::new(&path));
+fn killed_upload_is_cleaned_up() {
+    if let Some(path) = std::env::var_os(crashes::DIRECTORY) {
+        return crashes::serve(Path::new(&path));
     }
     let home = tempfile::tempdir().unwrap();
     let files = home.path().join("homeserver.db-media");
-    let test =
-        "media::disk::what_was_coming_when_the_server_was_killed_is_gone_and_what_had_come_is_not";
-    let mut child = kill::spawn(test, home.path());
-    let alice = Person::at(&kill::url_of(&mut child), "alice");
+    let test = "media::storage::killed_upload_is_cleaned_up";
+    let mut child = crashes::spawn(test, home.path());
+    let alice = Person::at(&crashes::url_of(&mut child), "alice");
     let id = alice.up(b"here");
     let mut stream = alice.begin("Content-Length: 1000000");
     stream.write_all(&[b'x'; 500_000]).unwrap();
@@ -132,14 +132,14 @@ fn what_was_coming_when_the_server_was_killed_is_gone_and_what_had_come_is_not()
     while files_in(&files).len() < 2 && began.elapsed() < Duration::from_secs(10) {
         thread::yield_now();
     }
-    kill::kill(child);
+    crashes::kill(child);
     assert_eq!(files_in(&files).len(), 2);
-    let mut child = kill::spawn(test, home.path());
-    let url = kill::url_of(&mut child);
+    let mut child = crashes::spawn(test, home.path());
+    let url = crashes::url_of(&mut child);
     assert_eq!(files_in(&files).len(), 1);
     let header = alice.header;
     assert_eq!(Person { url, header }.down(&id, &[]).body, b"here");
-    kill::kill(child);
+    crashes::kill(child);
 }
 
 /// What a process has had in memory at most since this was last asked for, in KiB.
@@ -154,18 +154,18 @@ fn peak(pid: u32) -> u64 {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_large_file_does_not_make_the_server_larger() {
+fn large_file_needs_little_memory() {
     const MIB: usize = 256;
 
-    if let Some(path) = std::env::var_os(kill::DIRECTORY) {
-        return kill::serve(Path::new(&path));
+    if let Some(path) = std::env::var_os(crashes::DIRECTORY) {
+        return crashes::serve(Path::new(&path));
     }
     let home = tempfile::tempdir().unwrap();
-    let mut child = kill::spawn(
-        "media::disk::a_large_file_does_not_make_the_server_larger",
+    let mut child = crashes::spawn(
+        "media::storage::large_file_needs_little_memory",
         home.path(),
     );
-    let alice = Person::at(&kill::url_of(&mut child), "alice");
+    let alice = Person::at(&crashes::url_of(&mut child), "alice");
     alice.down(&alice.up(b"warm"), &[]);
     peak(child.id());
     let before = peak(child.id());
@@ -187,7 +187,7 @@ fn a_large_file_does_not_make_the_server_larger() {
     let read = std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
     assert!(read > (MIB * piece.len()) as u64);
     let down = peak(child.id());
-    kill::kill(child);
+    crashes::kill(child);
     let grown = up.max(down).saturating_sub(before);
     assert!(
         grown < 16 * 1024,

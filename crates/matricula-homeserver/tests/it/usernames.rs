@@ -13,7 +13,7 @@ fn available(home: &mut Home, username: &str) -> crate::Reply {
 }
 
 #[test]
-fn capital_letters_become_small() {
+fn usernames_become_lowercase() {
     let mut home = Home::open();
     assert_eq!(
         home.register_named("ALice").ok()["user_id"],
@@ -24,14 +24,14 @@ fn capital_letters_become_small() {
 }
 
 #[test]
-fn every_character_of_the_grammar_is_allowed() {
+fn all_grammar_characters_are_allowed() {
     let name = "abcdefghijklmnopqrstuvwxyz0123456789._=-/+";
     let id = text(&Home::open().register_named(name).ok(), "user_id");
     assert_eq!(id, format!("@{name}:private.localhost"));
 }
 
 #[test]
-fn invalid_names_are_refused_before_and_during_authentication() {
+fn invalid_names_are_rejected_early() {
     let mut home = Home::open();
     let longest = 255 - "@:private.localhost".len();
     let too_long = "a".repeat(longest + 1);
@@ -66,7 +66,7 @@ fn invalid_names_are_refused_before_and_during_authentication() {
 }
 
 #[test]
-fn a_reserved_name_is_exclusive() {
+fn reserved_name_is_exclusive() {
     let mut home = Home::new(Config::default().exclusive_prefix("irc_"));
     for name in ["irc_", "irc_bob", "IRC_bob"] {
         let body = json!({ "username": name, "password": PASSWORD });
@@ -77,7 +77,7 @@ fn a_reserved_name_is_exclusive() {
 }
 
 #[test]
-fn a_taken_name_is_refused_before_authentication() {
+fn taken_name_is_rejected_early() {
     let mut home = Home::open();
     available(&mut home, "alice").ok();
     home.register_named("alice").ok();
@@ -89,7 +89,7 @@ fn a_taken_name_is_refused_before_authentication() {
 }
 
 #[test]
-fn a_name_taken_meanwhile_is_refused_after_authentication_and_another_may_be_chosen() {
+fn name_taken_meanwhile_can_change() {
     let mut home = Home::open();
     let body = json!({ "username": "alice", "password": PASSWORD });
     let session = text(&home.post(REGISTER, body.clone()).more(), "session");
@@ -110,7 +110,7 @@ proptest! {
 
     /// Whatever somebody asks to be called: they get an id of the grammar, or the code.
     #[test]
-    fn every_user_id_is_of_the_grammar(username in any::<String>()) {
+    fn user_ids_match_the_grammar(username in any::<String>()) {
         let mut home = Home::open();
         let reply = home.register_named(&username);
         if reply.0.status == 200 {

@@ -25,7 +25,7 @@ fn register(home: &mut Home, username: &str) -> Reply {
 }
 
 #[test]
-fn it_registers_users_of_its_own_without_being_asked_anything() {
+fn service_registers_own_users_without_stages() {
     let mut home = home();
     let me = Me::of(&register(&mut home, "_irc_Alice").ok());
     assert_eq!(me.user_id, "@_irc_alice:private.localhost");
@@ -38,7 +38,7 @@ fn it_registers_users_of_its_own_without_being_asked_anything() {
 }
 
 #[test]
-fn it_registers_nobody_else() {
+fn service_registers_only_own_users() {
     let mut home = home();
     register(&mut home, "alice").err(400, "M_EXCLUSIVE");
     register(&mut home, "_irc_Ä").err(400, "M_INVALID_USERNAME");
@@ -57,7 +57,7 @@ fn it_registers_nobody_else() {
 }
 
 #[test]
-fn nobody_else_registers_its_users() {
+fn only_service_registers_its_users() {
     let service = ApplicationService::new("irc", TOKEN, "bot").user_prefix("irc-");
     let mut home = Home::new(Config::default().application_service(service));
     for name in ["irc-alice", "bot"] {
@@ -71,7 +71,7 @@ fn nobody_else_registers_its_users() {
 }
 
 #[test]
-fn it_registers_where_registration_is_closed() {
+fn service_registers_where_closed() {
     let config = Config::default()
         .registration(Registration::Closed)
         .application_service(service());
@@ -79,7 +79,7 @@ fn it_registers_where_registration_is_closed() {
 }
 
 #[test]
-fn it_signs_in_as_its_users() {
+fn service_logs_in_as_its_users() {
     let mut home = home();
     register(&mut home, "_irc_alice").ok();
     home.register_named("alice").ok();
@@ -99,14 +99,14 @@ fn it_signs_in_as_its_users() {
 }
 
 #[test]
-fn its_users_have_no_password() {
+fn service_users_have_no_password() {
     let mut home = home();
     register(&mut home, "_irc_alice").ok();
     home.login("_irc_alice", json!({})).err(403, "M_FORBIDDEN");
 }
 
 #[test]
-fn it_acts_as_itself_and_as_its_users() {
+fn service_masquerades_as_its_users() {
     let mut home = home();
     let me = Me::of(&register(&mut home, "_irc_alice").ok());
     home.register_named("alice").ok();
@@ -129,7 +129,7 @@ fn it_acts_as_itself_and_as_its_users() {
 }
 
 #[test]
-fn it_acts_on_a_device_that_is_there() {
+fn masqueraded_device_must_exist() {
     let mut home = home();
     let json = register(&mut home, "_irc_alice").ok();
     let (user, device) = (text(&json, "user_id"), text(&json, "device_id"));
@@ -141,7 +141,7 @@ fn it_acts_on_a_device_that_is_there() {
 }
 
 #[test]
-fn one_that_manages_devices_and_any_beside_oauth_does_not_sign_in() {
+fn service_login_unsupported_in_some_modes() {
     for config in [
         Config::default().application_service(service().manages_devices(true)),
         Config::default()

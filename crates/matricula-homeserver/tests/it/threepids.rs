@@ -64,7 +64,7 @@ fn addresses(home: &mut Home, me: &Me) -> Vec<String> {
 }
 
 #[test]
-fn a_proved_address_registers_and_is_the_accounts() {
+fn validated_email_registers_and_is_added() {
     let mut home = home();
     let me = register(&mut home, "alice", "Alice@Example.org");
     let json = home.get_as(&me.token, LIST).ok();
@@ -75,7 +75,7 @@ fn a_proved_address_registers_and_is_the_accounts() {
 }
 
 #[test]
-fn before_the_button_is_pressed_the_address_is_not_proved() {
+fn email_is_unproven_before_button() {
     let mut home = home();
     let session = begin(&mut home, "alice");
     let sid = text(&home.post(ASK, ask("alice@example.org", 1)).ok(), "sid");
@@ -91,7 +91,7 @@ fn before_the_button_is_pressed_the_address_is_not_proved() {
 }
 
 #[test]
-fn what_a_client_does_not_know_proves_nothing() {
+fn unknown_validation_proves_nothing() {
     let mut home = home();
     let session = begin(&mut home, "alice");
     let sid = proved(&mut home, ASK, "alice@example.org");
@@ -110,7 +110,7 @@ fn what_a_client_does_not_know_proves_nothing() {
 }
 
 #[test]
-fn no_button_on_a_fallback_page_stands_in_for_it() {
+fn fallback_button_cannot_replace_validation() {
     let mut home = home();
     let session = begin(&mut home, "alice");
     let page = format!("/_matrix/client/v3/auth/{EMAIL}/fallback/web?session={session}");
@@ -118,7 +118,7 @@ fn no_button_on_a_fallback_page_stands_in_for_it() {
 }
 
 #[test]
-fn the_mail_tells_who_asks_and_where_to_press_the_button() {
+fn mail_names_server_and_links_page() {
     let mut home = home();
     home.post(ASK, ask("alice@example.org", 1)).ok();
     let mail = home.mail();
@@ -130,7 +130,7 @@ fn the_mail_tells_who_asks_and_where_to_press_the_button() {
 }
 
 #[test]
-fn the_same_attempt_sends_no_second_mail_and_a_later_one_does() {
+fn repeated_attempt_sends_no_second_mail() {
     let mut home = home();
     let first = home.post(ASK, ask("alice@example.org", 1)).ok();
     let first_mail = home.mail();
@@ -147,7 +147,7 @@ fn the_same_attempt_sends_no_second_mail_and_a_later_one_does() {
 }
 
 #[test]
-fn another_client_or_address_is_another_validation() {
+fn validations_are_per_client_and_address() {
     let mut home = home();
     let first = home.post(ASK, ask("alice@example.org", 1)).ok();
     let mut other = ask("alice@example.org", 1);
@@ -157,7 +157,7 @@ fn another_client_or_address_is_another_validation() {
 }
 
 #[test]
-fn after_the_button_the_browser_is_led_on() {
+fn confirmation_redirects_to_next_link() {
     let mut home = home();
     let mut body = ask("alice@example.org", 1);
     body["next_link"] = json!("https://app.example.com/done?x=1");
@@ -183,7 +183,7 @@ fn after_the_button_the_browser_is_led_on() {
 }
 
 #[test]
-fn what_is_no_address_is_refused() {
+fn invalid_addresses_are_rejected() {
     let mut home = home();
     for email in [
         "",
@@ -215,7 +215,7 @@ fn what_is_no_address_is_refused() {
 }
 
 #[test]
-fn an_address_is_one_accounts() {
+fn address_belongs_to_one_account() {
     let mut home = home();
     register(&mut home, "alice", "alice@example.org");
     for path in [ASK, ASK_TO_ADD] {
@@ -225,7 +225,7 @@ fn an_address_is_one_accounts() {
 }
 
 #[test]
-fn an_address_that_was_taken_meanwhile_makes_no_account() {
+fn address_taken_meanwhile_fails_registration() {
     let mut home = home();
     let session = begin(&mut home, "bob");
     let sid = proved(&mut home, ASK, "both@example.org");
@@ -242,7 +242,7 @@ fn an_address_that_was_taken_meanwhile_makes_no_account() {
 }
 
 #[test]
-fn some_domains_may_be_all_that_are_taken() {
+fn only_allowed_domains_are_accepted() {
     let messages = Mail::new("127.0.0.1:25").domain("example.org");
     let mut home = Home::new(Config::default().mail(messages));
     home.post(ASK, ask("alice@Example.org", 1)).ok();
@@ -251,7 +251,7 @@ fn some_domains_may_be_all_that_are_taken() {
 }
 
 #[test]
-fn who_cannot_register_is_sent_no_mail_for_it() {
+fn no_mail_where_registration_fails() {
     let mut home = Home::new(config().registration(Registration::Closed));
     home.post(ASK, ask("alice@example.org", 1))
         .err(403, "M_FORBIDDEN");
@@ -263,7 +263,7 @@ fn who_cannot_register_is_sent_no_mail_for_it() {
 }
 
 #[test]
-fn a_link_and_what_it_proved_expire() {
+fn links_and_validations_expire() {
     let day = Duration::from_secs(24 * 60 * 60);
     let mut home = home();
     home.post(ASK, ask("alice@example.org", 1)).ok();
@@ -281,7 +281,7 @@ fn a_link_and_what_it_proved_expire() {
 }
 
 #[test]
-fn mail_is_limited_and_so_is_what_waits() {
+fn mail_is_rate_limited_and_bounded() {
     let limits = Limits::default().validation_messages(Limit::new(0.1, 2));
     let mut home = Home::new(config().limits(limits));
     for attempt in 1..=2 {
@@ -302,7 +302,7 @@ fn mail_is_limited_and_so_is_what_waits() {
 }
 
 #[test]
-fn an_address_is_added_listed_and_removed() {
+fn address_is_added_listed_removed() {
     let mut home = Home::new(config());
     let me = home.sign_up("alice");
     let sid = proved(&mut home, ASK_TO_ADD, "alice@example.org");
@@ -319,7 +319,7 @@ fn an_address_is_added_listed_and_removed() {
 }
 
 #[test]
-fn nothing_is_added_without_the_password_and_the_proof() {
+fn adding_needs_password_and_validation() {
     let mut home = Home::new(config());
     let (me, mallory) = (home.sign_up("alice"), home.sign_up("mallory"));
     let sid = text(&home.post(ASK_TO_ADD, ask("a@example.org", 1)).ok(), "sid");
@@ -339,7 +339,7 @@ fn nothing_is_added_without_the_password_and_the_proof() {
 }
 
 #[test]
-fn one_signs_in_with_it() {
+fn login_with_email_address() {
     let mut home = home();
     register(&mut home, "alice", "alice@example.org");
     for identifier in [
@@ -357,7 +357,7 @@ fn one_signs_in_with_it() {
 }
 
 #[test]
-fn a_deactivated_accounts_address_is_free_again() {
+fn deactivation_frees_the_address() {
     let mut home = home();
     let me = register(&mut home, "alice", "alice@example.org");
     let path = "/_matrix/client/v3/account/deactivate";

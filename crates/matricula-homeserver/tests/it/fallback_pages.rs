@@ -63,7 +63,7 @@ fn is_done(page: &str) {
 }
 
 #[test]
-fn a_person_registers_by_pages_alone_and_the_client_polls() {
+fn registration_by_fallback_pages() {
     let mut home = home();
     let session = session(&mut home);
     let poll = json!({ "auth": { "session": session } });
@@ -91,7 +91,7 @@ fn a_person_registers_by_pages_alone_and_the_client_polls() {
 }
 
 #[test]
-fn looking_at_a_page_completes_nothing() {
+fn get_completes_no_stage() {
     let mut home = home();
     let session = session(&mut home);
     for _ in 0..2 {
@@ -105,7 +105,7 @@ fn looking_at_a_page_completes_nothing() {
 }
 
 #[test]
-fn what_comes_from_the_configuration_is_escaped() {
+fn configured_texts_are_escaped() {
     let mut home = home();
     let session = session(&mut home);
     let terms = page(home.get(&address("m.login.terms", &session)), 200);
@@ -130,7 +130,7 @@ fn all_policies_must_be_accepted() {
 }
 
 #[test]
-fn a_wrong_token_may_be_corrected() {
+fn wrong_token_can_be_corrected() {
     let mut home = home();
     let session = session(&mut home);
     submit(
@@ -157,7 +157,7 @@ fn a_wrong_token_may_be_corrected() {
 }
 
 #[test]
-fn a_page_needs_a_session_and_a_stage_in_its_turn() {
+fn page_needs_session_and_order() {
     let mut home = home();
     let session = session(&mut home);
     page(
@@ -171,7 +171,7 @@ fn a_page_needs_a_session_and_a_stage_in_its_turn() {
 }
 
 #[test]
-fn a_limited_page_says_until_when() {
+fn rate_limited_page_has_retry_after() {
     let config = Config::default()
         .flows([["m.login.registration_token"]])
         .registration_token(RegistrationToken::new("sesame"))
@@ -193,7 +193,7 @@ fn a_limited_page_says_until_when() {
 }
 
 #[test]
-fn a_stages_name_may_be_percent_encoded() {
+fn stage_may_be_percent_encoded() {
     let mut home = home();
     let session = session(&mut home);
     page(home.get(&address("m%2Elogin%2Eterms", &session)), 200);

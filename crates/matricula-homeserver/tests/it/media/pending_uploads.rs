@@ -12,12 +12,13 @@ use serde_json::json;
 
 use super::{CREATE, HOUR, Person, UPLOAD, announce, at, id_of, of, refused, start, upload};
 use crate::{
-    Home, Me, text,
-    wire::{connect, read},
+    Home, Me,
+    http_client::{connect, read},
+    text,
 };
 
 #[test]
-fn an_address_is_made_first_and_takes_one_file_of_its_maker_in_time() {
+fn created_uri_takes_one_file_in_time() {
     let mut home = Home::open();
     let [alice, bob] = ["alice", "bob"].map(|name| home.sign_up(name));
     let made = home.post_as(&alice.token, CREATE, json!({})).ok();
@@ -44,7 +45,7 @@ fn an_address_is_made_first_and_takes_one_file_of_its_maker_in_time() {
 }
 
 #[test]
-fn of_two_uploads_to_one_address_the_second_to_end_is_refused() {
+fn second_upload_to_uri_is_refused() {
     let mut home = Home::open();
     let alice = home.sign_up("alice");
     let id = announce(&mut home, &alice);
@@ -70,7 +71,7 @@ fn of_two_uploads_to_one_address_the_second_to_end_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_announced_is_waited_for() {
+async fn download_waits_for_pending_upload() {
     let server = start(Config::default()).await;
     let alice = Person::new(&server, "alice");
     let id = alice.announce();
@@ -90,7 +91,7 @@ async fn a_file_that_is_announced_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_a_file_is_answered_when_the_server_stops() {
+async fn waiting_download_ends_on_stop() {
     let server = start(Config::default()).await;
     let alice = Person::new(&server, "alice");
     let id = alice.announce();
@@ -111,7 +112,7 @@ async fn who_waits_for_a_file_is_answered_when_the_server_stops() {
 }
 
 #[test]
-fn so_many_addresses_wait_at_once_and_no_more() {
+fn pending_uploads_are_bounded() {
     let media = Media::default().max_pending_uploads(2);
     let mut home = Home::new(Config::default().media(media));
     let [alice, bob] = ["alice", "bob"].map(|name| home.sign_up(name));

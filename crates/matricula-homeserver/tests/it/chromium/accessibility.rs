@@ -167,7 +167,7 @@ fn assert_accessible(browser: &Browser, name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromedriver: cargo xtask test"]
-async fn every_page_can_be_used_without_seeing_it_in_light_and_dark_and_narrow() {
+async fn every_page_is_accessible() {
     let server = server().await;
     let client = client(&server);
     let browser = Browser::with_scripts();
@@ -235,7 +235,7 @@ async fn every_page_can_be_used_without_seeing_it_in_light_and_dark_and_narrow()
 
 #[test]
 #[ignore = "needs chromium and chromedriver: cargo xtask test"]
-fn a_page_that_cannot_be_used_is_found_out() {
+fn inaccessible_page_is_detected() {
     let browser = Browser::with_scripts();
     let page = "data:text/html,<title>Other</title><h1>One</h1><h1>Two</h1>\
         <p style='color:%23999;background:%23fff'>faint</p>\
@@ -262,7 +262,7 @@ fn a_page_that_cannot_be_used_is_found_out() {
 
 #[test]
 #[ignore = "needs chromium and chromedriver: cargo xtask test"]
-fn pages_run_no_scripts_unless_a_test_wants_them_to() {
+fn pages_block_scripts() {
     let page = "data:text/html,<title>before</title><script>document.title='after'</script>";
     for (browser, title) in [
         (Browser::start(), "before"),
@@ -274,7 +274,7 @@ fn pages_run_no_scripts_unless_a_test_wants_them_to() {
 }
 
 #[test]
-fn contrast_is_what_the_guidelines_say() {
+fn contrast_matches_the_guidelines() {
     let white = "rgb(255, 255, 255)";
     assert!((contrast("rgb(0, 0, 0)", white) - 21.0).abs() < 0.01);
     assert!((contrast("rgb(118, 118, 118)", white) - 4.54).abs() < 0.01);

@@ -11,8 +11,8 @@ use matricula_homeserver::{Config, Server, ServerOptions};
 use serde_json::{Value, json};
 
 use crate::{
+    http_client::{Answer, connect, read, register, send},
     text,
-    wire::{Answer, connect, read, register, send},
 };
 
 struct Me {
@@ -86,7 +86,7 @@ async fn start() -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_ends_the_waiting_of_those_whom_it_concerns() {
+async fn event_ends_long_poll() {
     let server = start().await;
     let (alice, bob) = (Me::new(&server, "alice"), Me::new(&server, "bob"));
     let (hers, his) = (alice.make_room(), bob.make_room());
@@ -112,7 +112,7 @@ async fn an_event_ends_the_waiting_of_those_whom_it_concerns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_keeps_nobody_from_being_answered() {
+async fn long_polls_do_not_block_requests() {
     let server = start().await;
     let alice = Me::new(&server, "alice");
     let room = alice.make_room();
@@ -127,7 +127,7 @@ async fn who_waits_keeps_nobody_from_being_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stops_lets_those_go_who_wait() {
+async fn stopping_ends_long_polls() {
     let server = start().await;
     let alice = Me::new(&server, "alice");
     let at = alice.sync();

@@ -196,7 +196,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn every_request_gets_an_answer_of_the_specified_form(requests in vec(request(), 1..12)) {
+    fn malformed_requests_get_specified_errors(requests in vec(request(), 1..12)) {
         let mut home = home();
         let (mut session, mut token) = (String::new(), String::new());
         for mut request in requests {
@@ -214,7 +214,7 @@ proptest! {
 }
 
 #[test]
-fn json_may_be_as_deep_as_it_likes() {
+fn deeply_nested_json_is_handled() {
     let mut home = Home::open();
     let deep = |depth: usize| [r#"{"a":"#.repeat(depth), "}".repeat(depth)].join("1");
     send_to(&mut home, REGISTER, &deep(100)).more();
@@ -226,7 +226,7 @@ fn json_may_be_as_deep_as_it_likes() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn errors_name_the_wrong_field() {
     let password = r#""type": "m.login.password", "password": "x""#;
     let mut home = Home::open();
     for (path, body, code, name) in [
@@ -291,7 +291,7 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn no_answer_repeats_what_was_wrong() {
+fn errors_do_not_echo_input() {
     let mut home = Home::open();
     for body in [
         r#"{"password": {"canary": "canary"}}"#,
@@ -309,7 +309,7 @@ fn no_answer_repeats_what_was_wrong() {
 }
 
 #[test]
-fn a_request_that_cannot_be_read_counts_as_an_attempt() {
+fn unreadable_requests_count_as_attempts() {
     let limit = Limits::default().login(Limit::new(1.0, 1));
     let mut home = Home::new(Config::default().limits(limit));
     send_to(&mut home, LOGIN, "{").err(400, "M_NOT_JSON");
@@ -323,7 +323,7 @@ fn send_to(home: &mut Home, path: &str, body: &str) -> Reply {
 }
 
 #[test]
-fn what_is_printed_for_a_programmer_holds_no_secret() {
+fn debug_output_hides_secrets() {
     let mut request = crate::post(REGISTER, json!({ "password": "canary" }));
     request.query = vec![("access_token".to_owned(), "canary".to_owned())];
     request.access_token = Some(Secret::from("canary"));

@@ -30,7 +30,7 @@ fn code(home: &mut Home) -> String {
 }
 
 #[test]
-fn a_number_proved_by_a_code_registers() {
+fn number_validated_by_code_registers() {
     let mut home = home();
     let body = json!({ "username": "alice", "password": PASSWORD });
     let session = text(&home.post(REGISTER, body).more(), "session");
@@ -58,7 +58,7 @@ fn a_number_proved_by_a_code_registers() {
 }
 
 #[test]
-fn wrong_codes_are_few() {
+fn wrong_codes_are_limited() {
     let mut home = home();
     let asked = home.post(ASK, ask("GB", "07700900000", 1)).ok();
     let right = code(&mut home);
@@ -79,7 +79,7 @@ fn wrong_codes_are_few() {
 }
 
 #[test]
-fn a_code_is_its_sessions() {
+fn code_belongs_to_session() {
     let mut home = home();
     let first = home.post(ASK, ask("GB", "07700900000", 1)).ok();
     code(&mut home);
@@ -94,7 +94,7 @@ fn a_code_is_its_sessions() {
 }
 
 #[test]
-fn numbers_are_written_in_many_ways() {
+fn numbers_are_normalized() {
     let mut home = home();
     for (attempt, (country, number)) in [
         ("GB", "07700 900000"),
@@ -122,7 +122,7 @@ fn numbers_are_written_in_many_ways() {
 }
 
 #[test]
-fn without_a_gateway_nobody_proves_a_number() {
+fn no_gateway_no_numbers() {
     let messages = Mail::new("127.0.0.1:25");
     let mut home = Home::new(Config::default().mail(messages));
     home.post(ASK, ask("GB", "07700900000", 1))

@@ -15,7 +15,7 @@ use std::{
 use matricula_core::ServerUrl;
 use matricula_homeserver::{Config, Error, ServerDir, ServerOptions};
 
-use crate::wire::{connect, login, register};
+use crate::http_client::{connect, login, register};
 
 fn no_sleep(_: Duration) -> Ready<()> {
     ready(())
@@ -31,7 +31,7 @@ async fn open(path: &Path) -> Result<ServerDir, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_directory_keeps_its_accounts_and_its_name() {
+async fn directory_keeps_accounts_and_name() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("a/b/server");
     let named = Config::default().server_name("mine.localhost");
@@ -54,7 +54,7 @@ async fn a_directory_keeps_its_accounts_and_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_comes_second_is_sent_to_who_was_first() {
+async fn second_process_gets_the_address() {
     let home = tempfile::tempdir().unwrap();
     let first = open(home.path()).await.unwrap();
     let second = open(home.path()).await.unwrap();
@@ -71,7 +71,7 @@ async fn who_comes_second_is_sent_to_who_was_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_left_behind_is_not_believed() {
+async fn stale_address_is_ignored() {
     let home = tempfile::tempdir().unwrap();
     open(home.path()).await.unwrap().stop().await;
     fs::write(home.path().join("address"), "http://127.0.0.1:1").unwrap();
@@ -81,7 +81,7 @@ async fn an_address_left_behind_is_not_believed() {
 }
 
 #[tokio::test]
-async fn an_address_left_behind_is_gone_before_the_server_starts() {
+async fn stale_address_removed_before_start() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("address"), "http://127.0.0.1:1").unwrap();
     fs::write(home.path().join("config.json"), "{").unwrap();
@@ -90,7 +90,7 @@ async fn an_address_left_behind_is_gone_before_the_server_starts() {
 }
 
 #[tokio::test]
-async fn a_holder_that_is_starting_is_waited_for() {
+async fn starting_holder_is_awaited() {
     let home = tempfile::tempdir().unwrap();
     open(home.path()).await.unwrap().stop().await;
     let lock = File::open(home.path().join("lock")).unwrap();
@@ -115,7 +115,7 @@ async fn a_holder_that_is_starting_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_holder_that_never_says_where_it_listens_is_given_up_after_ten_seconds() {
+async fn silent_holder_times_out() {
     let home = tempfile::tempdir().unwrap();
     let lock = File::create(home.path().join("lock")).unwrap();
     lock.lock().unwrap();
@@ -131,7 +131,7 @@ async fn a_holder_that_never_says_where_it_listens_is_given_up_after_ten_seconds
 
 /// The holder stops, at the latest, when the second has waited for the tenth time.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_serves_for_itself_alone_is_waited_for_until_it_has_stopped() {
+async fn unpublished_server_is_awaited() {
     let home = tempfile::tempdir().unwrap();
     let options = || ServerOptions::new(Config::default());
     let first = ServerDir::open(home.path(), options().publish_address(false), no_sleep)
@@ -153,7 +153,7 @@ async fn who_serves_for_itself_alone_is_waited_for_until_it_has_stopped() {
 }
 
 #[tokio::test]
-async fn a_creation_cut_short_anywhere_is_completed() {
+async fn interrupted_creation_is_completed() {
     let whole = tempfile::tempdir().unwrap();
     open(whole.path()).await.unwrap().stop().await;
     let config = fs::read(whole.path().join("config.json")).unwrap();
@@ -176,7 +176,7 @@ async fn a_creation_cut_short_anywhere_is_completed() {
 }
 
 #[tokio::test]
-async fn accounts_without_their_configuration_are_not_given_another_name() {
+async fn missing_configuration_is_an_error() {
     let home = tempfile::tempdir().unwrap();
     open(home.path()).await.unwrap().stop().await;
     fs::remove_file(home.path().join("config.json")).unwrap();
@@ -185,7 +185,7 @@ async fn accounts_without_their_configuration_are_not_given_another_name() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_cannot_be_read_is_named() {
+async fn unreadable_configuration_is_named() {
     let home = tempfile::tempdir().unwrap();
     open(home.path()).await.unwrap().stop().await;
     fs::write(home.path().join("config.json"), "{\"gusts\": true}").unwrap();
@@ -197,7 +197,7 @@ async fn a_configuration_that_cannot_be_read_is_named() {
 }
 
 #[tokio::test]
-async fn a_bad_configuration_leaves_no_directory_that_cannot_be_opened() {
+async fn invalid_configuration_leaves_nothing_broken() {
     let home = tempfile::tempdir().unwrap();
     let bad = ServerOptions::new(Config::default().server_name("no name"));
     let result = ServerDir::open(home.path(), bad, no_sleep).await;
@@ -207,7 +207,7 @@ async fn a_bad_configuration_leaves_no_directory_that_cannot_be_opened() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_else_on_the_machine_may_read_it() {
+async fn directory_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("server");
