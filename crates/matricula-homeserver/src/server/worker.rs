@@ -43,7 +43,7 @@ pub(crate) enum Command {
 /// A request that the worker is to handle.
 pub(crate) struct PendingRequest {
     pub(crate) request: Request,
-    /// The received body, which is kept if the request succeeds.
+    /// The received body. It becomes permanent if the request succeeds.
     pub(crate) received: Option<TempFile>,
     /// Gets the response, and whether the request has queued delegation calls.
     pub(crate) respond: oneshot::Sender<(HandlerResponse, bool)>,

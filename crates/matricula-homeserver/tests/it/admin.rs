@@ -1,4 +1,4 @@
-//! Administrators: registration by a shared secret, users, registration tokens.
+//! Administrators: shared secret, users, registration tokens.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn by_secret(home: &mut Home, nonce: &str, username: &str, admin: bool) -> Reply
     home.post(BY_SECRET, body)
 }
 
-/// An administrator on a server that takes nobody else.
+/// A server with closed registration, and its administrator.
 fn root(home: &mut Home) -> Me {
     let nonce = nonce(home);
     Me::of(&by_secret(home, &nonce, "root", true).ok())
@@ -75,7 +75,7 @@ fn nonce_works_once_for_a_minute() {
     home.wait(Duration::from_secs(60));
     by_secret(&mut home, &late, "bob", false).err(400, "M_UNKNOWN");
     by_secret(&mut home, "guess", "bob", false).err(400, "M_UNKNOWN");
-    // A wrong mac spends it, too.
+    // A wrong mac uses the nonce up, too.
     let nonce = nonce(&mut home);
     let body = json!({ "nonce": nonce, "username": "bob", "password": PASSWORD, "mac": "00" });
     home.post(BY_SECRET, body).err(403, "M_UNKNOWN");
@@ -151,7 +151,7 @@ fn admin_changes_user() {
         json!({ "password": PASSWORD }),
     );
     let me = home.sign_in("alice");
-    // What is not said stays as it is.
+    // Missing fields stay unchanged.
     put(&mut home, &root, &user("alice"), json!({})).ok();
     home.whoami(&me.token).ok();
     put(&mut home, &root, &user("alice"), json!({ "locked": true })).ok();
@@ -280,7 +280,7 @@ fn invalid_user_changes_are_rejected() {
         .err(404, "M_NOT_FOUND");
 }
 
-/// A server that asks for a token, and its administrator.
+/// A server that requires a registration token, and its administrator.
 fn asking() -> (Home, Me) {
     let config = Config::default()
         .flows([["m.login.registration_token"]])

@@ -1,4 +1,4 @@
-//! Application services: users of their own, and acting as them.
+//! Application services.
 
 use matricula_core::Method;
 use matricula_homeserver::{ApplicationService, Config, OAuth, Registration};
@@ -119,7 +119,7 @@ fn service_masquerades_as_its_users() {
     for user in ["@alice:private.localhost", "@_irc_nobody:private.localhost"] {
         home.get_as(TOKEN, &acting(user)).err(403, "M_FORBIDDEN");
     }
-    // And it does as them what they could do.
+    // The service can do what its user can do.
     let path = format!(
         "/_matrix/client/v3/profile/{0}/displayname?user_id={0}",
         me.user_id

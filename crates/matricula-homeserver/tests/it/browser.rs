@@ -1,11 +1,11 @@
-//! A person with a browser that sends forms, for tests of pages.
+//! A minimal browser that sends forms.
 
 use matricula_core::Method;
 use matricula_homeserver::Request;
 
 use crate::{Home, Reply};
 
-/// A request for an address as a link holds it.
+/// A GET request for a link.
 pub(crate) fn link(address: &str) -> Request {
     let path = match address.split_once("://") {
         Some((_, rest)) if !address.starts_with('/') => {
@@ -22,7 +22,7 @@ pub(crate) fn link(address: &str) -> Request {
     request
 }
 
-/// A form sent to an address.
+/// A POST request with a form.
 pub(crate) fn form(address: &str, fields: &[(&str, &str)]) -> Request {
     let mut request = link(address);
     request.method = Method::Post;
@@ -33,7 +33,7 @@ pub(crate) fn form(address: &str, fields: &[(&str, &str)]) -> Request {
     request
 }
 
-/// The page's first hidden field `visit`.
+/// The CSRF token of the first form of a page.
 #[track_caller]
 pub(crate) fn visit(page: &str) -> String {
     let before = "name=\"csrf\" value=\"";
@@ -42,7 +42,7 @@ pub(crate) fn visit(page: &str) -> String {
     rest[..rest.find('"').unwrap()].to_owned()
 }
 
-/// Sends the form of a page that the person is looking at.
+/// Submits the form of a page with a button.
 pub(crate) fn press(
     home: &mut Home,
     address: &str,
@@ -56,7 +56,7 @@ pub(crate) fn press(
     home.send(form(address, &all))
 }
 
-/// Opens a page and signs in there; the page that comes then.
+/// Opens a page and signs in; returns the next page.
 #[track_caller]
 pub(crate) fn sign_in(home: &mut Home, address: &str, username: &str, password: &str) -> Reply {
     let page = home.send(link(address));
@@ -67,7 +67,7 @@ pub(crate) fn sign_in(home: &mut Home, address: &str, username: &str, password: 
     page
 }
 
-/// Where an answer leads, and with which parameters, in its query or its fragment.
+/// The redirect of a response, with its parameters.
 pub(crate) struct Led {
     pub(crate) address: String,
     pub(crate) parameters: Vec<(String, String)>,

@@ -1,4 +1,4 @@
-//! A captcha that takes each answer which begins with `ok`.
+//! The captcha stage, which accepts responses that begin with `ok`.
 
 use matricula_homeserver::{Captcha, Config};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What is served answers as its type, and all the rest is unrecognized.
+//! Conformance: responses match the types of the API crate, other operations are unrecognized.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::{Home, Me, PASSWORD, Reply, media, post, text};
 
 const METHODS: [Method; 4] = [Method::Get, Method::Post, Method::Put, Method::Delete];
 
-/// The path of an operation, with something in each parameter.
+/// The path of an operation, with filled-in parameters.
 fn filled(template: &str) -> String {
     let segments = template.split('/').map(|segment| match segment {
         it if it.starts_with('{') => "x",
@@ -22,7 +22,7 @@ fn filled(template: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// A server that offers all that there is.
+/// A server with everything enabled.
 fn everything() -> Config {
     Config::default()
         .oauth(OAuth::beside())
@@ -58,7 +58,7 @@ fn unserved_operations_are_unrecognized() {
     assert!(paths.len() > 150 && wrong_method > here, "{}", paths.len());
 }
 
-/// What to send so that the operation succeeds, where it needs more than a token.
+/// The request with which an operation succeeds, where a token is not enough.
 fn example(id: &str, refresh_token: &str) -> (&'static str, Value) {
     let auth = json!({ "type": "m.login.dummy" });
     let user = json!({ "type": "m.id.user", "user": "alice" });
@@ -106,7 +106,7 @@ fn phone(number: &str) -> Value {
     json!({ "client_secret": "s", "send_attempt": 1, "country": "GB", "phone_number": number })
 }
 
-/// Gives alice an address of each kind; the name of a validation that is done.
+/// Adds an identifier of each medium to alice; returns the id of a complete validation.
 fn add_addresses(home: &mut Home, me: &Me) -> String {
     let add = "/_matrix/client/v3/account/3pid/add";
     let asked = home.post(
@@ -131,7 +131,7 @@ fn add_addresses(home: &mut Home, me: &Me) -> String {
     by_mail
 }
 
-/// A room of alice's, with something in it; and what was sent to it.
+/// A room of alice with a message; returns the room and the event.
 fn make_room(home: &mut Home, me: &Me) -> (String, String) {
     let made = home.post_as(&me.token, "/_matrix/client/v3/createRoom", json!({}));
     let room = text(&made.ok(), "room_id");
@@ -140,7 +140,7 @@ fn make_room(home: &mut Home, me: &Me) -> (String, String) {
     (room, text(&set.ok(), "event_id"))
 }
 
-/// Those that take the password again.
+/// The operations that need authentication again.
 const PROVED: [&str; 5] = [
     "add3PID",
     "changePassword",

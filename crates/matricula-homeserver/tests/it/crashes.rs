@@ -1,4 +1,4 @@
-//! Killed between any two requests, a server keeps every registration that it answered.
+//! Crash tests: a killed server keeps every acknowledged registration.
 
 use std::{
     env,
@@ -24,7 +24,7 @@ fn open(path: &Path) -> (tokio::runtime::Runtime, ServerDir) {
     (runtime, dir.unwrap())
 }
 
-/// What the child process does: serve until it is killed, or its parent is gone.
+/// The child process: serves until it is killed or its parent has exited.
 pub(crate) fn serve(path: &Path) {
     let (_runtime, dir) = open(path);
     let mut out = stdout();
@@ -33,7 +33,7 @@ pub(crate) fn serve(path: &Path) {
     let _ = stdin().read(&mut [0]);
 }
 
-/// Runs this test once more, as a process of its own that serves `path`.
+/// Runs this test again in a child process that serves `path`.
 pub(crate) fn spawn(test: &str, path: &Path) -> Child {
     Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
@@ -77,7 +77,7 @@ fn killed_server_loses_no_registration() {
             let name = name.clone();
             move || register(&url, &name).is_ok_and(|it| it.status == 200)
         });
-        // Somewhere between before the request and after its answer.
+        // At a random time around the request.
         thread::sleep(Duration::from_micros(random.below(8_000)));
         kill(child);
         if in_flight.join().unwrap() {

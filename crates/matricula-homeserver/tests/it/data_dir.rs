@@ -1,4 +1,4 @@
-//! One server in one directory, whoever opens it.
+//! A server in a directory.
 
 use std::{
     cell::Cell,
@@ -21,7 +21,7 @@ fn no_sleep(_: Duration) -> Ready<()> {
     ready(())
 }
 
-/// Opening must be possible in a task of its own.
+/// The future must be `Send`.
 fn _is_send(path: &Path) -> impl Send {
     ServerDir::open(path, ServerOptions::new(Config::default()), no_sleep)
 }
@@ -64,7 +64,7 @@ async fn second_process_gets_the_address() {
     assert_eq!(register(second.url(), "alice").unwrap().status, 200);
     second.stop().await;
     assert_eq!(login(first.url(), "alice").unwrap().status, 200);
-    // Dropping stops as well, and gives the directory free at once.
+    // Dropping stops the server, too, and releases the directory.
     drop(first);
     let third = open(home.path()).await.unwrap();
     assert!(third.is_local());
@@ -129,7 +129,7 @@ async fn silent_holder_times_out() {
     assert_eq!(slept.get(), Duration::from_secs(10));
 }
 
-/// The holder stops, at the latest, when the second has waited for the tenth time.
+/// The holder stops before the second process has waited ten times.
 #[tokio::test(flavor = "multi_thread")]
 async fn unpublished_server_is_awaited() {
     let home = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What is kept in a file, and for whom.
+//! The database file.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! Ending an account.
+//! Deactivation.
 
 use matricula_core::Method;
 use matricula_homeserver::{Config, OAuth};

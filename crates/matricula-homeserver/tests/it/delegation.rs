@@ -1,4 +1,4 @@
-//! A homeserver that delegates to this one hears of users and devices before the client does.
+//! Provisioning calls to a homeserver that delegates authentication.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -25,7 +25,7 @@ use crate::{
 
 const SECRET: &str = "between us";
 
-/// A homeserver that answers everything with one status, and passes on what it was told.
+/// A homeserver that responds with one status, and records the calls.
 struct Told {
     port: u16,
     status: Arc<AtomicU16>,
@@ -60,7 +60,7 @@ impl Told {
                 let mut body = vec![0; length];
                 stream.read_exact(&mut body).unwrap();
                 let path = first.split(' ').nth(1).unwrap().to_owned();
-                // Before it is answered: whoever sees what comes of the answer finds it told.
+                // Recorded before the response is sent.
                 if sender
                     .send((path, serde_json::from_slice(&body).unwrap()))
                     .is_err()
@@ -90,7 +90,7 @@ impl Told {
     }
 }
 
-/// Signs a person up through the server's socket, and gives a code.
+/// Signs a user up over HTTP, and returns a code.
 fn code(server: &Server, client: &str) -> String {
     let url = oauth::url(&oauth::sign_up_request(client));
     let path = &url[url.find("/oauth2").unwrap()..];
@@ -182,7 +182,7 @@ async fn failed_provisioning_withholds_tokens() {
     assert_eq!(refused.status, 503);
     assert!(refused.json().get("access_token").is_none());
     told.next();
-    // What has nothing to tell goes on.
+    // Requests without calls still work.
     let known = send(
         server.url(),
         "GET",
@@ -192,7 +192,7 @@ async fn failed_provisioning_withholds_tokens() {
     );
     assert_eq!(known.unwrap().status, 200);
     told.status.store(200, Ordering::SeqCst);
-    // The code is spent: using it again ends what it began, and tells that, after what came before.
+    // Reusing the code ends its session, which queues another call.
     assert_eq!(redeem(&server, &client, &first).status, 400);
     let paths = [told.next().0, told.next().0, told.next().0];
     let ends = paths

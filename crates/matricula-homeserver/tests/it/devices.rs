@@ -1,4 +1,4 @@
-//! Devices: listing, naming and ending them.
+//! Devices: list, rename, delete.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ fn last_use_is_recorded() {
     let device = home.get_as(&other.token, &named("A")).ok();
     assert_eq!(device["last_seen_ts"], seen);
     assert_eq!(device["last_seen_ip"], "127.0.0.1");
-    // Not to the second, but to the minute, and at once where the address is another.
+    // Recorded once a minute, and at once for another address.
     home.wait(Duration::from_secs(59));
     home.whoami(&me.token).ok();
     let device = home.get_as(&other.token, &named("A")).ok();
@@ -112,7 +112,7 @@ fn password_deletes_device_and_tokens() {
     home.whoami(&other.token).err(401, "M_UNKNOWN_TOKEN");
     home.whoami(&third.token).ok();
     assert_eq!(ids(&mut home, &me), ["A", "C"]);
-    // Whoever did not get the answer asks again.
+    // Repeating the request succeeds.
     home.prove(&me, Method::Delete, &named("B"), json!({})).ok();
 }
 

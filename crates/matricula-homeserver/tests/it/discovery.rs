@@ -1,4 +1,4 @@
-//! What a client may ask before it has an account, and what the server does not have.
+//! Discovery, and unknown endpoints.
 
 use matricula_core::Method;
 use matricula_homeserver::Config;

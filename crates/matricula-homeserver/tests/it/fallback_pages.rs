@@ -1,4 +1,4 @@
-//! Fallback pages for a browser, and what they complete.
+//! Fallback pages.
 
 use matricula_homeserver::{Config, Limit, Limits, Policy, RegistrationToken};
 use serde_json::json;
@@ -38,7 +38,7 @@ fn submit(home: &mut Home, stage: &str, session: &str, form: &str) -> Reply {
     home.send(request)
 }
 
-/// A page with this status; it never holds a script but ours.
+/// Checks the status of a page, and that it has no scripts but ours.
 #[track_caller]
 fn page(reply: Reply, status: u16) -> String {
     let page = reply.text().to_owned();
@@ -148,7 +148,7 @@ fn wrong_token_can_be_corrected() {
         submit(&mut home, stage, &session, "token=sesame"),
         200,
     ));
-    // Done is done: the one use is not asked for twice.
+    // A complete stage needs no second use.
     is_done(&page(home.get(&address(stage, &session)), 200));
     is_done(&page(
         submit(&mut home, stage, &session, "token=barley"),
@@ -188,7 +188,7 @@ fn rate_limited_page_has_retry_after() {
     let reply = submit(&mut home, stage, &session, "token=b");
     assert_eq!(reply.header("Retry-After"), Some("10"));
     page(reply, 429);
-    // Done is done, whatever is sent again.
+    // A complete stage stays complete.
     is_done(&page(submit(&mut home, stage, &finished, "token=c"), 200));
 }
 

@@ -1,4 +1,4 @@
-//! Guests: registering as one, and becoming a user.
+//! Guests: registration and upgrade.
 
 use matricula_homeserver::{Config, Registration};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ fn guest_becomes_user_with_same_id() {
     let token = text(&guest(&mut home, json!({})), "access_token");
     let body = json!({ "username": "1", "password": PASSWORD, "guest_access_token": token });
     let session = text(&home.post(REGISTER, body).more(), "session");
-    // The guest lives on until there is a user.
+    // The guest exists until the upgrade is complete.
     home.whoami(&token).ok();
     let auth = json!({ "auth": { "type": "m.login.dummy", "session": session } });
     let json = home.post(REGISTER, auth).ok();

@@ -1,4 +1,4 @@
-//! The server behind real sockets.
+//! The server over HTTP.
 
 use std::{
     io::Write,
@@ -139,7 +139,7 @@ async fn head_is_get_without_body() {
         (answer.status, &answer.json()["errcode"]),
         (405, &json!("M_UNRECOGNIZED"))
     );
-    // The length is of what GET would give, so that the answer counts as cut: look at its head.
+    // `Content-Length` is that of GET, so that the client would see a truncated body.
     let mut stream = connect(server.url()).unwrap();
     let head = b"HEAD /_matrix/client/versions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     stream.write_all(head).unwrap();
@@ -195,7 +195,7 @@ async fn custom_clock_is_used() {
 async fn server_stops_on_request_and_drop() {
     let server = start().await;
     let url = server.url().clone();
-    // An idle connection does not keep it.
+    // An idle connection does not delay it.
     let idle = connect(&url).unwrap();
     server.stop().await;
     assert!(connect(&url).is_err());
@@ -214,7 +214,7 @@ async fn server_stops_on_request_and_drop() {
     };
     let patience = Duration::from_secs(10);
     tokio::time::timeout(patience, closed).await.unwrap();
-    // The database is free at once.
+    // The database is unlocked at once.
     let server = Server::start(options()).await.unwrap();
     assert_eq!(login(server.url(), "alice").unwrap().status, 200);
 }
@@ -242,7 +242,7 @@ async fn remote_access_must_be_allowed() {
         assert!(matches!(error, Error::OpenRegistration(_)), "{error}");
     }
 
-    // An address that no machine has: it passes the questions, and fails at the socket only.
+    // No machine has this address: the checks pass, and only the socket fails.
     let nobodys: SocketAddr = "192.0.2.1:0".parse().unwrap();
     for options in [
         ServerOptions::new(Config::default().flows(token)),

@@ -1,4 +1,4 @@
-//! As much of an HTTP client as these tests need.
+//! A minimal HTTP client.
 
 use std::{
     io::{self, Read, Write},
@@ -52,12 +52,12 @@ pub(crate) fn send(
     }
     let mut stream = connect(url)?;
     stream.write_all(format!("{head}\r\n").as_bytes())?;
-    // A server that refuses a large body need not read it all.
+    // A server that rejects a large body may not read all of it.
     let _ = stream.write_all(body);
     read(stream)
 }
 
-/// Reads an answer to the end of its connection.
+/// Reads a response until the connection closes.
 pub(crate) fn read(mut stream: TcpStream) -> io::Result<Answer> {
     let mut bytes = Vec::new();
     let result = stream.read_to_end(&mut bytes);
@@ -79,7 +79,7 @@ pub(crate) fn read(mut stream: TcpStream) -> io::Result<Answer> {
         headers,
         body: bytes[end + 4..].to_vec(),
     };
-    // What was cut short is no answer.
+    // A truncated response is an error.
     let length: Option<usize> = answer
         .header("content-length")
         .and_then(|it| it.parse().ok());

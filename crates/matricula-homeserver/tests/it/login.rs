@@ -1,4 +1,4 @@
-//! Logging in and out, and what a token is tied to.
+//! Login, logout, and tokens.
 
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ fn missing_login_fields_have_codes() {
             json!({ "type": "m.login.password", "identifier": {}, "password": "x" }),
             "M_MISSING_PARAM",
         ),
-        // Every identifier has a type; Synapse does not guess it from the other fields either.
+        // Every identifier needs a type, as on Synapse.
         (
             json!({ "type": "m.login.password", "password": "x",
                 "identifier": { "medium": "email", "address": "a@b" } }),

@@ -1,4 +1,4 @@
-//! Who waits for news is answered when there is some, and keeps nobody else waiting.
+//! Long polling.
 
 use std::{
     io::Write,
@@ -60,7 +60,7 @@ impl Me {
         text(&synced.json(), "next_batch")
     }
 
-    /// Asks for news, and does not read the answer yet.
+    /// Starts a sync, without reading the response.
     fn wait(&self, since: &str, timeout: Duration) -> TcpStream {
         let mut stream = connect(&self.url).unwrap();
         let path = format!(
@@ -105,7 +105,7 @@ async fn event_ends_long_poll() {
     let path = format!("/_matrix/client/v3/sync?since={bobs}&full_state=true&timeout=100000");
     let whole = bob.ask("GET", &path, &Value::Null).json();
     assert!(whole["rooms"]["join"][&his].is_object(), "at once");
-    // What has happened already is not waited for.
+    // Events that exist already end the poll at once.
     bob.say(&his, "before");
     let news = read(bob.wait(&bobs, LONG)).unwrap().json();
     assert!(news["rooms"]["join"][&his].is_object());
@@ -117,7 +117,7 @@ async fn long_polls_do_not_block_requests() {
     let alice = Me::new(&server, "alice");
     let room = alice.make_room();
     let at = alice.sync();
-    // More than are in work at once.
+    // More than the maximum number of running requests.
     let waiting: Vec<_> = (0..100).map(|_| alice.wait(&at, LONG)).collect();
     alice.say(&room, "hello");
     for stream in waiting {
@@ -133,7 +133,7 @@ async fn stopping_ends_long_polls() {
     let at = alice.sync();
     let waiting = alice.wait(&at, LONG);
     let begun = Instant::now();
-    // It has been read when another, sent after it on a connection of its own, is answered twice.
+    // The server has read it once a later request has got two responses.
     for _ in 0..2 {
         alice.sync();
     }

@@ -1,4 +1,4 @@
-//! A server that listens hands its mail to an SMTP server.
+//! Sending mail through an SMTP server.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::http_client::post;
 
-/// An SMTP server for one mail after the other: what each is told by the client. `refuse` says how
-/// many connections it closes at once.
+/// An SMTP server: returns what the client sends for each mail. `refuse` is the number of
+/// connections that it closes at once.
 fn sink(refuse: usize) -> (String, mpsc::Receiver<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -1,4 +1,4 @@
-//! What `matricula-homeserver` promises, one module a behaviour.
+//! Tests of `matricula-homeserver`, one module for each behaviour.
 #![allow(clippy::unwrap_used)]
 
 mod admin;
@@ -54,7 +54,7 @@ const VALIDITY: &str = "/_matrix/client/v1/register/m.login.registration_token/v
 
 const PASSWORD: &str = "correct horse";
 
-/// A homeserver in memory, its clock and its randomness.
+/// A homeserver in memory with a virtual clock and seeded randomness.
 struct Home {
     server: Homeserver,
     database: Database,
@@ -82,7 +82,7 @@ impl Home {
         Reply(self.database.handle(&self.server, &mut cx, request).reply)
     }
 
-    /// A GET of a path with a query as it stands in an address.
+    /// A GET request for a path with query.
     fn get(&mut self, address: &str) -> Reply {
         self.send(get(address))
     }
@@ -110,7 +110,7 @@ impl Home {
         self.send(request)
     }
 
-    /// Does as a signed-in user what takes the password again, which for these users is `PASSWORD`.
+    /// Sends a request that needs authentication again, and authenticates with `PASSWORD`.
     fn prove(&mut self, me: &Me, method: Method, address: &str, mut body: Value) -> Reply {
         let asked = self
             .call_as(&me.token, method, address, body.clone())
@@ -119,7 +119,7 @@ impl Home {
         self.call_as(&me.token, method, address, body)
     }
 
-    /// Signs somebody with the password `PASSWORD` up.
+    /// Registers a user with the password `PASSWORD`.
     fn sign_up(&mut self, username: &str) -> Me {
         Me::of(&self.register_named(username).ok())
     }
@@ -128,7 +128,7 @@ impl Home {
         Me::of(&self.login(username, json!({})).ok())
     }
 
-    /// The mail that waits; it is sent herewith.
+    /// Takes the next mail out of the queue.
     fn mail(&mut self) -> QueuedMail {
         let message = self.database.next_mail(self.now).unwrap().unwrap();
         self.database.remove_mail(message.id).unwrap();
@@ -139,7 +139,7 @@ impl Home {
         self.database.next_mail(self.now).unwrap().is_some()
     }
 
-    /// Opens the page that a mail links to, and presses the button.
+    /// Opens the link in a mail, and presses the button.
     fn click(&mut self, message: &QueuedMail) {
         let mut request = get(&link_in(message));
         assert!(self.send(request.clone()).text().contains("<button>"));
@@ -147,13 +147,13 @@ impl Home {
         assert!(self.send(request).0.status < 400);
     }
 
-    /// Registers by the dummy stage alone.
+    /// Registers with the dummy stage.
     fn register(&mut self, mut body: Value) -> Reply {
         body["auth"] = json!({ "type": "m.login.dummy" });
         self.post(REGISTER, body)
     }
 
-    /// Registers somebody with the password `PASSWORD`.
+    /// Registers a user with the password `PASSWORD`.
     fn register_named(&mut self, username: &str) -> Reply {
         self.register(json!({ "username": username, "password": PASSWORD }))
     }
@@ -174,14 +174,14 @@ impl Home {
     }
 }
 
-/// The address in a mail, without the server's.
+/// The path of the link in a mail.
 fn link_in(message: &QueuedMail) -> String {
     let mut lines = message.body.expose().lines();
     let link = lines.find_map(|it| it.strip_prefix("http://private.localhost"));
     link.unwrap().to_owned()
 }
 
-/// Somebody signed in.
+/// A signed-in user.
 struct Me {
     user_id: String,
     token: String,
@@ -195,7 +195,7 @@ impl Me {
         }
     }
 
-    /// What does the password stage.
+    /// The `auth` of the password stage.
     fn auth(&self, session: &str, password: &str) -> Value {
         let identifier = json!({ "type": "m.id.user", "user": self.user_id });
         json!({ "type": "m.login.password", "session": session, "identifier": identifier,
@@ -222,7 +222,7 @@ fn post(address: &str, body: Value) -> Request {
     request
 }
 
-/// An answer, and ways to look at it.
+/// A response.
 struct Reply(matricula_homeserver::OutgoingResponse);
 
 impl Reply {
@@ -241,14 +241,14 @@ impl Reply {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The body of a success.
+    /// The body of a successful response.
     #[track_caller]
     fn ok(self) -> Value {
         assert_eq!(self.0.status, 200, "{}", self.text());
         self.json()
     }
 
-    /// The body of an answer with this status and code.
+    /// The body of an error response with this status and code.
     #[track_caller]
     fn err(self, status: u16, errcode: &str) -> Value {
         let json = self.json();
@@ -261,7 +261,7 @@ impl Reply {
         json
     }
 
-    /// The body of an answer that asks for more authentication, without a failed attempt.
+    /// The body of a response that needs more stages, without a failed one.
     #[track_caller]
     fn more(self) -> Value {
         let json = self.json();
@@ -271,7 +271,7 @@ impl Reply {
     }
 }
 
-/// A text inside an answer.
+/// A string in a response.
 #[track_caller]
 fn text(json: &Value, key: &str) -> String {
     let text = json[key].as_str();

@@ -1,4 +1,4 @@
-//! Whatever comes in, an answer goes out: no panic, no broken server, and every error has a code.
+//! Property tests: malformed requests cause no panic and no 500, and every error has a code.
 
 use matricula_core::{Method, Secret};
 use matricula_homeserver::{Config, Limit, Limits, Mail, Policy, RegistrationToken, Request};
@@ -154,7 +154,7 @@ fn request() -> impl Strategy<Value = Request> {
     )
 }
 
-/// Puts what the server gave before where the request has a placeholder for it.
+/// Fills values of earlier responses into the placeholders of a request.
 fn fill(request: &mut Request, session: &str, token: &str) {
     let filled = |text: &str| text.replace("SESSION", session).replace("TOKEN", token);
     for (_, value) in &mut request.query {
@@ -208,7 +208,7 @@ proptest! {
                 token = json["access_token"].as_str().map_or(token, str::to_owned);
             }
         }
-        // And it still works.
+        // The server still works.
         home.login("alice", json!({})).ok();
     }
 }
@@ -218,7 +218,7 @@ fn deeply_nested_json_is_handled() {
     let mut home = Home::open();
     let deep = |depth: usize| [r#"{"a":"#.repeat(depth), "}".repeat(depth)].join("1");
     send_to(&mut home, REGISTER, &deep(100)).more();
-    // Whole or not, what nests deeper than any client needs is not read.
+    // JSON that is nested too deeply is rejected.
     for body in [deep(1_000), deep(100_000), r#"{"a":"#.repeat(100_000)] {
         send_to(&mut home, REGISTER, &body).err(400, "M_NOT_JSON");
         send_to(&mut home, LOGIN, &body).err(400, "M_NOT_JSON");
@@ -269,7 +269,7 @@ fn errors_name_the_wrong_field() {
             "/auth/session",
         ),
         (REGISTER, String::new(), "M_NOT_JSON", "empty"),
-        // A wrong type comes first, and is not what is wrong first of all.
+        // A field of a wrong type before the error.
         (
             REGISTER,
             r#"{"username": 1, "password"#.to_owned(),

@@ -1,4 +1,4 @@
-//! Telephone numbers: proving them by a code.
+//! Telephone numbers: validation by code.
 
 use matricula_homeserver::{Config, Mail};
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ fn wrong_codes_are_limited() {
         assert_eq!(json, json!({ "success": false }));
     }
     submit(&mut home, &asked, &right).err(400, "M_NO_VALID_SESSION");
-    // Another code is another chance.
+    // A new code allows new attempts.
     home.post(ASK, ask("GB", "07700900000", 2)).ok();
     let another = code(&mut home);
     assert_eq!(submit(&mut home, &asked, &another).ok()["success"], true);

@@ -1,4 +1,4 @@
-//! Changing a password, and proving again who one is.
+//! Changing a password, and authentication again.
 
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ fn session_belongs_to_user_and_request() {
     let path = "/_matrix/client/v3/account/deactivate";
     home.post_as(&me.token, path, body.clone())
         .err(403, "M_UNKNOWN");
-    // Nor does it register anybody, and a registration's proves nothing.
+    // Sessions of registrations and of operations are not interchangeable.
     home.post(REGISTER, body).err(400, "M_UNKNOWN");
     let registration = text(&home.post(REGISTER, json!({})).more(), "session");
     finish(&mut home, &me, me.auth(&registration, PASSWORD)).err(400, "M_UNKNOWN");
@@ -115,7 +115,7 @@ fn repeated_request_repeats_result() {
     let session = begin(&mut home, &me);
     let auth = me.auth(&session, PASSWORD);
     finish(&mut home, &me, auth.clone()).ok();
-    // The old password is not the password any more: that the stage is complete is what counts.
+    // The stage stays complete although the password has changed.
     finish(&mut home, &me, auth).ok();
     finish(&mut home, &me, json!({ "session": session })).ok();
 }

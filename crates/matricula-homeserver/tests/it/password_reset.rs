@@ -1,4 +1,4 @@
-//! A forgotten password is set anew by whoever has the account's address.
+//! Password reset by a third-party identifier.
 
 use matricula_core::Method;
 use matricula_homeserver::{Config, Mail};
@@ -61,7 +61,7 @@ fn unknown_address_resets_nothing() {
     let body = json!({ "client_secret": "s", "send_attempt": 1, "email": "bob@example.org" });
     home.post(ASK, body.clone())
         .err(400, "M_THREEPID_NOT_FOUND");
-    // Nor does one that was proved for something else.
+    // A validation for another purpose does not count.
     let path = "/_matrix/client/v3/register/email/requestToken";
     let sid = text(&home.post(path, body).ok(), "sid");
     let mail = home.mail();
@@ -80,7 +80,7 @@ fn password_cannot_authorize_reset() {
         "session",
     );
     change(&mut home, me.auth(&session, crate::PASSWORD)).err(400, "M_INVALID_PARAM");
-    // And a session that registers resets nothing.
+    // A session of a registration cannot reset a password.
     let session = text(&home.post(REGISTER, json!({})).more(), "session");
     let auth = json!({ "type": "m.login.dummy", "session": session });
     change(&mut home, auth).err(400, "M_UNKNOWN");

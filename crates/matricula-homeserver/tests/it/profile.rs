@@ -1,4 +1,4 @@
-//! Profiles: what users tell of themselves.
+//! Profiles.
 
 use matricula_core::Method;
 use matricula_homeserver::Config;
@@ -110,7 +110,7 @@ fn profile_size_is_bounded() {
     ] {
         set(&mut home, &me, name, value).err(400, code);
     }
-    // All together, too.
+    // The size of the whole profile is limited, too.
     for name in ["a", "b"] {
         set(&mut home, &me, name, json!("x".repeat(30 * 1024))).ok();
     }

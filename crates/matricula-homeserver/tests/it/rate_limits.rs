@@ -1,4 +1,4 @@
-//! How often one address may do something.
+//! Rate limits.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn home(limits: Limits) -> Home {
     Home::new(Config::default().limits(limits).guests(true))
 }
 
-/// The wait that a refusal asks for, in the body and in the header.
+/// The retry time of an error, in the body and the header.
 #[track_caller]
 fn wait_of(reply: Reply) -> (u64, u64) {
     let header = reply.header("Retry-After").map(|it| it.parse().unwrap());
@@ -24,7 +24,7 @@ fn registration_limit_has_retry_time() {
     let mut home = home(Limits::default().registration(Limit::new(0.4, 2)));
     home.register_named("a").ok();
     home.register_named("b").ok();
-    // The question what is needed is refused too, so that nobody begins in vain.
+    // The first request is rejected, too, before any stage.
     assert_eq!(wait_of(home.post(REGISTER, json!({}))), (2_500, 3));
     home.wait(Duration::from_millis(2_499));
     assert_eq!(wait_of(home.register_named("c")), (1, 1));

@@ -1,4 +1,4 @@
-//! Expiry, and refresh tokens that turn over.
+//! Token expiry and refresh.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{Home, LOGOUT, PASSWORD, REFRESH, text};
 
 const LIFETIME: Duration = Duration::from_secs(300);
 
-/// A home, and the answer to a registration that asked for a refresh token.
+/// A server, and the response to a registration with a refresh token.
 fn home() -> (Home, Value) {
     let mut home = Home::new(Config::default().access_token_lifetime(LIFETIME));
     let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true });
@@ -68,7 +68,7 @@ fn access_token_use_revokes_old_pair() {
     home.whoami(&access(&second)).ok();
     home.whoami(&access(&first)).err(401, "M_UNKNOWN_TOKEN");
     let json = refresh(&mut home, &first).err(401, "M_UNKNOWN_TOKEN");
-    // The session lives: the client may log in again with the same device.
+    // Soft logout: the client may log in again with the same device.
     assert_eq!(json["soft_logout"], true);
     home.whoami(&access(&second)).ok();
 }

@@ -1,4 +1,4 @@
-//! `POST /register` for users: what comes back, and what is remembered.
+//! Registration of users.
 
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ fn password_is_needed_at_end() {
     let auth = json!({ "type": "m.login.dummy", "session": session });
     home.post(REGISTER, json!({ "auth": auth }))
         .err(400, "M_MISSING_PARAM");
-    // The stage is done: the password alone was missing.
+    // The stage is complete; only the password was missing.
     let body = json!({ "password": PASSWORD, "auth": { "session": session } });
     assert_eq!(
         home.post(REGISTER, body).ok()["user_id"],

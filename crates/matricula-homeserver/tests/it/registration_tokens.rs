@@ -1,4 +1,4 @@
-//! Registration tokens: how often, how long, and by how many at once.
+//! Registration tokens: uses, expiry, concurrency.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ fn token_uses_are_counted() {
         home.post(REGISTER, with_token(&session, json!("twice")))
             .more();
         home.post(REGISTER, dummy(&session)).ok();
-        // A finished session that is asked again does not use it again.
+        // Repeating a finished session does not count as a use.
         home.post(REGISTER, dummy(&session)).ok();
     }
     assert!(!is_valid(&mut home, "twice"));
@@ -118,7 +118,7 @@ fn token_expires() {
     let late = session(&mut home);
     home.post(REGISTER, with_token(&late, json!("soon")))
         .err(401, "M_UNAUTHORIZED");
-    // Who was let in before may finish.
+    // A session that has used the token may finish.
     home.post(REGISTER, dummy(&early)).ok();
 }
 

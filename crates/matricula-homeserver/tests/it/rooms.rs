@@ -1,4 +1,4 @@
-//! Rooms: made, joined, written to, looked at and synced.
+//! Rooms: create, join, send, read, sync.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ fn since(home: &mut Home, me: &Me, batch: &Value) -> Value {
     sync(home, me, &format!("?since={batch}"))
 }
 
-/// What was said, in order.
+/// The message bodies, in order.
 fn said(events: &Value) -> Vec<String> {
     let bodies = events.as_array().unwrap().iter();
     let bodies = bodies.filter_map(|event| event["content"]["body"].as_str());
@@ -58,7 +58,7 @@ fn kinds(events: &Value) -> Vec<&str> {
     all.map(|event| event["type"].as_str().unwrap()).collect()
 }
 
-/// Alice's public room, and bob, who is not in it.
+/// A public room of alice, and bob, who has not joined.
 fn public() -> (Home, Me, Me, String) {
     let mut home = Home::open();
     let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
@@ -142,7 +142,7 @@ fn unsupported_room_options_are_rejected() {
     let elsewhere = json!({ "invite": ["@alice:elsewhere.example"] });
     home.post_as(&alice.token, CREATE, elsewhere)
         .err(404, "M_NOT_FOUND");
-    // Nothing is left of the rooms that were not made.
+    // Nothing of the rejected rooms is stored.
     let joined = home
         .get_as(&alice.token, "/_matrix/client/v3/joined_rooms")
         .ok();
@@ -155,7 +155,7 @@ fn transaction_id_sends_once() {
     enter(&mut home, &bob, &room, "join").ok();
     let first = say(&mut home, &alice, &room, "1", "hello");
     assert_eq!(say(&mut home, &alice, &room, "1", "said otherwise"), first);
-    // Another transaction, another endpoint, another person's and another device's are others.
+    // Transaction ids are per endpoint, user and device.
     assert_ne!(say(&mut home, &alice, &room, "2", "again"), first);
     put(
         &mut home,
@@ -228,7 +228,7 @@ fn only_members_read_and_send() {
     enter(&mut home, &bob, &room, "join").ok();
     enter(&mut home, &bob, &room, "join").ok();
     put(&mut home, &bob, &room, "send/m.room.message/1", spoken).ok();
-    // He may speak, and not change the room.
+    // Bob may send messages, but not change state.
     put(
         &mut home,
         &bob,
@@ -345,7 +345,7 @@ fn sync_returns_only_changes() {
     assert_eq!(joined["timeline"]["limited"], false);
     assert_eq!(kinds(&joined["timeline"]["events"]).len(), 7);
 
-    // Nothing new is said by the same token.
+    // Without changes the token stays the same.
     let same = since(&mut home, &alice, &first);
     assert_eq!(same, json!({ "next_batch": first["next_batch"] }));
     let other = create(&mut home, &bob, json!({}));
@@ -359,7 +359,7 @@ fn sync_returns_only_changes() {
     assert_eq!(second["rooms"]["join"][&room]["state"]["events"], json!([]));
     assert_eq!(timeline["events"][0].get("room_id"), None);
 
-    // Who comes in sees the room whole.
+    // A new member gets the full state.
     let before = sync(&mut home, &bob, "");
     enter(&mut home, &bob, &room, "join").ok();
     let news = since(&mut home, &bob, &before);

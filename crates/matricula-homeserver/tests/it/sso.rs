@@ -1,4 +1,4 @@
-//! Single sign-on, and the login tokens that it ends in.
+//! Single sign-on and login tokens.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn home() -> Home {
     home
 }
 
-/// Where a client's browser is sent to sign in.
+/// The endpoint that redirects to the page.
 #[track_caller]
 fn page(home: &mut Home, address: &str) -> String {
     let reply = home.send(link(address));

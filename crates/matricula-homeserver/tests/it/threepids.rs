@@ -1,4 +1,4 @@
-//! Email addresses: proving them, registering with them, and those of an account.
+//! Email addresses: validation, registration, account.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn config() -> Config {
     Config::default().mail(Mail::new("127.0.0.1:25"))
 }
 
-/// A home where a proved address registers.
+/// A server whose registration needs an email address.
 fn home() -> Home {
     Home::new(config().flows([[EMAIL]]))
 }
@@ -42,7 +42,7 @@ fn begin(home: &mut Home, username: &str) -> String {
     text(&home.post(REGISTER, body).more(), "session")
 }
 
-/// A validation that is done.
+/// Completes a validation.
 fn proved(home: &mut Home, path: &str, email: &str) -> String {
     let sid = text(&home.post(path, ask(email, 1)).ok(), "sid");
     let mail = home.mail();
@@ -50,7 +50,7 @@ fn proved(home: &mut Home, path: &str, email: &str) -> String {
     sid
 }
 
-/// Registers with the address.
+/// Registers with a validation.
 fn register(home: &mut Home, username: &str, email: &str) -> Me {
     let session = begin(home, username);
     let sid = proved(home, ASK, email);
@@ -80,7 +80,7 @@ fn email_is_unproven_before_button() {
     let session = begin(&mut home, "alice");
     let sid = text(&home.post(ASK, ask("alice@example.org", 1)).ok(), "sid");
     attempt(&mut home, &session, creds(&sid)).err(401, "M_UNAUTHORIZED");
-    // Opening the page, as what scans mail does, proves nothing.
+    // Opening the page validates nothing: mail scanners do it, too.
     let mail = home.mail();
     let page = home.send(get(&link_in(&mail)));
     assert!(page.text().contains("alice@example.org"));
@@ -138,10 +138,10 @@ fn repeated_attempt_sends_no_second_mail() {
     assert!(!home.has_mail());
     assert_eq!(home.post(ASK, ask("alice@example.org", 2)).ok(), first);
     let second_mail = home.mail();
-    // Only the latest link works.
+    // Only the newest link works.
     assert_eq!(home.send(get(&link_in(&first_mail))).0.status, 404);
     home.click(&second_mail);
-    // And once it is proved there is nothing more to send.
+    // After the validation no mail is sent.
     assert_eq!(home.post(ASK, ask("alice@example.org", 3)).ok(), first);
     assert!(!home.has_mail());
 }
@@ -177,7 +177,7 @@ fn confirmation_redirects_to_next_link() {
         led.header("location"),
         Some("https://app.example.com/done?x=1")
     );
-    // Once done, the page says so.
+    // The page then shows that the address is confirmed.
     request.method = Method::Get;
     assert!(home.send(request).text().contains("is confirmed"));
 }
@@ -256,7 +256,7 @@ fn no_mail_where_registration_fails() {
     home.post(ASK, ask("alice@example.org", 1))
         .err(403, "M_FORBIDDEN");
     home.post(ASK_TO_ADD, ask("alice@example.org", 1)).ok();
-    // And where nothing can be sent there is no such endpoint.
+    // Without mail the endpoint does not exist.
     Home::open()
         .post(ASK, ask("alice@example.org", 1))
         .err(404, "M_UNRECOGNIZED");
@@ -274,7 +274,7 @@ fn links_and_validations_expire() {
     home.wait(day);
     let session = begin(&mut home, "bob");
     attempt(&mut home, &session, creds(&sid)).err(401, "M_UNAUTHORIZED");
-    // Nor is a mail of yesterday sent any more.
+    // Queued mail expires, too.
     home.post(ASK, ask("carol@example.org", 1)).ok();
     home.wait(day);
     assert!(!home.has_mail());
@@ -307,7 +307,7 @@ fn address_is_added_listed_removed() {
     let me = home.sign_up("alice");
     let sid = proved(&mut home, ASK_TO_ADD, "alice@example.org");
     home.prove(&me, Method::Post, ADD, creds(&sid)).ok();
-    // Whoever did not get the answer asks again.
+    // Repeating the request succeeds.
     home.prove(&me, Method::Post, ADD, creds(&sid)).ok();
     assert_eq!(addresses(&mut home, &me), ["alice@example.org"]);
     let body = json!({ "medium": "email", "address": "Alice@example.org" });
@@ -332,7 +332,7 @@ fn adding_needs_password_and_validation() {
     home.prove(&me, Method::Post, ADD, creds(&sid)).ok();
     home.prove(&mallory, Method::Post, ADD, creds(&sid))
         .err(400, "M_THREEPID_IN_USE");
-    // Nor does anybody remove what is another's.
+    // Identifiers of other users cannot be removed.
     let body = json!({ "medium": "email", "address": "a@example.org" });
     home.post_as(&mallory.token, DELETE, body).ok();
     assert_eq!(addresses(&mut home, &me), ["a@example.org"]);

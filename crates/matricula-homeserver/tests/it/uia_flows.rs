@@ -147,7 +147,7 @@ fn finished_session_repeats_the_account() {
         assert_ne!(retry["device_id"], first["device_id"]);
         home.whoami(&text(&retry, "access_token")).ok();
     }
-    // Nobody else was made on the way: the next number is the second.
+    // No other account was created: the next number is the second.
     let next = home.register(json!({ "password": PASSWORD })).ok();
     assert_eq!(next["user_id"], "@2:private.localhost");
 }
@@ -210,7 +210,7 @@ fn policies_link_to_documents() {
 }
 
 impl crate::Reply {
-    /// Any answer that is not a refusal.
+    /// Any response that is not an error.
     #[track_caller]
     fn ok_or_more(self) {
         let json = self.json();

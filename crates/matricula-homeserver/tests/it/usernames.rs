@@ -1,4 +1,4 @@
-//! Which usernames can be had.
+//! Usernames.
 
 use matricula_homeserver::Config;
 use proptest::prelude::*;
@@ -108,7 +108,7 @@ fn name_taken_meanwhile_can_change() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever somebody asks to be called: they get an id of the grammar, or the code.
+    /// Any requested username results in a valid user id or an error code.
     #[test]
     fn user_ids_match_the_grammar(username in any::<String>()) {
         let mut home = Home::open();

@@ -17,11 +17,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// How long a page may take. A machine that builds at the same time is slow.
+/// The timeout of a page; a machine that builds at the same time is slow.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A browser with a profile of its own. Dropped, it is closed.
+/// A browser with its own profile. It closes when dropped.
 pub(crate) struct Browser {
     driver: Child,
     port: u16,
@@ -29,17 +29,17 @@ pub(crate) struct Browser {
     profile: PathBuf,
 }
 
-/// Something on a page.
+/// An element of a page.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Element(String);
 
 impl Browser {
-    /// Starts one in which pages run no scripts.
+    /// Starts a browser in which pages run no scripts.
     pub(crate) fn start() -> Self {
         Self::start_with(&json!({ "profile.managed_default_content_settings.javascript": 2 }))
     }
 
-    /// Starts one in which pages may run scripts, and tests too.
+    /// Starts a browser in which pages and tests may run scripts.
     pub(crate) fn with_scripts() -> Self {
         Self::start_with(&json!({}))
     }
@@ -63,7 +63,7 @@ impl Browser {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse().ok()
         });
-        // It goes on to write, and must not have to wait for a reader.
+        // The driver keeps writing, and must not block.
         std::thread::spawn(move || lines.for_each(drop));
         let mut browser = Self {
             driver,
@@ -97,7 +97,7 @@ impl Browser {
         self.post("url", &json!({ "url": url }));
     }
 
-    /// Where it is.
+    /// The current URL.
     pub(crate) fn url(&self) -> String {
         text(self.get("url"))
     }
@@ -107,7 +107,7 @@ impl Browser {
         text(self.get("title"))
     }
 
-    /// What there is for this CSS selector.
+    /// The elements that match a CSS selector.
     pub(crate) fn find_all(&self, selector: &str) -> Vec<Element> {
         let asked = json!({ "using": "css selector", "value": selector });
         let found = self.post("elements", &asked);
@@ -115,7 +115,7 @@ impl Browser {
         found.map(|it| Element(text(it[ELEMENT].clone()))).collect()
     }
 
-    /// The one that there is for this CSS selector.
+    /// The only element that matches a CSS selector.
     #[track_caller]
     pub(crate) fn find(&self, selector: &str) -> Element {
         let mut found = self.find_all(selector);
@@ -123,7 +123,7 @@ impl Browser {
         found.remove(0)
     }
 
-    /// The one with this role and this name, as assistive technology is told.
+    /// The element with this accessible role and name.
     #[track_caller]
     pub(crate) fn named(&self, role: &str, name: &str) -> Element {
         let all = self.find_all("a, button, input:not([type=hidden]), h1, h2, main, [role]");
@@ -138,7 +138,7 @@ impl Browser {
         panic!("no {role} named {name:?} at {}, but {others:?}", self.url());
     }
 
-    /// Types into the field of this name, in place of what is there.
+    /// Replaces the text of the field with this name.
     #[track_caller]
     pub(crate) fn fill(&self, name: &str, value: &str) {
         // A field for passwords has no role of its own.
@@ -149,20 +149,20 @@ impl Browser {
         self.of(field, "POST", "value", &json!({ "text": value }));
     }
 
-    /// Presses the button of this name, and waits for the page that comes.
+    /// Presses the button with this name, and waits for the next page.
     #[track_caller]
     pub(crate) fn press(&self, name: &str) {
         let button = self.named("button", name);
         self.leave(|| self.click(&button));
     }
 
-    /// Presses Enter in the field that has the focus, and waits for the page that comes.
+    /// Presses Enter in the focused field, and waits for the next page.
     #[track_caller]
     pub(crate) fn enter(&self) {
         self.leave(|| self.key('\u{e007}'));
     }
 
-    /// Waits until what is done has led to another page.
+    /// Waits until an action has loaded another page.
     #[track_caller]
     fn leave(&self, act: impl FnOnce()) {
         let before = self.root();
@@ -197,22 +197,22 @@ impl Browser {
         self.post("actions", &json!({ "actions": actions }));
     }
 
-    /// What has the focus.
+    /// The focused element.
     pub(crate) fn focused(&self) -> Element {
         Element(text(self.get("element/active")[ELEMENT].clone()))
     }
 
-    /// Its name, as assistive technology is told.
+    /// The accessible name.
     pub(crate) fn label(&self, element: &Element) -> String {
         text(self.of(element, "GET", "computedlabel", &Value::Null))
     }
 
-    /// Its role, as assistive technology is told.
+    /// The accessible role.
     pub(crate) fn role(&self, element: &Element) -> String {
         text(self.of(element, "GET", "computedrole", &Value::Null))
     }
 
-    /// Its text, as it is seen.
+    /// The visible text.
     pub(crate) fn text(&self, element: &Element) -> String {
         text(self.of(element, "GET", "text", &Value::Null))
     }
@@ -223,7 +223,7 @@ impl Browser {
         value.as_str().map(str::to_owned)
     }
 
-    /// A property of its style, as computed.
+    /// A property of the computed style.
     pub(crate) fn style(&self, element: &Element, property: &str) -> String {
         text(self.of(element, "GET", &format!("css/{property}"), &Value::Null))
     }
@@ -233,7 +233,7 @@ impl Browser {
         self.post("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// Shows pages as somebody sees them who prefers `light` or `dark`.
+    /// Sets the preferred colour scheme: `light` or `dark`.
     pub(crate) fn prefer(&self, scheme: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         let parameters = json!({ "features": features });
@@ -241,7 +241,7 @@ impl Browser {
         self.post("goog/cdp/execute", &command);
     }
 
-    /// Gives the page this size, in CSS pixels, as a small device would.
+    /// Sets the size of the viewport, in CSS pixels.
     pub(crate) fn resize(&self, width: u32, height: u32) {
         let parameters = json!({ "width": width, "height": height, "deviceScaleFactor": 1,
             "mobile": false });
@@ -324,7 +324,7 @@ fn text(value: Value) -> String {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The browser ends with its session, the driver does not.
+        // The browser exits with its session; the driver does not.
         let _ = self.send(
             "DELETE",
             &format!("/session/{}", self.session),

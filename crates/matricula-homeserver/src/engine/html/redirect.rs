@@ -51,7 +51,7 @@ impl RedirectTarget {
         &self.url
     }
 
-    /// The target as people are told it.
+    /// The target in words for people.
     pub(crate) fn name(&self) -> String {
         let scheme = self.url.scheme();
         match (scheme, self.url.host_str()) {

@@ -121,7 +121,7 @@ pub(crate) fn confirm_refresh(tx: &Transaction<'_>, refresh_token: i64) -> rusql
     let Some(parent) = parent else {
         return Ok(());
     };
-    // One spent token is kept for each device. It tells a client that uses it too late that its session
+    // One spent token stays for each device. It shows a client that uses it too late that its session
     // still exists.
     tx.execute(
         "DELETE FROM refresh_tokens WHERE spent AND (user, device) =

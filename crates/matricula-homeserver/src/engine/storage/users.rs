@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::engine::util::millis;
 
-/// A user, as the server knows it before anybody has authenticated.
+/// A user.
 pub(crate) struct UserRow {
     pub(crate) id: i64,
     pub(crate) localpart: String,

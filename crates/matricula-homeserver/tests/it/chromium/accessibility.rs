@@ -1,4 +1,4 @@
-//! Whether the pages can be used by those who do not see them as we do.
+//! Accessibility of the pages.
 
 use serde_json::Value;
 
@@ -8,14 +8,14 @@ use super::{
 };
 use matricula_api::oauth::AuthorizationPrompt;
 
-/// What makes text readable: https://www.w3.org/TR/WCAG22/#contrast-minimum
+/// Minimum contrast of text: https://www.w3.org/TR/WCAG22/#contrast-minimum
 const TEXT_CONTRAST: f64 = 4.5;
-/// And the outline of a field: https://www.w3.org/TR/WCAG22/#non-text-contrast
+/// Minimum contrast of the border of a field: https://www.w3.org/TR/WCAG22/#non-text-contrast
 const OUTLINE_CONTRAST: f64 = 3.0;
-/// The narrowest screen: https://www.w3.org/TR/WCAG22/#reflow
+/// The narrowest viewport: https://www.w3.org/TR/WCAG22/#reflow
 const NARROW: u32 = 320;
 
-/// Each text with its colour and that of its ground, and each field with that of its border.
+/// Each text with its colour and background, and each field with the colour of its border.
 const COLOURS: &str = "
     const opaque = colour => !/, 0\\)$/.test(colour);
     const ground = element => {
@@ -38,7 +38,7 @@ const COLOURS: &str = "
     }
     return seen;";
 
-/// Everything that is wrong with the page that is open.
+/// All accessibility errors of the open page.
 fn faults(browser: &Browser) -> Vec<String> {
     let mut faults = Vec::new();
     let mut check = |holds: bool, fault: String| {
@@ -135,7 +135,7 @@ fn luminance(colour: &str) -> f64 {
     0.2126 * linear(parts[0]) + 0.7152 * linear(parts[1]) + 0.0722 * linear(parts[2])
 }
 
-/// Every control is reached by the Tab key, in the order in which they stand, and shows that it is.
+/// The Tab key reaches every control in document order, and the focus is visible.
 fn focus_faults(browser: &Browser) -> Vec<String> {
     let controls = browser.find_all("a, button, input:not([type=hidden])");
     browser

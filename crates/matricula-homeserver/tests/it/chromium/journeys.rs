@@ -1,4 +1,4 @@
-//! Whole ways through the pages, without scripts.
+//! Complete journeys through the pages, without scripts.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -21,8 +21,8 @@ use crate::{
     text,
 };
 
-/// A client that waits on loopback for the browser to come back: its port, and where the browser was
-/// led to there.
+/// A client that waits on loopback for the redirect: its port, and the URL that the
+/// browser requested.
 fn waiting_client() -> (u16, mpsc::Receiver<String>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -91,7 +91,7 @@ async fn correct_errors_then_cancel() {
     let accept = browser.named("checkbox", "I accept House rules (version 1.0)");
     browser.click(&accept);
     browser.press("Create an account");
-    // What is wrong has the focus, and is told with the field.
+    // The invalid field has the focus, and its error is its description.
     let field = browser.focused();
     assert_eq!(browser.label(&field), "Registration token");
     let described = browser.attribute(&field, "aria-describedby").unwrap();

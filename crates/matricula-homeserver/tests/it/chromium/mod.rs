@@ -24,12 +24,12 @@ use crate::{
 };
 use webdriver::Browser;
 
-/// The pair that RFC 7636 gives as its example.
+/// The example of RFC 7636.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A server that offers all that has a page.
+/// A server with all pages enabled.
 async fn server() -> Server {
     let terms = "Be kind.\n\nWe keep your account until you ask us not to.";
     let config = Config::default()
@@ -64,7 +64,7 @@ fn client(server: &Server) -> String {
     text(&registered.json(), "client_id")
 }
 
-/// The page on which somebody lets the client in, which leads back to this port.
+/// The URL of the page that authorizes a client on this port.
 fn authorization(client: &str, port: u16) -> AuthorizationRequest {
     let scope = Scope::client("ABCDEFGHIJ").unwrap();
     let challenge = CodeChallenge::new(CHALLENGE).unwrap();
@@ -93,7 +93,7 @@ fn device(server: &Server, client: &str) -> DeviceAuthorization {
     DeviceAuthorizationRequest::read_success(&Response::new(200, vec![], body)).unwrap()
 }
 
-/// The page of a stage, in a registration that has passed those before.
+/// The fallback page of a stage, after the earlier stages.
 fn stage_url(server: &Server, stage: &str, passed: &[(&str, &str)]) -> String {
     let body = json!({ "username": "dora", "password": "p" });
     let asked = post(server.url(), REGISTER, &body).unwrap().json();
@@ -118,7 +118,7 @@ fn sign_up(browser: &Browser, username: &str) {
     browser.press("Create an account");
 }
 
-/// Keeps a picture for a person to look at, where `MATRICULA_PICTURES` names a directory.
+/// Saves a screenshot in the directory that `MATRICULA_PICTURES` names.
 fn keep_picture(browser: &Browser, name: &str) {
     if let Some(directory) = env::var_os("MATRICULA_PICTURES") {
         let picture = STANDARD.decode(browser.picture()).unwrap();

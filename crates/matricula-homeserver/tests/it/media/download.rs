@@ -1,4 +1,4 @@
-//! How files go out, whole, in part, or not again.
+//! Downloads: complete, ranges, conditional requests.
 
 use std::io::{Read, Write};
 
@@ -159,7 +159,7 @@ async fn single_ranges_are_served() {
         refused(&answer, 416, "M_INVALID_PARAM");
         assert_eq!(answer.header("Content-Range"), Some("bytes */10"));
     }
-    // What makes no sense, or means more than one part, may be passed over.
+    // Invalid and multiple ranges may be ignored.
     for range in [
         "bytes=3-1",
         "bytes=",

@@ -1,4 +1,4 @@
-//! Files: up, down, and nothing left of those that did not come.
+//! The content repository.
 
 mod download;
 mod pending_uploads;
@@ -27,7 +27,7 @@ const CREATE: &str = "/_matrix/media/v1/create";
 const DOWNLOAD: &str = "/_matrix/client/v1/media/download";
 const HOUR: u64 = 60 * 60 * 1000;
 
-/// What makes an upload as whoever keeps the files would, with a file of this length.
+/// Completes an upload as the server around the engine does, with a file of this length.
 pub(crate) fn upload(home: &mut Home, mut request: Request, length: u64) -> Reply {
     let mut cx = StepContext::new(home.now, &mut home.entropy);
     let answer = home.database.handle(&home.server, &mut cx, request.clone());
@@ -39,13 +39,13 @@ pub(crate) fn upload(home: &mut Home, mut request: Request, length: u64) -> Repl
     home.send(request)
 }
 
-/// A file of three bytes; its id.
+/// Uploads three bytes; returns the id.
 pub(crate) fn keep(home: &mut Home, me: &Me) -> String {
     let kept = upload(home, of(me, Method::Post, UPLOAD), 3).ok();
     id_of(&text(&kept, "content_uri"))
 }
 
-/// An address without a file; its id.
+/// Creates a pending upload; returns the id.
 pub(crate) fn announce(home: &mut Home, me: &Me) -> String {
     let made = home.post_as(&me.token, CREATE, json!({})).ok();
     id_of(&text(&made, "content_uri"))
@@ -64,7 +64,7 @@ fn id_of(uri: &str) -> String {
         .to_owned()
 }
 
-/// Somebody signed in at a server that listens.
+/// A signed-in user of a server over HTTP.
 struct Person {
     url: ServerUrl,
     header: String,
@@ -89,7 +89,7 @@ impl Person {
         send(&self.url, method, path, &headers, body).unwrap()
     }
 
-    /// Uploads a text; its id.
+    /// Uploads a text; returns the id.
     fn up(&self, body: &[u8]) -> String {
         let kept = self.call("POST", UPLOAD, &[("Content-Type", "text/plain")], body);
         assert_eq!(kept.status, 200);
@@ -105,7 +105,7 @@ impl Person {
         id_of(&text(&made.json(), "content_uri"))
     }
 
-    /// A connection on which an upload has begun: its head is sent.
+    /// Starts an upload: sends the head of the request.
     fn begin(&self, framing: &str) -> TcpStream {
         let head = format!(
             "POST {UPLOAD} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {}\r\n\
@@ -132,7 +132,7 @@ async fn start(config: Config) -> Server {
     Server::start(ServerOptions::new(config)).await.unwrap()
 }
 
-/// A server whose files can be looked at, and where they are.
+/// A server in a directory, and the directory of its files.
 async fn start_in(directory: &Path, config: Config) -> (Server, PathBuf) {
     let database = directory.join("db");
     let options = ServerOptions::new(config).database(database);
@@ -147,7 +147,7 @@ fn files_in(directory: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// How many files a database that nobody serves knows of, and how many addresses without one.
+/// The numbers of files and of pending uploads in the database of a stopped server.
 fn rows(directory: &Path) -> (i64, i64) {
     let database = rusqlite::Connection::open(directory.join("db")).unwrap();
     let sql = "SELECT count(file), count(*) - count(file) FROM media";

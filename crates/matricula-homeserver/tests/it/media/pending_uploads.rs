@@ -1,4 +1,4 @@
-//! Addresses that are made first, for files that come later.
+//! Pending uploads.
 
 use std::{
     io::Write,
@@ -79,7 +79,7 @@ async fn download_waits_for_pending_upload() {
     refused(&at_once, 504, "M_NOT_YET_UPLOADED");
     let waiting = thread::scope(|scope| {
         let waiting = scope.spawn(|| alice.down(&id, &[]));
-        // Whether it is waiting by then or not, it gets the file.
+        // The download gets the file, whether it waits already or not.
         let path = format!("{UPLOAD}/private.localhost/{id}");
         assert_eq!(alice.call("PUT", &path, &[], b"here").status, 200);
         waiting.join().unwrap()
@@ -104,7 +104,7 @@ async fn waiting_download_ends_on_stop() {
     stream.write_all(head.as_bytes()).unwrap();
     let began = Instant::now();
     server.stop().await;
-    // It may have come too late to be let in.
+    // The connection may not have been accepted.
     if let Ok(answer) = read(stream) {
         assert!(answer.status >= 500, "{}", answer.status);
     }

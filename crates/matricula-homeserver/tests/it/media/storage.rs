@@ -1,4 +1,4 @@
-//! What is on the disk, what is not left there, and what is not held in memory.
+//! Files on disk, cleanup, memory use.
 
 use std::{
     fs,
@@ -66,7 +66,7 @@ async fn finished_files_survive_restart() {
             mode
         );
     }
-    // As a process leaves them that was killed before, and right after, it gave the name for good.
+    // Files of a process that was killed before and after the final rename.
     for name in ["unfinished.part", "unknown"] {
         fs::write(files.join(name), b"orphan").unwrap();
     }
@@ -79,7 +79,7 @@ async fn finished_files_survive_restart() {
     let path = format!("{UPLOAD}/private.localhost/{announced}");
     assert_eq!(alice.call("PUT", &path, &[], b"late").status, 200);
     assert_eq!(alice.down(&announced, &[]).body, b"late");
-    // A file that somebody took away is not a shorter one.
+    // A missing file is an error, not an empty file.
     for path in files_in(&files) {
         fs::remove_file(path).unwrap();
     }
@@ -90,7 +90,7 @@ async fn finished_files_survive_restart() {
 async fn memory_server_removes_its_files() {
     let server = start(Config::default()).await;
     let alice = Person::new(&server, "alice");
-    // Like nobody else's.
+    // A name that no upload has.
     let mark = alice.header.as_bytes();
     alice.up(mark);
     let is_its_own = |directory: &PathBuf| {
@@ -142,7 +142,7 @@ fn killed_upload_is_cleaned_up() {
     crashes::kill(child);
 }
 
-/// What a process has had in memory at most since this was last asked for, in KiB.
+/// The peak memory of a process since the last call, in KiB.
 #[cfg(target_os = "linux")]
 fn peak(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

@@ -1,4 +1,4 @@
-//! Who may upload, how much, and how.
+//! Uploads: authorization, size, transfer.
 
 use std::{
     io::{Read, Write},
@@ -97,18 +97,18 @@ async fn too_large_upload_is_rejected() {
     let (server, files) = start_in(directory.path(), Config::default().media(media)).await;
     let alice = Person::new(&server, "alice");
     alice.up(&vec![b'x'; max]);
-    // Not a byte of the body is sent.
+    // The body is not sent.
     let mut head = format!("Content-Length: {}", max + 1);
     refused(&read(alice.begin(&head)).unwrap(), 413, "M_TOO_LARGE");
-    // Nor is it asked for.
+    // The server does not request the body.
     head += "\r\nExpect: 100-continue";
     refused(&read(alice.begin(&head)).unwrap(), 413, "M_TOO_LARGE");
-    // Who writes it all before reading comes to read.
+    // A client that writes everything first still gets the response.
     let more = vec![b'x'; 20_000_000];
     let mut stream = alice.begin(&format!("Content-Length: {}", more.len()));
     stream.write_all(&more).unwrap();
     refused(&read(stream).unwrap(), 413, "M_TOO_LARGE");
-    // Nobody says how much it will be.
+    // A body of unknown length.
     let mut stream = alice.begin("Transfer-Encoding: chunked");
     let piece = format!("{:x}\r\n{}\r\n", 60_000, "x".repeat(60_000));
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! The page on which a person lets a client in.
+//! The page on which a person authorizes a client.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ fn create_prompt_starts_with_sign_up() {
     let tokens = redeem(&mut home, &client, code).ok();
     let me = home.whoami(&text(&tokens, "access_token")).ok();
     assert_eq!(me["user_id"], "@bob:private.localhost");
-    // The account has the password, too.
+    // The password works for `/login`, too.
     sign_in(&mut home, &url(&request(&client)), "bob", "bobs own");
 }
 
@@ -124,7 +124,7 @@ fn form_errors_keep_the_username() {
         assert!(again_text.contains(part), "{part} in {again_text}");
     }
     assert!(!again_text.contains("wrong\""), "{again_text}");
-    // It can be corrected there.
+    // The form can be corrected.
     let fields = [("username", "alice"), ("password", PASSWORD)];
     page(&press(&mut home, &address, &again, "sign-in", &fields), 200);
 }
@@ -167,7 +167,7 @@ fn sign_up_obeys_server_rules() {
         &press(&mut home, &address, &page_now, "sign-up", &good),
         200,
     );
-    // The one use of the token is spent, and the name is taken.
+    // The token is used up, and the name is taken.
     for (username, said) in [("carol", "taken"), ("dave", "used up")] {
         let mut fields = good;
         fields[0].1 = username;
@@ -365,18 +365,18 @@ fn form_without_csrf_token_fails() {
     let mut home = home();
     let client = client(&mut home);
     let address = url(&request(&client));
-    // Another site's form: it does not know the visit.
+    // A form of another site has no CSRF token.
     let fields = [
         ("step", "sign-up"),
         ("username", "mallory"),
         ("password", "p"),
     ];
     page(&home.send(form(&address, &fields)), 400);
-    // A page on which nobody has signed in cannot allow anything.
+    // The CSRF token of a page without a signed-in user allows nothing.
     let first = home.send(link(&address));
     let reply = press(&mut home, &address, &first, "allow", &[]);
     assert!(page(&reply, 200).contains("<h1>Sign in</h1>"));
-    // A consent is for what was shown, once.
+    // A consent is valid once, for its own page.
     let consent = sign_in(&mut home, &address, "alice", PASSWORD);
     let mut other = request(&client);
     other.scope = Scope::client("ZZZZZZZZZZ").unwrap();

@@ -1,4 +1,4 @@
-//! Clients that introduce themselves.
+//! Dynamic client registration.
 
 use matricula_api::oauth::ClientRegistration;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! A code and what it is good for.
+//! Authorization codes.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ fn code_is_bound_to_its_request() {
         400,
         "invalid_grant",
     );
-    // None of this has spent it.
+    // The failed attempts have not used the code up.
     redeem(&mut home, &client, &code).ok();
 }
 

@@ -1,4 +1,4 @@
-//! Devices without a browser, and the page on which devices are looked after.
+//! The device code flow, and the account page.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ fn device_code_flow_signs_in() {
     let tokens = poll(&mut home, &client, &begun).ok();
     let me = home.whoami(&text(&tokens, "access_token")).ok();
     assert_eq!(me["device_id"], DEVICE_ID);
-    // Once.
+    // The code works once.
     refused(&poll(&mut home, &client, &begun), 400, "invalid_grant");
     home.whoami(&text(&tokens, "access_token")).ok();
 }

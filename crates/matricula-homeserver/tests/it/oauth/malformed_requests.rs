@@ -1,4 +1,4 @@
-//! Whatever comes in, an answer of the right form goes out, and no browser is led astray.
+//! Property tests: every response has the right form, and redirects are safe.
 
 use matricula_core::{Method, Secret};
 use matricula_homeserver::{Config, OAuth, Request, Sso};
@@ -25,7 +25,7 @@ const PATHS: [&str; 14] = [
     "/.well-known/openid-configuration",
 ];
 
-/// What the server gave before, and where it stands in requests.
+/// Values of earlier responses, and their placeholders in requests.
 struct Given {
     client: String,
     visit: String,
@@ -105,7 +105,7 @@ fn pairs() -> impl Strategy<Value = Vec<(String, String)>> {
     vec((name, value), 0..9)
 }
 
-/// A request from nothing, or one that a browser or client would send, but for a few changes.
+/// An arbitrary request, or a mutated valid one.
 fn request() -> impl Strategy<Value = (Request, bool)> {
     let method = select(vec![
         Method::Get,
@@ -152,7 +152,7 @@ fn check(request: &Request, reply: &Reply) {
             "https://app.example.com/back",
         ];
         let ours = "http://private.localhost/_matricula/sso?";
-        // Single sign-on leads anywhere but where a browser would act by itself.
+        // Single sign-on must not redirect to schemes that a browser handles itself.
         let asked = request.query.iter().find(|(name, _)| name == "redirectUrl");
         let wanted = asked.is_some_and(|(_, asked)| location.starts_with(asked));
         let led = registered.iter().any(|it| location.starts_with(it));
@@ -202,7 +202,7 @@ proptest! {
         };
         for (mut request, likely) in requests {
             if likely && request.path == "/oauth2/authorize" {
-                // The first of a name counts, and a second may not stand there.
+                // The first field of a name counts; repeated ones are rejected.
                 request.query.truncate(1);
                 request.query.extend(likely_query.clone());
             }
@@ -217,7 +217,7 @@ proptest! {
             check(&request, &reply);
             given.learn(&reply);
         }
-        // And it still works.
+        // The server still works.
         let (_, tokens) = session(&mut home);
         home.whoami(tokens["access_token"].as_str().unwrap()).ok();
         home.login("alice", json!({})).ok();

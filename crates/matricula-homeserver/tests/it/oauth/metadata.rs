@@ -1,4 +1,4 @@
-//! What the server says of itself, and what is not to be had beside it.
+//! Server metadata, and the operations that OAuth 2.0 disables.
 
 use matricula_api::{Endpoint, client::oauth_server_metadata::GetAuthMetadata};
 use matricula_core::{Body, Method, Response};

@@ -21,11 +21,11 @@ use crate::{
 const TOKEN: &str = "/oauth2/token";
 pub(crate) const REDIRECT: &str = "http://127.0.0.1:4567/callback";
 pub(crate) const DEVICE_ID: &str = "ABCDEFGHIJ";
-/// The pair that RFC 7636 gives as its example.
+/// The example of RFC 7636.
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// A home with OAuth 2.0 beside its own ways, where alice has an account.
+/// A server with OAuth 2.0 in addition to `/login`, and an account of alice.
 fn home() -> Home {
     let mut home = Home::new(Config::default().oauth(OAuth::beside()));
     home.register_named("alice").ok();
@@ -66,7 +66,7 @@ pub(crate) fn url(request: &AuthorizationRequest) -> String {
     request.url("https://h/oauth2/authorize").unwrap()
 }
 
-/// What the person is led back with, after alice has signed in and allowed the request.
+/// The redirect after alice has signed in and allowed the request.
 #[track_caller]
 fn allow(home: &mut Home, request: &AuthorizationRequest) -> Led {
     let address = url(request);
@@ -74,7 +74,7 @@ fn allow(home: &mut Home, request: &AuthorizationRequest) -> Led {
     Led::of(&press(home, &address, &consent, "allow", &[]))
 }
 
-/// A code for alice's device, of this client.
+/// An authorization code of this client for alice's device.
 #[track_caller]
 fn code(home: &mut Home, client: &str) -> String {
     let led = allow(home, &request(client));
@@ -121,7 +121,7 @@ fn session(home: &mut Home) -> (String, Value) {
     (client, pair)
 }
 
-/// A refusal in the form of OAuth 2.0.
+/// An error response of OAuth 2.0.
 #[track_caller]
 fn refused(reply: &Reply, status: u16, error: &str) {
     let json = reply.json();

@@ -1,4 +1,4 @@
-//! Tokens that turn over, are taken back, and are explained.
+//! Refresh, revocation and introspection of tokens.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ fn reused_refresh_token_ends_session() {
     home.whoami(&access(&first)).ok();
     home.whoami(&access(&second)).ok();
     home.whoami(&access(&first)).err(401, "M_UNKNOWN_TOKEN");
-    // Whoever has the old token stole it, or was stolen from.
+    // A reused refresh token may be stolen.
     refused(&refresh(&mut home, &client, &first), 400, "invalid_grant");
     home.whoami(&access(&second)).err(401, "M_UNKNOWN_TOKEN");
     refused(&refresh(&mut home, &client, &second), 400, "invalid_grant");
@@ -81,7 +81,7 @@ fn refresh_token_belongs_to_client() {
     let body = json!({ "refresh_token": text(&pair, "refresh_token") });
     home.post(REFRESH, body).err(401, "M_UNKNOWN_TOKEN");
     refresh(&mut home, &client, &pair).ok();
-    // And the other way round.
+    // The reverse fails, too.
     let body = json!({ "username": "bob", "password": PASSWORD, "refresh_token": true });
     let own = home.register(body).ok();
     refused(&refresh(&mut home, &client, &own), 400, "invalid_grant");
@@ -139,7 +139,7 @@ fn revoking_either_token_ends_session() {
         revoke(&mut home, &text(&pair, which), &client).ok();
         home.whoami(&access(&pair)).err(401, "M_UNKNOWN_TOKEN");
         refused(&refresh(&mut home, &client, &pair), 400, "invalid_grant");
-        // Given back already is as good as given back.
+        // Revoking again succeeds.
         revoke(&mut home, &text(&pair, which), &client).ok();
     }
 }
@@ -230,7 +230,7 @@ fn introspection_needs_the_secret() {
             "invalid_client",
         );
     }
-    // Nor where nobody delegates.
+    // The same without delegation.
     let mut home = super::home();
     let (_, pair) = session(&mut home);
     for secret in [None, Some("")] {

@@ -197,7 +197,7 @@ pub(crate) fn revoke(
             tokens::find_refresh_token(context.tx, cx.now, token)?.map(|it| (it.user, it.device))
         }
     };
-    // Without client authentication: whoever knows a token may revoke it.
+    // Without client authentication: knowing a token suffices to revoke it.
     if let Some((user, device)) = device
         && let Some(session) = OAuthSession::find(context.tx, user, &device)?
     {
