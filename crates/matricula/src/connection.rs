@@ -74,7 +74,7 @@ macro_rules! connection_setters {
         /// Uses the result of an earlier [`Discovery`](matricula_auth::Discovery), which is then not
         /// repeated.
         pub fn server_info(mut self, info: matricula_auth::ServerInfo) -> Self {
-            self.connection.server = $crate::connection::Server::Found(info);
+            self.connection.server = $crate::connection::Server::Found(Box::new(info));
             self
         }
     };
@@ -94,7 +94,7 @@ pub(crate) struct Connection<'a> {
 pub(crate) enum Server {
     /// As the user typed it.
     Named(String),
-    Found(ServerInfo),
+    Found(Box<ServerInfo>),
 }
 
 /// Where a web page leads back to.
@@ -151,7 +151,7 @@ impl<'a> Connection<'a> {
     /// Finds the server, unless an earlier discovery has.
     pub(crate) async fn discover(&mut self) -> Result<ServerInfo, Error> {
         let address: ServerAddress = match &self.server {
-            Server::Found(info) => return Ok(info.clone()),
+            Server::Found(info) => return Ok((**info).clone()),
             Server::Named(name) => name.parse()?,
         };
         self.drive(&mut Discovery::new(address)).await

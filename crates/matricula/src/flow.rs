@@ -131,7 +131,7 @@ impl<'a> AuthFlow<'a> {
 pub fn resume<'a>(pending: PendingAuth) -> ResumeBuilder<'a> {
     let server = ServerInfo::of(pending.server().clone());
     ResumeBuilder {
-        connection: Connection::new(Server::Found(server)),
+        connection: Connection::new(Server::Found(Box::new(server))),
         pending,
     }
 }

@@ -285,7 +285,7 @@ impl<'a> RegisterBuilder<'a> {
         let info = self.connection.discover().await?;
         let of_server = |account: &Account| account.server == info.server;
         let found = accounts.into_iter().find(of_server);
-        self.connection.server = Server::Found(info);
+        self.connection.server = Server::Found(Box::new(info));
         Ok(found)
     }
 }
