@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A response that goes to a file is never in memory as a whole.
     let job = session.job(&request);
     let job = job.with_response_format(ResponseFormat::File(FileRef::new(file)));
-    let response = session.send(job, |_| {}).await?;
+    let response = session.send(job).await?;
     let content = DownloadContent::read(&response)?;
     let content_type = content.content_type.as_deref().unwrap_or("unknown type");
     println!("downloaded {file}, {content_type}");

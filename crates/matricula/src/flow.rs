@@ -105,7 +105,7 @@ impl<'a> AuthFlow<'a> {
             AuthConversation::Direct(conversation) => connection.drive(&mut **conversation).await,
             AuthConversation::LoginToken(request, data) => {
                 let job = request.job(&self.server.server);
-                let response = send(&connection.runner, job, |_| {}).await?;
+                let response = send(&connection.runner, job).await?;
                 let answer = LoginRequest::read(&response)?;
                 let (server, now) = (&self.server.server, SystemClock::now());
                 let account = Account::from_login(server, now, answer, data.clone());

@@ -29,7 +29,7 @@ pub use keyring::{Keyring, KeyringError, NoKeyring, system_keyring};
 pub use login::{LoginBuilder, login};
 pub use media::content_type;
 pub use register::{RegisterBuilder, register, upgrade};
-pub use session::{Session, send};
+pub use session::{Session, send, send_watched};
 pub use session_store::{NoStore, SessionStore};
 
 #[doc(no_inline)]

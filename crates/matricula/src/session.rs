@@ -17,11 +17,23 @@ use crate::{
     AccountStore, DataDirs, Error, NoStore, SessionStore, drive, drive::run_watched, renewal_driver,
 };
 
-/// Sends a job and waits for the response, of any status. `watch` receives the job's events.
+/// Sends a job and waits for the response, of any status.
 ///
 /// # Errors
 /// If there is no response.
-pub async fn send(runner: &Runner, job: Job, watch: impl FnMut(&Event)) -> Result<Response, Error> {
+pub async fn send(runner: &Runner, job: Job) -> Result<Response, Error> {
+    answer(runner.run(job).await)
+}
+
+/// Sends a job like [`send`], and passes its events to `watch` meanwhile.
+///
+/// # Errors
+/// If there is no response.
+pub async fn send_watched(
+    runner: &Runner,
+    job: Job,
+    watch: impl FnMut(&Event),
+) -> Result<Response, Error> {
     answer(run_watched(runner, job, watch).await)
 }
 
@@ -170,16 +182,27 @@ impl Session {
     /// # Errors
     /// If the session has ended, there is no response, or the response is an error.
     pub async fn call<E: Endpoint>(&self, request: E) -> Result<E::Response, Error> {
-        let response = self.send(self.job(&request), |_| {}).await?;
+        let response = self.send(self.job(&request)).await?;
         Ok(E::read(&response)?)
     }
 
     /// Sends a [job](Session::job) of this account and waits for the response, of any status.
-    /// `watch` receives the job's events.
     ///
     /// # Errors
     /// If the session has ended, or there is no response.
-    pub async fn send(&self, job: Job, mut watch: impl FnMut(&Event)) -> Result<Response, Error> {
+    pub async fn send(&self, job: Job) -> Result<Response, Error> {
+        self.send_watched(job, |_| {}).await
+    }
+
+    /// Sends a job like [`send`](Self::send), and passes its events to `watch` meanwhile.
+    ///
+    /// # Errors
+    /// If the session has ended, or there is no response.
+    pub async fn send_watched(
+        &self,
+        job: Job,
+        mut watch: impl FnMut(&Event),
+    ) -> Result<Response, Error> {
         let mut call = Call::new(job);
         let mut input = CallInput::Start(Box::new(self.state(|one| one.clone())));
         loop {
@@ -274,7 +297,7 @@ impl Session {
             // Its writes are part of the batch of the caller.
             return drive(&mut logout, &self.runner, &mut NoStore, &mut no_person).await;
         }
-        let response = send(&self.runner, self.job(&Logout::default()), |_| {}).await?;
+        let response = send(&self.runner, self.job(&Logout::default())).await?;
         match Logout::read(&response) {
             Ok(_) => {}
             Err(ApiError::Matrix(error))

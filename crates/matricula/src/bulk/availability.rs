@@ -38,7 +38,7 @@ pub async fn check_availability(
     let Some(job) = request(credentials, row) else {
         return Ok(Availability::Unknown);
     };
-    let response = send(runner, job, |_| {}).await?;
+    let response = send(runner, job).await?;
     match credentials {
         AdminCredentials::Admin(account) => match GetUser::read(&response) {
             Ok(_) => Ok(Availability::Taken),

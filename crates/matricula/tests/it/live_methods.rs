@@ -95,7 +95,7 @@ async fn service_acts_as_its_users() {
         .job(&account.server)
         .with_token(token.into());
     let job = masquerade_as(job, &account.user_id, None);
-    let answer = send(user.runner(), job, |_| {}).await.unwrap();
+    let answer = send(user.runner(), job).await.unwrap();
     let found = WhoAmI::read(&answer).unwrap();
     assert_eq!(found.user_id, account.user_id);
 }

@@ -45,7 +45,7 @@ async fn as_admin(server: &Synapse, path: String, body: Value) {
     let job = Job::new(&server.url().parse().unwrap(), &path, Method::Put, "admin")
         .with_token(token)
         .with_body(Body::Json(body.to_string()));
-    let answer = send(&Runner::default(), job, |_| {}).await.unwrap();
+    let answer = send(&Runner::default(), job).await.unwrap();
     assert!(answer.success(), "{:?}", answer.json_body());
 }
 
@@ -75,7 +75,7 @@ async fn lost_responses_are_requested_again() {
     let (_dir, store, session) = refreshable(&server).await;
     let account = session.account();
     let lost = || Refresh::new(account.refresh_token.clone().unwrap()).job(&account.server);
-    send(session.runner(), lost(), |_| {}).await.unwrap();
+    send(session.runner(), lost()).await.unwrap();
     session.refresh().await.unwrap();
     session.call(WhoAmI::default()).await.unwrap();
     // One that arrives late replaces a pair that is stored and was not used yet.
@@ -83,7 +83,7 @@ async fn lost_responses_are_requested_again() {
     let before = session.account();
     let late = before.previous_refresh_token.clone().unwrap();
     let late = Refresh::new(late).job(&before.server);
-    send(session.runner(), late, |_| {}).await.unwrap();
+    send(session.runner(), late).await.unwrap();
     session.call(WhoAmI::default()).await.unwrap();
     assert_ne!(session.account().access_token, before.access_token);
     assert_eq!(store.account(None).unwrap(), Some(session.account()));

@@ -56,9 +56,9 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), C
     let sent = match &caller {
         Caller::Account(account) => {
             let session = account_source::in_account(context, (**account).clone());
-            session.send(job, watch).await
+            session.send_watched(job, watch).await
         }
-        Caller::Server(..) => matricula::send(&context.runner, job, watch).await,
+        Caller::Server(..) => matricula::send_watched(&context.runner, job, watch).await,
     };
     let answer = sent.and_then(|response| {
         Ok(Answer {

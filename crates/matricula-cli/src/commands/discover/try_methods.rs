@@ -310,7 +310,7 @@ async fn is_dead(context: &Context<'_>, account: &Account) -> bool {
         return true;
     };
     let job = WhoAmI::default().job(&account.server).with_token(token);
-    let response = send(&context.runner, job, |_| {}).await;
+    let response = send(&context.runner, job).await;
     response.is_ok_and(|response| response.status_code() == 401)
 }
 

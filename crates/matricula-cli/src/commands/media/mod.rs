@@ -86,7 +86,7 @@ impl<'a> Transfer<'a> {
                 self.display.aside(|| terminal.waiting(*until, why));
             }
         };
-        self.session.send(job, watch).await
+        self.session.send_watched(job, watch).await
     }
 
     /// Explains errors of the server and of the disk.
