@@ -71,7 +71,7 @@ fn wait_text(retry_after: &Option<Duration>) -> String {
 pub struct MatrixError {
     /// The HTTP status.
     pub status: u16,
-    /// What kind of error it is.
+    /// The error code.
     pub code: ErrorCode,
     /// The server's message for people; may be empty.
     pub message: String,

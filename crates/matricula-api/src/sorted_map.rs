@@ -111,7 +111,7 @@ impl<K: AsRef<str>, V> SortedMap<K, V> {
         Some(self.0.remove(place).1)
     }
 
-    /// Where a key is, or would be.
+    /// The index of a key, or where it would be inserted.
     fn place(&self, key: &str) -> Result<usize, usize> {
         self.0
             .binary_search_by(|(known, _)| known.as_ref().cmp(key))
@@ -126,7 +126,7 @@ fn pair<K, V>(pair: &(K, V)) -> (&K, &V) {
 }
 
 impl<K: AsRef<str>, V> From<Vec<(K, V)>> for SortedMap<K, V> {
-    /// Where a key comes twice, its last value counts.
+    /// If a key is repeated, its last value counts.
     fn from(mut pairs: Vec<(K, V)>) -> Self {
         // Plain loops, because this is instantiated for each map type.
         let mut keys: Vec<&str> = Vec::with_capacity(pairs.len());

@@ -107,7 +107,7 @@ impl UiaInfo {
     /// Reads the body of a 401 response.
     ///
     /// # Errors
-    /// Where a field has the wrong type.
+    /// If a field has the wrong type.
     pub fn from_json(body: Value) -> Result<Self, serde_json::Error> {
         serde_json::from_value(body)
     }

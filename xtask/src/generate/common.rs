@@ -9,7 +9,7 @@ use crate::Result;
 /// The module of the shared types, and the section of `overrides.yaml` that applies to all APIs.
 pub(crate) const COMMON: &str = "common";
 
-/// What one API was lowered to.
+/// The modules of one API.
 pub(crate) struct Lowered {
     /// The API's module and feature.
     pub(crate) name: &'static str,

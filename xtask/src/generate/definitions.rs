@@ -10,7 +10,7 @@ use super::overrides::Overrides;
 use super::spec::{Node, Spec, flag, text};
 use crate::Result;
 
-/// Where these schemas are, as if the specification had them.
+/// The directory of these schemas, as if the data had them.
 pub(crate) const DIR: &str = "definitions";
 
 /// Reads the files of the directory `sources`, and adds the definitions to them.

@@ -41,7 +41,7 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// What was lowered, as the API `name`.
+    /// The result, for the API `name`.
     pub(crate) fn into_lowered(self, name: &'static str) -> Lowered {
         Lowered {
             name,

@@ -12,7 +12,7 @@ impl CodeVerifier {
     /// Takes a verifier.
     ///
     /// # Errors
-    /// Where it is too short or too long, or has other characters than `A`-`Z`, `a`-`z`, `0`-`9`,
+    /// If it is too short or too long, or has other characters than `A`-`Z`, `a`-`z`, `0`-`9`,
     /// `-`, `.`, `_` and `~`.
     pub fn new(verifier: impl Into<Secret>) -> Result<Self, PkceError> {
         let verifier: Secret = verifier.into();
@@ -44,7 +44,7 @@ impl CodeChallenge {
     /// Takes a challenge.
     ///
     /// # Errors
-    /// Where it is not 43 characters of that base64.
+    /// If it is not 43 characters of that base64.
     pub fn new(challenge: impl Into<String>) -> Result<Self, PkceError> {
         let challenge = challenge.into();
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

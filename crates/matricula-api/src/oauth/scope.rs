@@ -1,4 +1,4 @@
-//! What a client asks to be allowed.
+//! OAuth scopes.
 
 use std::fmt;
 

@@ -15,19 +15,19 @@ pub enum RequestError {
     /// `identifier/type`.
     #[error("the {} `{name}` is missing", location_name(.location))]
     Missing {
-        /// Where it must be.
+        /// Its location.
         location: ParameterLocation,
-        /// What is missing.
+        /// Its name.
         name: String,
     },
     /// A part of the path, query or headers is invalid.
     #[error("the {} `{name}` is not valid: {reason}", location_name(.location))]
     Invalid {
-        /// Where it is.
+        /// Its location.
         location: ParameterLocation,
-        /// What it is called.
+        /// Its name.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The body is not JSON.

@@ -201,7 +201,7 @@ object! {
             subscribed: SortedMap<RoomId, SortedMap<EventId, ThreadSubscription>> = "subscribed",
             /// Those that are followed no more.
             unsubscribed: SortedMap<RoomId, SortedMap<EventId, ThreadSubscription>> = "unsubscribed",
-            /// Where to ask for earlier changes from, if there are any.
+            /// The token to read earlier changes, if there are any.
             prev_batch: String = "prev_batch" as text,
         }
     }

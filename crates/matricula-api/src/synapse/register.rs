@@ -54,7 +54,7 @@ object! {
             mac: Secret = "mac" as secret,
         }
         optional {
-            /// Whether it is an administrator's.
+            /// Whether to create an administrator.
             admin: bool = "admin",
             /// The display name. Absent means the localpart.
             displayname: String = "displayname" as text,
