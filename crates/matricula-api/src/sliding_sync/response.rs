@@ -95,7 +95,7 @@ object! {
 }
 
 object! {
-    /// Somebody to name a room after.
+    /// A member to name a room after.
     pub struct Hero {
         required {
             /// The user.

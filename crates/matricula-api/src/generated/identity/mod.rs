@@ -21,7 +21,7 @@ use crate::Endpoint;
 /// Every operation, sorted by id.
 pub const OPERATIONS: &[Operation] = &[
     <v2_terms::AgreeToTerms as Endpoint>::OPERATION,
-    <v2_associations::Bind3Pid as Endpoint>::OPERATION,
+    <v2_associations::Bind as Endpoint>::OPERATION,
     <v2_invitation_signing::SignEd25519 as Endpoint>::OPERATION,
     <v2_email_associations::RequestEmailToken as Endpoint>::OPERATION,
     <v2_email_associations::SubmitEmailTokenByLink as Endpoint>::OPERATION,
@@ -39,17 +39,17 @@ pub const OPERATIONS: &[Operation] = &[
     <v2_phone_associations::RequestMsisdnToken as Endpoint>::OPERATION,
     <v2_phone_associations::SubmitMsisdnTokenByLink as Endpoint>::OPERATION,
     <v2_phone_associations::SubmitMsisdnToken as Endpoint>::OPERATION,
-    <v2_ping::Ping as Endpoint>::OPERATION,
+    <v2_ping::PingIdentityServer as Endpoint>::OPERATION,
     <v2_auth::RegisterAccount as Endpoint>::OPERATION,
     <v2_store_invite::StoreInvite as Endpoint>::OPERATION,
-    <v2_associations::Unbind3Pid as Endpoint>::OPERATION,
+    <v2_associations::Unbind as Endpoint>::OPERATION,
 ];
 
 /// Every operation with its server side, sorted by id.
 #[cfg(feature = "server")]
 pub static ENDPOINTS: &[crate::server::AnyEndpoint] = &[
     crate::server::AnyEndpoint::of::<v2_terms::AgreeToTerms>(),
-    crate::server::AnyEndpoint::of::<v2_associations::Bind3Pid>(),
+    crate::server::AnyEndpoint::of::<v2_associations::Bind>(),
     crate::server::AnyEndpoint::of::<v2_invitation_signing::SignEd25519>(),
     crate::server::AnyEndpoint::of::<v2_email_associations::RequestEmailToken>(),
     crate::server::AnyEndpoint::of::<v2_email_associations::SubmitEmailTokenByLink>(),
@@ -67,8 +67,8 @@ pub static ENDPOINTS: &[crate::server::AnyEndpoint] = &[
     crate::server::AnyEndpoint::of::<v2_phone_associations::RequestMsisdnToken>(),
     crate::server::AnyEndpoint::of::<v2_phone_associations::SubmitMsisdnTokenByLink>(),
     crate::server::AnyEndpoint::of::<v2_phone_associations::SubmitMsisdnToken>(),
-    crate::server::AnyEndpoint::of::<v2_ping::Ping>(),
+    crate::server::AnyEndpoint::of::<v2_ping::PingIdentityServer>(),
     crate::server::AnyEndpoint::of::<v2_auth::RegisterAccount>(),
     crate::server::AnyEndpoint::of::<v2_store_invite::StoreInvite>(),
-    crate::server::AnyEndpoint::of::<v2_associations::Unbind3Pid>(),
+    crate::server::AnyEndpoint::of::<v2_associations::Unbind>(),
 ];

@@ -161,7 +161,7 @@ impl Serialize for GetValidated3PidResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "BindV2")]
 #[doc(alias = "BindV2Job")]
-pub struct Bind3Pid {
+pub struct Bind {
     /// `sid`.
     pub sid: String,
     /// `client_secret`.
@@ -172,7 +172,7 @@ pub struct Bind3Pid {
     pub extra: Extra,
 }
 
-impl Bind3Pid {
+impl Bind {
     /// Creates a value from the required fields.
     pub fn new(sid: impl Into<String>, client_secret: impl Into<Secret>, mxid: UserId) -> Self {
         Self {
@@ -184,7 +184,7 @@ impl Bind3Pid {
     }
 }
 
-impl Endpoint for Bind3Pid {
+impl Endpoint for Bind {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "bindV2",
@@ -195,19 +195,19 @@ impl Endpoint for Bind3Pid {
     .with_secrets(&["/client_secret"], &[])
     .with_retry_safety(RetrySafety::Idempotent);
 
-    type Response = Bind3PidResponse;
+    type Response = BindResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<Bind3PidResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<BindResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for Bind3Pid {
+impl Serialize for Bind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sid", &self.sid)?;
@@ -219,7 +219,7 @@ impl Serialize for Bind3Pid {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Bind3Pid {
+impl<'de> codec::Object<'de> for Bind {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -245,7 +245,7 @@ impl<'de> codec::Object<'de> for Bind3Pid {
 }
 
 #[cfg(feature = "server")]
-impl ServerEndpoint for Bind3Pid {
+impl ServerEndpoint for Bind {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("sid", ParameterType::Text).required(),
         Parameter::body("client_secret", ParameterType::Text)
@@ -258,14 +258,14 @@ impl ServerEndpoint for Bind3Pid {
         request.object(())
     }
 
-    fn write_success(response: &Bind3PidResponse) -> OutgoingResponse {
+    fn write_success(response: &BindResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
 }
 
-/// Response to [`Bind3Pid`].
+/// Response to [`Bind`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bind3PidResponse {
+pub struct BindResponse {
     /// `address`.
     pub address: String,
     /// `medium`.
@@ -284,7 +284,7 @@ pub struct Bind3PidResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for Bind3PidResponse {
+impl<'de> codec::Object<'de> for BindResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -321,13 +321,13 @@ impl<'de> codec::Object<'de> for Bind3PidResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for Bind3PidResponse {
+impl<'de> Deserialize<'de> for BindResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for Bind3PidResponse {
+impl Serialize for BindResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("address", &self.address)?;
@@ -351,7 +351,7 @@ impl Serialize for Bind3PidResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "UnbindV2")]
 #[doc(alias = "UnbindV2Job")]
-pub struct Unbind3Pid {
+pub struct Unbind {
     /// `sid`.
     pub sid: Option<String>,
     /// `client_secret`.
@@ -364,7 +364,7 @@ pub struct Unbind3Pid {
     pub extra: Extra,
 }
 
-impl Unbind3Pid {
+impl Unbind {
     /// Creates a value from the required fields.
     pub fn new(mxid: UserId, threepid: ThreePid) -> Self {
         Self {
@@ -391,7 +391,7 @@ impl Unbind3Pid {
     }
 }
 
-impl Endpoint for Unbind3Pid {
+impl Endpoint for Unbind {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "unbindV2",
@@ -401,19 +401,19 @@ impl Endpoint for Unbind3Pid {
     .with_auth(OperationAuth::Required)
     .with_secrets(&["/client_secret"], &[]);
 
-    type Response = Unbind3PidResponse;
+    type Response = UnbindResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<Unbind3PidResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<UnbindResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for Unbind3Pid {
+impl Serialize for Unbind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "sid", self.sid.as_ref())?;
@@ -430,7 +430,7 @@ impl Serialize for Unbind3Pid {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Unbind3Pid {
+impl<'de> codec::Object<'de> for Unbind {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -459,7 +459,7 @@ impl<'de> codec::Object<'de> for Unbind3Pid {
 }
 
 #[cfg(feature = "server")]
-impl ServerEndpoint for Unbind3Pid {
+impl ServerEndpoint for Unbind {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("sid", ParameterType::Text),
         Parameter::body("client_secret", ParameterType::Text).secret(),
@@ -471,12 +471,12 @@ impl ServerEndpoint for Unbind3Pid {
         request.object(())
     }
 
-    fn write_success(response: &Unbind3PidResponse) -> OutgoingResponse {
+    fn write_success(response: &UnbindResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
 }
 
-/// `threepid` of [`Unbind3Pid`].
+/// `threepid` of [`Unbind`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThreePid {
     /// `medium`.
@@ -536,14 +536,14 @@ impl Serialize for ThreePid {
     }
 }
 
-/// Response to [`Unbind3Pid`]; it has no fields.
+/// Response to [`Unbind`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Unbind3PidResponse {
+pub struct UnbindResponse {
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for Unbind3PidResponse {
+impl<'de> codec::Object<'de> for UnbindResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -555,13 +555,13 @@ impl<'de> codec::Object<'de> for Unbind3PidResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for Unbind3PidResponse {
+impl<'de> Deserialize<'de> for UnbindResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for Unbind3PidResponse {
+impl Serialize for UnbindResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         self.extra.write(&mut map)?;

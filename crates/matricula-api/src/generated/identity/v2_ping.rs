@@ -16,44 +16,44 @@ use crate::{ApiError, Endpoint, Extra, codec};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "PingV2")]
 #[doc(alias = "PingV2Job")]
-pub struct Ping {}
+pub struct PingIdentityServer {}
 
-impl Endpoint for Ping {
+impl Endpoint for PingIdentityServer {
     const OPERATION: Operation =
         Operation::new(Api::Identity, "pingV2", Method::Get, "/_matrix/identity/v2");
 
-    type Response = PingResponse;
+    type Response = PingIdentityServerResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<PingResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<PingIdentityServerResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl ServerEndpoint for Ping {
+impl ServerEndpoint for PingIdentityServer {
     const PARAMETERS: &'static [Parameter] = &[];
 
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &PingResponse) -> OutgoingResponse {
+    fn write_success(response: &PingIdentityServerResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
 }
 
-/// Response to [`Ping`]; it has no fields.
+/// Response to [`PingIdentityServer`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct PingResponse {
+pub struct PingIdentityServerResponse {
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for PingResponse {
+impl<'de> codec::Object<'de> for PingIdentityServerResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -65,13 +65,13 @@ impl<'de> codec::Object<'de> for PingResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for PingResponse {
+impl<'de> Deserialize<'de> for PingIdentityServerResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for PingResponse {
+impl Serialize for PingIdentityServerResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         self.extra.write(&mut map)?;

@@ -3,7 +3,7 @@
 use matricula_api::{
     Endpoint,
     identity::{
-        v2_associations::{Bind3Pid, GetValidated3Pid, Unbind3Pid},
+        v2_associations::{Bind, GetValidated3Pid, Unbind},
         v2_auth::RegisterAccount,
         v2_email_associations::{RequestEmailToken, SubmitEmailToken, SubmitEmailTokenByLink},
         v2_invitation_signing::SignEd25519,
@@ -32,7 +32,7 @@ fn with(secrets: fn(&Operation) -> &'static [&'static str]) -> Vec<&'static str>
 fn requests_mask_their_secrets() {
     let code = || json!({"sid": "s"});
     let checked = [
-        masked::<Bind3Pid>(json!({"sid": "s", "mxid": "@a:b"})),
+        masked::<Bind>(json!({"sid": "s", "mxid": "@a:b"})),
         masked::<SignEd25519>(json!({"mxid": "@a:b"})),
         masked::<RequestEmailToken>(json!({"email": "a@b", "send_attempt": 1})),
         masked::<SubmitEmailToken>(code()),
@@ -44,7 +44,7 @@ fn requests_mask_their_secrets() {
         masked::<RegisterAccount>(
             json!({"token_type": "Bearer", "matrix_server_name": "b", "expires_in": 1}),
         ),
-        masked::<Unbind3Pid>(
+        masked::<Unbind>(
             json!({"mxid": "@a:b", "threepid": {"medium": "email", "address": "a@b"}}),
         ),
     ];
