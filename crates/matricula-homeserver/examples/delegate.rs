@@ -1,9 +1,9 @@
-//! An authorization server for a Synapse on this machine to delegate to.
+//! An authorization server for a local Synapse that delegates authentication.
 //!
 //!     delegate CONFIG ADDRESS
 //!
-//! CONFIG is a file with a `Config` as JSON, ADDRESS is where to listen. It keeps nothing, and ends
-//! when its standard input does: with whoever started it.
+//! CONFIG is a file with a `Config` as JSON, ADDRESS is where to listen. The server stores nothing, and
+//! stops at the end of its standard input, that is when its parent process exits.
 
 use std::{error::Error, fs, io};
 

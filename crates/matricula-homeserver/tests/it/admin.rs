@@ -8,17 +8,17 @@ use matricula_homeserver::{Config, Registration};
 use serde_json::{Value, json};
 use sha1::Sha1;
 
-use crate::{Home, Me, PASSWORD, REGISTER, Reply, VALIDITY, text};
+use crate::{PASSWORD, REGISTER, Reply, TestServer, TestUser, VALIDITY, text};
 
 const SECRET: &str = "shared secret";
 const BY_SECRET: &str = "/_synapse/admin/v1/register";
 const TOKENS: &str = "/_synapse/admin/v1/registration_tokens";
 
-fn closed() -> Home {
+fn closed() -> TestServer {
     let config = Config::default()
         .registration(Registration::Closed)
         .registration_shared_secret(SECRET);
-    Home::new(config)
+    TestServer::new(config)
 }
 
 fn mac(secret: &str, texts: [&str; 4]) -> String {
@@ -28,11 +28,11 @@ fn mac(secret: &str, texts: [&str; 4]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn nonce(home: &mut Home) -> String {
+fn nonce(home: &mut TestServer) -> String {
     text(&home.get(BY_SECRET).ok(), "nonce")
 }
 
-fn by_secret(home: &mut Home, nonce: &str, username: &str, admin: bool) -> Reply {
+fn by_secret(home: &mut TestServer, nonce: &str, username: &str, admin: bool) -> Reply {
     let word = if admin { "admin" } else { "notadmin" };
     let mac = mac(SECRET, [nonce, username, PASSWORD, word]);
     let body = json!({ "nonce": nonce, "username": username, "password": PASSWORD,
@@ -41,16 +41,16 @@ fn by_secret(home: &mut Home, nonce: &str, username: &str, admin: bool) -> Reply
 }
 
 /// A server with closed registration, and its administrator.
-fn root(home: &mut Home) -> Me {
+fn root(home: &mut TestServer) -> TestUser {
     let nonce = nonce(home);
-    Me::of(&by_secret(home, &nonce, "root", true).ok())
+    TestUser::of(&by_secret(home, &nonce, "root", true).ok())
 }
 
 fn user(localpart: &str) -> String {
     format!("/_synapse/admin/v2/users/@{localpart}:private.localhost")
 }
 
-fn put(home: &mut Home, me: &Me, path: &str, body: Value) -> Reply {
+fn put(home: &mut TestServer, me: &TestUser, path: &str, body: Value) -> Reply {
     home.call_as(&me.token, Method::Put, path, body)
 }
 
@@ -58,7 +58,7 @@ fn put(home: &mut Home, me: &Me, path: &str, body: Value) -> Reply {
 fn shared_secret_registers_where_closed() {
     let mut home = closed();
     let nonce = nonce(&mut home);
-    let me = Me::of(&by_secret(&mut home, &nonce, "alice", false).ok());
+    let me = TestUser::of(&by_secret(&mut home, &nonce, "alice", false).ok());
     assert_eq!(me.user_id, "@alice:private.localhost");
     home.whoami(&me.token).ok();
     home.login("alice", json!({})).ok();
@@ -107,7 +107,7 @@ fn mac_covers_all_fields() {
 
 #[test]
 fn no_shared_secret_no_registration() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     home.get(BY_SECRET).err(400, "M_UNKNOWN");
     home.post(BY_SECRET, json!({})).err(400, "M_UNKNOWN");
 }
@@ -228,7 +228,7 @@ fn admins_cannot_lock_themselves_out() {
 
 #[test]
 fn other_users_are_not_admins() {
-    let mut home = Home::new(Config::default().admin("root"));
+    let mut home = TestServer::new(Config::default().admin("root"));
     let (root, me) = (home.sign_up("root"), home.sign_up("alice"));
     home.get_as(&root.token, TOKENS).ok();
     for (method, path) in [
@@ -281,16 +281,16 @@ fn invalid_user_changes_are_rejected() {
 }
 
 /// A server that requires a registration token, and its administrator.
-fn asking() -> (Home, Me) {
+fn asking() -> (TestServer, TestUser) {
     let config = Config::default()
         .flows([["m.login.registration_token"]])
         .registration_shared_secret(SECRET);
-    let mut home = Home::new(config);
+    let mut home = TestServer::new(config);
     let root = root(&mut home);
     (home, root)
 }
 
-fn is_valid(home: &mut Home, token: &str) -> bool {
+fn is_valid(home: &mut TestServer, token: &str) -> bool {
     let json = home.get(&format!("{VALIDITY}?token={token}")).ok();
     json["valid"].as_bool().unwrap()
 }
@@ -405,9 +405,9 @@ fn password_policy_is_published() {
     use matricula_homeserver::{PasswordCodes, PasswordPolicy};
 
     let path = "/_matrix/client/r0/password_policy";
-    assert_eq!(Home::open().get(path).ok(), json!({}));
+    assert_eq!(TestServer::open().get(path).ok(), json!({}));
     let policy = PasswordPolicy::strict(PasswordCodes::Named);
-    let mut home = Home::new(Config::default().password_policy(policy));
+    let mut home = TestServer::new(Config::default().password_policy(policy));
     let wanted = json!({ "m.minimum_length": 8, "m.require_digit": true,
         "m.require_symbol": true, "m.require_uppercase": true, "m.require_lowercase": true });
     assert_eq!(home.get(path).ok(), wanted);

@@ -4,7 +4,7 @@ use matricula_core::Method;
 use matricula_homeserver::{ApplicationService, Config, OAuth, Registration};
 use serde_json::{Value, json};
 
-use crate::{Home, LOGIN, Me, REGISTER, Reply, WHOAMI, text};
+use crate::{LOGIN, REGISTER, Reply, TestServer, TestUser, WHOAMI, text};
 
 const TOKEN: &str = "as-token";
 
@@ -12,22 +12,22 @@ fn service() -> ApplicationService {
     ApplicationService::new("irc", TOKEN, "_irc").user_prefix("_irc_")
 }
 
-fn home() -> Home {
-    Home::new(Config::default().application_service(service()))
+fn home() -> TestServer {
+    TestServer::new(Config::default().application_service(service()))
 }
 
 fn body(username: &str) -> Value {
     json!({ "type": "m.login.application_service", "username": username })
 }
 
-fn register(home: &mut Home, username: &str) -> Reply {
+fn register(home: &mut TestServer, username: &str) -> Reply {
     home.post_as(TOKEN, REGISTER, body(username))
 }
 
 #[test]
 fn service_registers_own_users_without_stages() {
     let mut home = home();
-    let me = Me::of(&register(&mut home, "_irc_Alice").ok());
+    let me = TestUser::of(&register(&mut home, "_irc_Alice").ok());
     assert_eq!(me.user_id, "@_irc_alice:private.localhost");
     home.whoami(&me.token).ok();
     register(&mut home, "_irc_alice").err(400, "M_USER_IN_USE");
@@ -59,7 +59,7 @@ fn service_registers_only_own_users() {
 #[test]
 fn only_service_registers_its_users() {
     let service = ApplicationService::new("irc", TOKEN, "bot").user_prefix("irc-");
-    let mut home = Home::new(Config::default().application_service(service));
+    let mut home = TestServer::new(Config::default().application_service(service));
     for name in ["irc-alice", "bot"] {
         home.register_named(name).err(400, "M_EXCLUSIVE");
         home.get(&format!(
@@ -75,7 +75,7 @@ fn service_registers_where_closed() {
     let config = Config::default()
         .registration(Registration::Closed)
         .application_service(service());
-    register(&mut Home::new(config), "_irc_alice").ok();
+    register(&mut TestServer::new(config), "_irc_alice").ok();
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn service_logs_in_as_its_users() {
         let body = json!({ "type": "m.login.application_service", "identifier": identifier });
         home.post_as(token, LOGIN, body)
     };
-    let me = Me::of(&login(TOKEN, "@_irc_alice:private.localhost").ok());
+    let me = TestUser::of(&login(TOKEN, "@_irc_alice:private.localhost").ok());
     login(TOKEN, "alice").err(403, "M_FORBIDDEN");
     login(TOKEN, "_irc_nobody").err(403, "M_FORBIDDEN");
     login("guess", "_irc_alice").err(401, "M_UNKNOWN_TOKEN");
@@ -108,7 +108,7 @@ fn service_users_have_no_password() {
 #[test]
 fn service_masquerades_as_its_users() {
     let mut home = home();
-    let me = Me::of(&register(&mut home, "_irc_alice").ok());
+    let me = TestUser::of(&register(&mut home, "_irc_alice").ok());
     home.register_named("alice").ok();
     let own = home.whoami(TOKEN).ok();
     assert_eq!(own["user_id"], "@_irc:private.localhost");
@@ -148,7 +148,7 @@ fn service_login_unsupported_in_some_modes() {
             .application_service(service())
             .oauth(OAuth::instead()),
     ] {
-        let mut home = Home::new(config);
+        let mut home = TestServer::new(config);
         register(&mut home, "_irc_alice").err(400, "M_APPSERVICE_LOGIN_UNSUPPORTED");
         let mut quiet = body("_irc_alice");
         quiet["inhibit_login"] = json!(true);
@@ -159,7 +159,7 @@ fn service_login_unsupported_in_some_modes() {
     let config = Config::default().application_service(service().manages_devices(true));
     let identifier = json!({ "type": "m.id.user", "user": "_irc" });
     let body = json!({ "type": "m.login.application_service", "identifier": identifier });
-    Home::new(config)
+    TestServer::new(config)
         .post_as(TOKEN, LOGIN, body)
         .err(400, "M_APPSERVICE_LOGIN_UNSUPPORTED");
 }

@@ -3,7 +3,7 @@
 use matricula_core::Method;
 use matricula_homeserver::Request;
 
-use crate::{Home, Reply};
+use crate::{Reply, TestServer};
 
 /// A GET request for a link.
 pub(crate) fn link(address: &str) -> Request {
@@ -44,7 +44,7 @@ pub(crate) fn visit(page: &str) -> String {
 
 /// Submits the form of a page with a button.
 pub(crate) fn press(
-    home: &mut Home,
+    home: &mut TestServer,
     address: &str,
     page: &Reply,
     step: &str,
@@ -58,7 +58,12 @@ pub(crate) fn press(
 
 /// Opens a page and signs in; returns the next page.
 #[track_caller]
-pub(crate) fn sign_in(home: &mut Home, address: &str, username: &str, password: &str) -> Reply {
+pub(crate) fn sign_in(
+    home: &mut TestServer,
+    address: &str,
+    username: &str,
+    password: &str,
+) -> Reply {
     let page = home.send(link(address));
     assert_eq!(page.0.status, 200, "{}", page.text());
     let fields = [("username", username), ("password", password)];
@@ -68,12 +73,12 @@ pub(crate) fn sign_in(home: &mut Home, address: &str, username: &str, password: 
 }
 
 /// The redirect of a response, with its parameters.
-pub(crate) struct Led {
+pub(crate) struct BrowserRedirect {
     pub(crate) address: String,
     pub(crate) parameters: Vec<(String, String)>,
 }
 
-impl Led {
+impl BrowserRedirect {
     #[track_caller]
     pub(crate) fn of(reply: &Reply) -> Self {
         assert_eq!(reply.0.status, 303, "{}", reply.text());

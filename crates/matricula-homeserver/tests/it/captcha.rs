@@ -3,13 +3,13 @@
 use matricula_homeserver::{Captcha, Config};
 use serde_json::json;
 
-use crate::{Home, PASSWORD, REGISTER, text};
+use crate::{PASSWORD, REGISTER, TestServer, text};
 
 #[test]
 fn captcha_accepts_only_right_responses() {
     let flows = [["m.login.recaptcha", "m.login.dummy"]];
     let config = Config::default().flows(flows).captcha(Captcha::new("key"));
-    let mut home = Home::new(config);
+    let mut home = TestServer::new(config);
     let body = json!({ "username": "alice", "password": PASSWORD });
     let asked = home.post(REGISTER, body).more();
     let params = json!({ "m.login.recaptcha": { "public_key": "key" } });

@@ -9,7 +9,7 @@ use matricula_homeserver::{
 };
 use serde_json::{Value, json};
 
-use crate::{Home, Me, PASSWORD, Reply, media, post, text};
+use crate::{PASSWORD, Reply, TestServer, TestUser, media, post, text};
 
 const METHODS: [Method; 4] = [Method::Get, Method::Post, Method::Put, Method::Delete];
 
@@ -38,7 +38,7 @@ fn of_the_wire(reply: &Reply) -> Response {
 
 #[test]
 fn unserved_operations_are_unrecognized() {
-    let mut home = Home::new(everything());
+    let mut home = TestServer::new(everything());
     let (mut here, mut wrong_method) = (0, 0);
     let paths: BTreeSet<_> = operations().map(|it| it.path).collect();
     for (path, method) in paths.iter().flat_map(|path| METHODS.map(|it| (*path, it))) {
@@ -107,7 +107,7 @@ fn phone(number: &str) -> Value {
 }
 
 /// Adds an identifier of each medium to alice; returns the id of a complete validation.
-fn add_addresses(home: &mut Home, me: &Me) -> String {
+fn add_addresses(home: &mut TestServer, me: &TestUser) -> String {
     let add = "/_matrix/client/v3/account/3pid/add";
     let asked = home.post(
         "/_matrix/client/v3/account/3pid/email/requestToken",
@@ -132,7 +132,7 @@ fn add_addresses(home: &mut Home, me: &Me) -> String {
 }
 
 /// A room of alice with a message; returns the room and the event.
-fn make_room(home: &mut Home, me: &Me) -> (String, String) {
+fn make_room(home: &mut TestServer, me: &TestUser) -> (String, String) {
     let made = home.post_as(&me.token, "/_matrix/client/v3/createRoom", json!({}));
     let room = text(&made.ok(), "room_id");
     let state = format!("/_matrix/client/v3/rooms/{room}/state/x/x");
@@ -152,11 +152,11 @@ const PROVED: [&str; 5] = [
 #[test]
 fn responses_match_their_types() {
     for operation in served() {
-        let mut home = Home::new(everything());
+        let mut home = TestServer::new(everything());
         let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true,
             "device_id": "x" });
         let alice = home.register(body).ok();
-        let me = Me::of(&alice);
+        let me = TestUser::of(&alice);
         let name = format!("/_matrix/client/v3/profile/{}/displayname", me.user_id);
         home.call_as(
             &me.token,
@@ -231,7 +231,7 @@ fn errors_parse_as_api_errors() {
     use client::registration::Register;
 
     let limits = Limits::default().registration(Limit::new(0.5, 1));
-    let mut home = Home::new(Config::default().limits(limits));
+    let mut home = TestServer::new(Config::default().limits(limits));
     let asks = Register::read(&of_the_wire(&home.post(crate::REGISTER, json!({}))));
     let Err(ApiError::Uia(info)) = asks else {
         panic!("{asks:?}");

@@ -10,14 +10,14 @@ use matricula_homeserver::{
 use serde_json::json;
 
 use crate::{
-    Home, PASSWORD, REGISTER, VALIDITY,
-    browser::{self, Led},
+    PASSWORD, REGISTER, TestServer, VALIDITY,
+    browser::{self, BrowserRedirect},
     text,
 };
 
-pub(crate) fn open(path: &Path, config: Config) -> Result<Home, Error> {
+pub(crate) fn open(path: &Path, config: Config) -> Result<TestServer, Error> {
     let server = Homeserver::new(config)?;
-    Ok(Home {
+    Ok(TestServer {
         database: Database::file(path, &server)?,
         server,
         now: Timestamp::from_millis(1_700_000_000_000),
@@ -126,7 +126,7 @@ fn file_contains_no_oauth_secrets() {
     let address = crate::oauth::url(&crate::oauth::sign_up_request(&client));
     let consent = browser::sign_in(&mut home, &address, "alice", PASSWORD);
     let open_visit = browser::visit(home.send(browser::link(&address)).text());
-    let led = Led::of(&browser::press(&mut home, &address, &consent, "allow", &[]));
+    let led = BrowserRedirect::of(&browser::press(&mut home, &address, &consent, "allow", &[]));
     let code = led.parameter("code").unwrap();
     let tokens = crate::oauth::redeem(&mut home, &client, code).ok();
     let scope = tokens["scope"].as_str().unwrap();
@@ -134,7 +134,7 @@ fn file_contains_no_oauth_secrets() {
     let begun = home.send(browser::form("/oauth2/device", &fields)).ok();
     let address = "/_matricula/sso?redirectUrl=https://app.example.com/";
     let consent = browser::sign_in(&mut home, address, "alice", PASSWORD);
-    let led = Led::of(&browser::press(&mut home, address, &consent, "allow", &[]));
+    let led = BrowserRedirect::of(&browser::press(&mut home, address, &consent, "allow", &[]));
     let secrets = [
         open_visit,
         code.to_owned(),

@@ -4,16 +4,16 @@ use matricula_core::Method;
 use matricula_homeserver::{Config, OAuth};
 use serde_json::json;
 
-use crate::{Home, Me, PASSWORD, REFRESH, text};
+use crate::{PASSWORD, REFRESH, TestServer, TestUser, text};
 
 const DEACTIVATE: &str = "/_matrix/client/v3/account/deactivate";
 
 #[test]
 fn deactivation_deletes_all_access() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true });
     let first = home.register(body).ok();
-    let me = Me::of(&first);
+    let me = TestUser::of(&first);
     let other = home.sign_in("alice");
     let answer = home.prove(&me, Method::Post, DEACTIVATE, json!({})).ok();
     assert_eq!(answer["id_server_unbind_result"], "success");
@@ -28,7 +28,7 @@ fn deactivation_deletes_all_access() {
 
 #[test]
 fn deactivated_name_stays_taken() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     home.prove(&me, Method::Post, DEACTIVATE, json!({})).ok();
     home.register_named("alice").err(400, "M_USER_IN_USE");
@@ -38,11 +38,11 @@ fn deactivated_name_stays_taken() {
 
 #[test]
 fn repeated_registration_does_not_reactivate() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD });
     let session = text(&home.post(crate::REGISTER, body).more(), "session");
     let auth = json!({ "auth": { "type": "m.login.dummy", "session": session } });
-    let me = Me::of(&home.post(crate::REGISTER, auth.clone()).ok());
+    let me = TestUser::of(&home.post(crate::REGISTER, auth.clone()).ok());
     home.prove(&me, Method::Post, DEACTIVATE, json!({})).ok();
     home.post(crate::REGISTER, auth).err(400, "M_UNKNOWN");
 }
@@ -50,7 +50,7 @@ fn repeated_registration_does_not_reactivate() {
 #[test]
 fn erasing_deletes_the_profile() {
     for (erase, left) in [(false, 200), (true, 404)] {
-        let mut home = Home::open();
+        let mut home = TestServer::open();
         let me = home.sign_up("alice");
         let name = format!("/_matrix/client/v3/profile/{}/displayname", me.user_id);
         let body = json!({ "displayname": "Alice" });
@@ -63,7 +63,7 @@ fn erasing_deletes_the_profile() {
 
 #[test]
 fn deactivation_needs_the_password() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     let asked = home.post_as(&me.token, DEACTIVATE, json!({})).more();
     let body = json!({ "auth": me.auth(&text(&asked, "session"), "guess") });
@@ -75,7 +75,7 @@ fn deactivation_needs_the_password() {
 
 #[test]
 fn oauth_mode_disables_deactivation() {
-    let mut home = Home::new(Config::default().oauth(OAuth::instead()));
+    let mut home = TestServer::new(Config::default().oauth(OAuth::instead()));
     for (method, path) in [
         (Method::Post, DEACTIVATE),
         (Method::Post, "/_matrix/client/v3/account/password"),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     PASSWORD, WHOAMI,
-    browser::{self, Led, press, visit},
+    browser::{self, BrowserRedirect, press, visit},
     database,
     http_client::{Answer, post, send},
     oauth::{self, DEVICE_ID, REDIRECT, VERIFIER},
@@ -265,7 +265,7 @@ fn provisioning_queue_is_ordered_and_bounded() {
             200 => &consent,
             _ => &browser::sign_in(&mut home, &address, "alice", PASSWORD),
         };
-        let led = Led::of(&press(&mut home, &address, consent, "allow", &[]));
+        let led = BrowserRedirect::of(&press(&mut home, &address, consent, "allow", &[]));
         let code = led.parameter("code").unwrap();
         let reply = oauth::redeem(&mut home, &client, code);
         assert_eq!(reply.0.status, status, "{}", reply.text());

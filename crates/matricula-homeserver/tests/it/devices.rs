@@ -6,7 +6,7 @@ use matricula_core::Method;
 use matricula_homeserver::Request;
 use serde_json::{Value, json};
 
-use crate::{Home, Me, text};
+use crate::{TestServer, TestUser, text};
 
 const DEVICES: &str = "/_matrix/client/v3/devices";
 const DELETE_MANY: &str = "/_matrix/client/v3/delete_devices";
@@ -15,12 +15,12 @@ fn named(device: &str) -> String {
     format!("{DEVICES}/{device}")
 }
 
-fn list(home: &mut Home, me: &Me) -> Vec<Value> {
+fn list(home: &mut TestServer, me: &TestUser) -> Vec<Value> {
     let json = home.get_as(&me.token, DEVICES).ok();
     json["devices"].as_array().unwrap().clone()
 }
 
-fn ids(home: &mut Home, me: &Me) -> Vec<String> {
+fn ids(home: &mut TestServer, me: &TestUser) -> Vec<String> {
     list(home, me)
         .iter()
         .map(|it| text(it, "device_id"))
@@ -28,15 +28,15 @@ fn ids(home: &mut Home, me: &Me) -> Vec<String> {
 }
 
 /// Alice on the devices `A`, `B` and `C`, a second apart.
-fn three() -> (Home, [Me; 3]) {
-    let mut home = Home::open();
+fn three() -> (TestServer, [TestUser; 3]) {
+    let mut home = TestServer::open();
     home.sign_up("bob");
     let first = home.register(json!({ "username": "alice", "password": crate::PASSWORD,
         "device_id": "A", "initial_device_display_name": "Phone" }));
-    let first = Me::of(&first.ok());
+    let first = TestUser::of(&first.ok());
     let [second, third] = ["B", "C"].map(|id| {
         home.wait(Duration::from_secs(1));
-        Me::of(&home.login("alice", json!({ "device_id": id })).ok())
+        TestUser::of(&home.login("alice", json!({ "device_id": id })).ok())
     });
     (home, [first, second, third])
 }

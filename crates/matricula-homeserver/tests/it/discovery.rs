@@ -4,11 +4,11 @@ use matricula_core::Method;
 use matricula_homeserver::Config;
 use serde_json::json;
 
-use crate::{Home, LOGIN, REGISTER, get};
+use crate::{LOGIN, REGISTER, TestServer, get};
 
 #[test]
 fn versions_are_listed() {
-    let json = Home::open().get("/_matrix/client/versions").ok();
+    let json = TestServer::open().get("/_matrix/client/versions").ok();
     let versions: Vec<_> = json["versions"].as_array().unwrap().iter().collect();
     assert!(versions.contains(&&json!("v1.1")) && versions.contains(&&json!("v1.19")));
 }
@@ -16,7 +16,9 @@ fn versions_are_listed() {
 #[test]
 fn well_known_has_base_url() {
     let config = Config::default().base_url("https://hs.example.org/x/".parse().unwrap());
-    let json = Home::new(config).get("/.well-known/matrix/client").ok();
+    let json = TestServer::new(config)
+        .get("/.well-known/matrix/client")
+        .ok();
     assert_eq!(
         json,
         json!({ "m.homeserver": { "base_url": "https://hs.example.org/x" } })
@@ -25,13 +27,13 @@ fn well_known_has_base_url() {
 
 #[test]
 fn password_login_is_offered() {
-    let json = Home::open().get(LOGIN).ok();
+    let json = TestServer::open().get(LOGIN).ok();
     assert_eq!(json, json!({ "flows": [{ "type": "m.login.password" }] }));
 }
 
 #[test]
 fn capabilities_need_a_token() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let path = "/_matrix/client/v3/capabilities";
     home.get(path).err(401, "M_MISSING_TOKEN");
     let me = home.sign_up("alice");
@@ -50,7 +52,7 @@ fn capabilities_need_a_token() {
 
 #[test]
 fn unknown_paths_are_unrecognized() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     for path in [
         "/",
         "",
@@ -68,7 +70,7 @@ fn unknown_paths_are_unrecognized() {
 
 #[test]
 fn wrong_method_lists_allowed_ones() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     for (path, method, allowed) in [
         (REGISTER, Method::Get, "POST"),
         (LOGIN, Method::Put, "GET, POST"),

@@ -3,13 +3,13 @@
 use matricula_homeserver::{Config, Limit, Limits, Policy, RegistrationToken};
 use serde_json::json;
 
-use crate::{Home, PASSWORD, REGISTER, Reply, get, text};
+use crate::{PASSWORD, REGISTER, Reply, TestServer, get, text};
 
 const NASTY: &str = "<script>alert('\"&')</script>";
 
-fn home() -> Home {
+fn home() -> TestServer {
     let policy = |name: &str| Policy::new("1").translation("en", name, NASTY);
-    Home::new(
+    TestServer::new(
         Config::default()
             .flows([[
                 "m.login.terms",
@@ -22,7 +22,7 @@ fn home() -> Home {
     )
 }
 
-fn session(home: &mut Home) -> String {
+fn session(home: &mut TestServer) -> String {
     let body = json!({ "username": "alice", "password": PASSWORD });
     text(&home.post(REGISTER, body).more(), "session")
 }
@@ -31,7 +31,7 @@ fn address(stage: &str, session: &str) -> String {
     format!("/_matrix/client/v3/auth/{stage}/fallback/web?session={session}")
 }
 
-fn submit(home: &mut Home, stage: &str, session: &str, form: &str) -> Reply {
+fn submit(home: &mut TestServer, stage: &str, session: &str, form: &str) -> Reply {
     let mut request = get(&address(stage, session));
     request.method = matricula_core::Method::Post;
     request.body = form.as_bytes().to_vec();
@@ -176,7 +176,7 @@ fn rate_limited_page_has_retry_after() {
         .flows([["m.login.registration_token"]])
         .registration_token(RegistrationToken::new("sesame"))
         .limits(Limits::default().token_validity(Limit::new(0.1, 1)));
-    let mut home = Home::new(config);
+    let mut home = TestServer::new(config);
     let stage = "m.login.registration_token";
     let finished = session(&mut home);
     is_done(&page(

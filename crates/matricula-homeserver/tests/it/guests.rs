@@ -3,13 +3,13 @@
 use matricula_homeserver::{Config, Registration};
 use serde_json::{Value, json};
 
-use crate::{Home, LOGOUT, PASSWORD, REGISTER, text};
+use crate::{LOGOUT, PASSWORD, REGISTER, TestServer, text};
 
-fn home() -> Home {
-    Home::new(Config::default().guests(true))
+fn home() -> TestServer {
+    TestServer::new(Config::default().guests(true))
 }
 
-fn guest(home: &mut Home, body: Value) -> Value {
+fn guest(home: &mut TestServer, body: Value) -> Value {
     home.post(&format!("{REGISTER}?kind=guest"), body).ok()
 }
 
@@ -41,7 +41,7 @@ fn guest_request_uses_only_device_name() {
 
 #[test]
 fn guests_may_be_disabled() {
-    Home::open()
+    TestServer::open()
         .post(&format!("{REGISTER}?kind=guest"), json!({}))
         .err(403, "M_FORBIDDEN");
 }
@@ -51,7 +51,7 @@ fn closed_server_may_allow_guests() {
     let config = Config::default()
         .guests(true)
         .registration(Registration::Closed);
-    guest(&mut Home::new(config), json!({}));
+    guest(&mut TestServer::new(config), json!({}));
 }
 
 #[test]

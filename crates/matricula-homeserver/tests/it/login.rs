@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::{Home, LOGIN, LOGOUT, PASSWORD, WHOAMI, text};
+use crate::{LOGIN, LOGOUT, PASSWORD, TestServer, WHOAMI, text};
 
 #[test]
 fn login_with_localpart_or_user_id() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     home.register_named("alice").ok();
     for name in ["alice", "Alice", "@alice:private.localhost"] {
         let json = home.login(name, json!({})).ok();
@@ -18,7 +18,7 @@ fn login_with_localpart_or_user_id() {
 
 #[test]
 fn unknown_user_looks_like_wrong_password() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     home.register_named("alice").ok();
     let mut attempt = |user: &str, password: &str| {
         let identifier = json!({ "type": "m.id.user", "user": user });
@@ -34,7 +34,7 @@ fn unknown_user_looks_like_wrong_password() {
 
 #[test]
 fn unknown_threepid_cannot_log_in() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     for more in [
         json!({ "identifier": { "type": "m.id.thirdparty", "medium": "email", "address": "a@b" } }),
         json!({ "identifier": { "type": "m.id.phone", "country": "GB", "phone": "1" } }),
@@ -50,7 +50,7 @@ fn unknown_threepid_cannot_log_in() {
 
 #[test]
 fn missing_login_fields_have_codes() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let user = json!({ "type": "m.id.user", "user": "alice" });
     for (body, code) in [
         (json!({}), "M_MISSING_PARAM"),
@@ -102,7 +102,7 @@ fn missing_login_fields_have_codes() {
 
 #[test]
 fn new_login_revokes_device_tokens() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "D",
         "refresh_token": true });
     let first = home.register(body).ok();
@@ -122,7 +122,7 @@ fn new_login_revokes_device_tokens() {
 
 #[test]
 fn users_may_share_device_ids() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let register = |name: &str| json!({ "username": name, "password": PASSWORD, "device_id": "D" });
     let alice = home.register(register("alice")).ok();
     let bob = home.register(register("bob")).ok();
@@ -138,7 +138,7 @@ fn users_may_share_device_ids() {
 
 #[test]
 fn token_in_header_or_query() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let token = text(&home.register_named("alice").ok(), "access_token");
     home.get(&format!("{WHOAMI}?access_token={token}")).ok();
     home.whoami(&token).ok();
@@ -149,7 +149,7 @@ fn token_in_header_or_query() {
 
 #[test]
 fn logout_deletes_one_device() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let one = text(&home.register_named("alice").ok(), "access_token");
     let other = text(&home.login("alice", json!({})).ok(), "access_token");
     assert_eq!(home.post_as(&one, LOGOUT, json!({})).ok(), json!({}));
@@ -163,7 +163,7 @@ fn logout_deletes_one_device() {
 
 #[test]
 fn logout_all_deletes_all_devices() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let one = text(&home.register_named("alice").ok(), "access_token");
     let other = text(&home.login("alice", json!({})).ok(), "access_token");
     let bob = text(&home.register_named("bob").ok(), "access_token");

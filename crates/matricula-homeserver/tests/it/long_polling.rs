@@ -15,12 +15,12 @@ use crate::{
     text,
 };
 
-struct Me {
+struct TestUser {
     url: ServerUrl,
     token: String,
 }
 
-impl Me {
+impl TestUser {
     fn new(server: &Server, name: &str) -> Self {
         let json = register(server.url(), name).unwrap().json();
         Self {
@@ -88,7 +88,10 @@ async fn start() -> Server {
 #[tokio::test(flavor = "multi_thread")]
 async fn event_ends_long_poll() {
     let server = start().await;
-    let (alice, bob) = (Me::new(&server, "alice"), Me::new(&server, "bob"));
+    let (alice, bob) = (
+        TestUser::new(&server, "alice"),
+        TestUser::new(&server, "bob"),
+    );
     let (hers, his) = (alice.make_room(), bob.make_room());
     let (at, bobs) = (alice.sync(), bob.sync());
     let begun = Instant::now();
@@ -114,7 +117,7 @@ async fn event_ends_long_poll() {
 #[tokio::test(flavor = "multi_thread")]
 async fn long_polls_do_not_block_requests() {
     let server = start().await;
-    let alice = Me::new(&server, "alice");
+    let alice = TestUser::new(&server, "alice");
     let room = alice.make_room();
     let at = alice.sync();
     // More than the maximum number of running requests.
@@ -129,7 +132,7 @@ async fn long_polls_do_not_block_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_ends_long_polls() {
     let server = start().await;
-    let alice = Me::new(&server, "alice");
+    let alice = TestUser::new(&server, "alice");
     let at = alice.sync();
     let waiting = alice.wait(&at, LONG);
     let begun = Instant::now();

@@ -55,14 +55,14 @@ const VALIDITY: &str = "/_matrix/client/v1/register/m.login.registration_token/v
 const PASSWORD: &str = "correct horse";
 
 /// A homeserver in memory with a virtual clock and seeded randomness.
-struct Home {
+struct TestServer {
     server: Homeserver,
     database: Database,
     now: Timestamp,
     entropy: SeededEntropy,
 }
 
-impl Home {
+impl TestServer {
     fn new(config: Config) -> Self {
         let server = Homeserver::new(config).unwrap();
         Self {
@@ -111,7 +111,7 @@ impl Home {
     }
 
     /// Sends a request that needs authentication again, and authenticates with `PASSWORD`.
-    fn prove(&mut self, me: &Me, method: Method, address: &str, mut body: Value) -> Reply {
+    fn prove(&mut self, me: &TestUser, method: Method, address: &str, mut body: Value) -> Reply {
         let asked = self
             .call_as(&me.token, method, address, body.clone())
             .more();
@@ -120,12 +120,12 @@ impl Home {
     }
 
     /// Registers a user with the password `PASSWORD`.
-    fn sign_up(&mut self, username: &str) -> Me {
-        Me::of(&self.register_named(username).ok())
+    fn sign_up(&mut self, username: &str) -> TestUser {
+        TestUser::of(&self.register_named(username).ok())
     }
 
-    fn sign_in(&mut self, username: &str) -> Me {
-        Me::of(&self.login(username, json!({})).ok())
+    fn sign_in(&mut self, username: &str) -> TestUser {
+        TestUser::of(&self.login(username, json!({})).ok())
     }
 
     /// Takes the next mail out of the queue.
@@ -182,12 +182,12 @@ fn link_in(message: &QueuedMail) -> String {
 }
 
 /// A signed-in user.
-struct Me {
+struct TestUser {
     user_id: String,
     token: String,
 }
 
-impl Me {
+impl TestUser {
     fn of(answer: &Value) -> Self {
         Self {
             user_id: text(answer, "user_id"),

@@ -5,7 +5,7 @@ use matricula_homeserver::{Config, Limit, Limits, Mail, Policy, RegistrationToke
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use crate::{Home, LOGIN, LOGOUT, PASSWORD, REFRESH, REGISTER, Reply, VALIDITY, WHOAMI};
+use crate::{LOGIN, LOGOUT, PASSWORD, REFRESH, REGISTER, Reply, TestServer, VALIDITY, WHOAMI};
 
 const STAGES: [&str; 4] = [
     "m.login.dummy",
@@ -14,13 +14,13 @@ const STAGES: [&str; 4] = [
     "org.example.riddle",
 ];
 
-fn home() -> Home {
+fn home() -> TestServer {
     let policy = Policy::new("1").translation("en", "Rules", "Be kind.");
     let flows = STAGES
         .map(|it| vec![it])
         .into_iter()
         .chain([STAGES.to_vec()]);
-    let mut home = Home::new(
+    let mut home = TestServer::new(
         Config::default()
             .flows(flows)
             .guests(true)
@@ -215,7 +215,7 @@ proptest! {
 
 #[test]
 fn deeply_nested_json_is_handled() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let deep = |depth: usize| [r#"{"a":"#.repeat(depth), "}".repeat(depth)].join("1");
     send_to(&mut home, REGISTER, &deep(100)).more();
     // JSON that is nested too deeply is rejected.
@@ -228,7 +228,7 @@ fn deeply_nested_json_is_handled() {
 #[test]
 fn errors_name_the_wrong_field() {
     let password = r#""type": "m.login.password", "password": "x""#;
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     for (path, body, code, name) in [
         (LOGIN, "{}".to_owned(), "M_MISSING_PARAM", "`type`"),
         (
@@ -292,7 +292,7 @@ fn errors_name_the_wrong_field() {
 
 #[test]
 fn errors_do_not_echo_input() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     for body in [
         r#"{"password": {"canary": "canary"}}"#,
         r#"{"auth": "canary"}"#,
@@ -311,12 +311,12 @@ fn errors_do_not_echo_input() {
 #[test]
 fn unreadable_requests_count_as_attempts() {
     let limit = Limits::default().login(Limit::new(1.0, 1));
-    let mut home = Home::new(Config::default().limits(limit));
+    let mut home = TestServer::new(Config::default().limits(limit));
     send_to(&mut home, LOGIN, "{").err(400, "M_NOT_JSON");
     send_to(&mut home, LOGIN, "{").err(429, "M_LIMIT_EXCEEDED");
 }
 
-fn send_to(home: &mut Home, path: &str, body: &str) -> Reply {
+fn send_to(home: &mut TestServer, path: &str, body: &str) -> Reply {
     let mut request = crate::post(path, Value::Null);
     request.body = body.as_bytes().to_vec();
     home.send(request)
@@ -328,7 +328,7 @@ fn debug_output_hides_secrets() {
     request.query = vec![("access_token".to_owned(), "canary".to_owned())];
     request.access_token = Some(Secret::from("canary"));
     let mut home =
-        Home::new(Config::default().registration_token(RegistrationToken::new("canary")));
+        TestServer::new(Config::default().registration_token(RegistrationToken::new("canary")));
     let reply = home.send(request.clone());
     let shown = format!("{request:?} {:?} {:?}", home.server, reply.0);
     assert!(!shown.contains("canary"), "{shown}");

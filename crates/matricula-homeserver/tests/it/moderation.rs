@@ -4,23 +4,23 @@ use matricula_core::Method;
 use matricula_homeserver::Config;
 use serde_json::{Value, json};
 
-use crate::{Home, LOGOUT, Me};
+use crate::{LOGOUT, TestServer, TestUser};
 
-fn home() -> (Home, Me, Me) {
-    let mut home = Home::new(Config::default().admin("root"));
+fn home() -> (TestServer, TestUser, TestUser) {
+    let mut home = TestServer::new(Config::default().admin("root"));
     let (root, alice) = (home.sign_up("root"), home.sign_up("alice"));
     (home, root, alice)
 }
 
-fn lock(user: &Me) -> String {
+fn lock(user: &TestUser) -> String {
     format!("/_matrix/client/v1/admin/lock/{}", user.user_id)
 }
 
-fn suspend(user: &Me) -> String {
+fn suspend(user: &TestUser) -> String {
     format!("/_matrix/client/v1/admin/suspend/{}", user.user_id)
 }
 
-fn set(home: &mut Home, root: &Me, path: &str, body: Value) -> crate::Reply {
+fn set(home: &mut TestServer, root: &TestUser, path: &str, body: Value) -> crate::Reply {
     home.call_as(&root.token, Method::Put, path, body)
 }
 
@@ -81,7 +81,7 @@ fn only_admins_moderate_others() {
 #[test]
 fn moderation_capability_is_announced() {
     let (mut home, root, alice) = home();
-    let mut told = |me: &Me| {
+    let mut told = |me: &TestUser| {
         let json = home
             .get_as(&me.token, "/_matrix/client/v3/capabilities")
             .ok();

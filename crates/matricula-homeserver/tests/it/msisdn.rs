@@ -3,14 +3,14 @@
 use matricula_homeserver::{Config, Mail};
 use serde_json::{Value, json};
 
-use crate::{Home, LOGIN, PASSWORD, REGISTER, text};
+use crate::{LOGIN, PASSWORD, REGISTER, TestServer, text};
 
 const ASK: &str = "/_matrix/client/v3/register/msisdn/requestToken";
 const STAGE: &str = "m.login.msisdn";
 
-fn home() -> Home {
+fn home() -> TestServer {
     let messages = Mail::new("127.0.0.1:25").sms_gateway("sms.example.org");
-    Home::new(Config::default().mail(messages).flows([[STAGE]]))
+    TestServer::new(Config::default().mail(messages).flows([[STAGE]]))
 }
 
 fn ask(country: &str, number: &str, attempt: u64) -> Value {
@@ -18,14 +18,14 @@ fn ask(country: &str, number: &str, attempt: u64) -> Value {
         "phone_number": number })
 }
 
-fn submit(home: &mut Home, asked: &Value, code: &str) -> crate::Reply {
+fn submit(home: &mut TestServer, asked: &Value, code: &str) -> crate::Reply {
     let url = text(asked, "submit_url");
     let path = url.strip_prefix("http://private.localhost").unwrap();
     let body = json!({ "sid": asked["sid"], "client_secret": "secret", "token": code });
     home.post(path, body)
 }
 
-fn code(home: &mut Home) -> String {
+fn code(home: &mut TestServer) -> String {
     home.mail().body.expose()[..6].to_owned()
 }
 
@@ -124,7 +124,7 @@ fn numbers_are_normalized() {
 #[test]
 fn no_gateway_no_numbers() {
     let messages = Mail::new("127.0.0.1:25");
-    let mut home = Home::new(Config::default().mail(messages));
+    let mut home = TestServer::new(Config::default().mail(messages));
     home.post(ASK, ask("GB", "07700900000", 1))
         .err(404, "M_UNRECOGNIZED");
 }

@@ -6,7 +6,7 @@ use matricula_core::Method;
 use matricula_homeserver::{Config, Limit, Limits, PasswordCodes, PasswordPolicy};
 use serde_json::{Value, json};
 
-use crate::{Home, LOGIN, Me, PASSWORD, REGISTER, text};
+use crate::{LOGIN, PASSWORD, REGISTER, TestServer, TestUser, text};
 
 const CHANGE: &str = "/_matrix/client/v3/account/password";
 const NEW: &str = "staple battery";
@@ -15,11 +15,11 @@ fn change() -> Value {
     json!({ "new_password": NEW })
 }
 
-fn begin(home: &mut Home, me: &Me) -> String {
+fn begin(home: &mut TestServer, me: &TestUser) -> String {
     text(&home.post_as(&me.token, CHANGE, change()).more(), "session")
 }
 
-fn finish(home: &mut Home, me: &Me, auth: Value) -> crate::Reply {
+fn finish(home: &mut TestServer, me: &TestUser, auth: Value) -> crate::Reply {
     let mut body = change();
     body["auth"] = auth;
     home.post_as(&me.token, CHANGE, body)
@@ -27,7 +27,7 @@ fn finish(home: &mut Home, me: &Me, auth: Value) -> crate::Reply {
 
 #[test]
 fn new_password_replaces_old_one() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     home.prove(&me, Method::Post, CHANGE, change()).ok();
     home.login("alice", json!({})).err(403, "M_FORBIDDEN");
@@ -39,7 +39,7 @@ fn new_password_replaces_old_one() {
 
 #[test]
 fn change_asks_only_for_old_password() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     let asked = home.post_as(&me.token, CHANGE, change()).more();
     assert_eq!(asked["flows"], json!([{ "stages": ["m.login.password"] }]));
@@ -50,7 +50,7 @@ fn change_asks_only_for_old_password() {
 #[test]
 fn other_devices_are_logged_out() {
     for (logout, left) in [(Value::Null, 401), (json!(true), 401), (json!(false), 200)] {
-        let mut home = Home::open();
+        let mut home = TestServer::open();
         let me = home.sign_up("alice");
         let other = home.sign_in("alice");
         let body = json!({ "new_password": NEW, "logout_devices": logout });
@@ -62,7 +62,7 @@ fn other_devices_are_logged_out() {
 
 #[test]
 fn wrong_password_can_be_retried() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     let session = begin(&mut home, &me);
     let json = finish(&mut home, &me, me.auth(&session, "guess")).err(401, "M_FORBIDDEN");
@@ -72,7 +72,7 @@ fn wrong_password_can_be_retried() {
 
 #[test]
 fn password_of_another_user_fails() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     let mallory = home.sign_up("mallory");
     let session = begin(&mut home, &me);
@@ -83,7 +83,7 @@ fn password_of_another_user_fails() {
 
 #[test]
 fn deprecated_user_field_works() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     let auth = json!({ "type": "m.login.password", "user": "alice", "password": PASSWORD });
     finish(&mut home, &me, auth).ok();
@@ -91,7 +91,7 @@ fn deprecated_user_field_works() {
 
 #[test]
 fn session_belongs_to_user_and_request() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     let mallory = home.sign_up("mallory");
     let session = begin(&mut home, &me);
@@ -110,7 +110,7 @@ fn session_belongs_to_user_and_request() {
 
 #[test]
 fn repeated_request_repeats_result() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     let session = begin(&mut home, &me);
     let auth = me.auth(&session, PASSWORD);
@@ -122,7 +122,7 @@ fn repeated_request_repeats_result() {
 
 #[test]
 fn reauth_session_expires() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     let session = begin(&mut home, &me);
     home.wait(Duration::from_secs(24 * 60 * 60));
@@ -132,7 +132,7 @@ fn reauth_session_expires() {
 #[test]
 fn password_guesses_are_rate_limited() {
     let limits = Limits::default().login(Limit::new(0.1, 2));
-    let mut home = Home::new(Config::default().limits(limits));
+    let mut home = TestServer::new(Config::default().limits(limits));
     let me = home.sign_up("alice");
     let session = begin(&mut home, &me);
     for _ in 0..2 {
@@ -146,16 +146,16 @@ fn password_guesses_are_rate_limited() {
 #[test]
 fn weak_password_is_rejected_first() {
     let policy = PasswordPolicy::strict(PasswordCodes::Named);
-    let mut home = Home::new(Config::default().password_policy(policy));
+    let mut home = TestServer::new(Config::default().password_policy(policy));
     let body = json!({ "username": "alice", "password": "Passw0rd!" });
-    let me = Me::of(&home.register(body).ok());
+    let me = TestUser::of(&home.register(body).ok());
     home.post_as(&me.token, CHANGE, json!({ "new_password": "short" }))
         .err(400, "M_PASSWORD_TOO_SHORT");
 }
 
 #[test]
 fn guests_cannot_change_passwords() {
-    let mut home = Home::new(Config::default().guests(true));
+    let mut home = TestServer::new(Config::default().guests(true));
     home.post(CHANGE, change()).err(401, "M_MISSING_TOKEN");
     let guest = home.post(&format!("{REGISTER}?kind=guest"), json!({})).ok();
     home.post_as(&text(&guest, "access_token"), CHANGE, change())

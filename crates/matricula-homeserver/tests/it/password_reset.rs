@@ -4,15 +4,15 @@ use matricula_core::Method;
 use matricula_homeserver::{Config, Mail};
 use serde_json::{Value, json};
 
-use crate::{Home, LOGIN, Me, REGISTER, Reply, text};
+use crate::{LOGIN, REGISTER, Reply, TestServer, TestUser, text};
 
 const CHANGE: &str = "/_matrix/client/v3/account/password";
 const ASK: &str = "/_matrix/client/v3/account/password/email/requestToken";
 const NEW: &str = "staple battery";
 
-fn home() -> (Home, Me) {
+fn home() -> (TestServer, TestUser) {
     let messages = Mail::new("127.0.0.1:25");
-    let mut home = Home::new(Config::default().mail(messages));
+    let mut home = TestServer::new(Config::default().mail(messages));
     let me = home.sign_up("alice");
     let path = "/_matrix/client/v3/account/3pid/email/requestToken";
     let sid = text(&home.post(path, ask("added")).ok(), "sid");
@@ -28,7 +28,7 @@ fn ask(secret: &str) -> Value {
     json!({ "client_secret": secret, "send_attempt": 1, "email": "alice@example.org" })
 }
 
-fn change(home: &mut Home, auth: Value) -> Reply {
+fn change(home: &mut TestServer, auth: Value) -> Reply {
     home.post(CHANGE, json!({ "new_password": NEW, "auth": auth }))
 }
 

@@ -4,20 +4,20 @@ use matricula_core::Method;
 use matricula_homeserver::Config;
 use serde_json::{Value, json};
 
-use crate::{Home, Me, REGISTER, Reply};
+use crate::{REGISTER, Reply, TestServer, TestUser};
 
 fn profile(user_id: &str) -> String {
     format!("/_matrix/client/v3/profile/{user_id}")
 }
 
-fn set(home: &mut Home, me: &Me, name: &str, value: Value) -> Reply {
+fn set(home: &mut TestServer, me: &TestUser, name: &str, value: Value) -> Reply {
     let path = format!("{}/{name}", profile(&me.user_id));
     home.call_as(&me.token, Method::Put, &path, json!({ name: value }))
 }
 
 #[test]
 fn profiles_are_public() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     assert_eq!(home.get(&profile(&me.user_id)).ok(), json!({}));
     set(&mut home, &me, "displayname", json!("Alice")).ok();
@@ -47,7 +47,7 @@ fn profiles_are_public() {
 
 #[test]
 fn field_is_replaced_and_removed() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     let path = format!("{}/displayname", profile(&me.user_id));
     set(&mut home, &me, "displayname", json!("Alice")).ok();
@@ -62,7 +62,7 @@ fn field_is_replaced_and_removed() {
 
 #[test]
 fn unknown_user_has_no_profile() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     home.get(&profile("@nobody:private.localhost"))
         .err(404, "M_NOT_FOUND");
     home.get(&profile("@alice:elsewhere.example"))
@@ -72,7 +72,7 @@ fn unknown_user_has_no_profile() {
 
 #[test]
 fn profiles_of_others_are_read_only() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let (me, mallory) = (home.sign_up("alice"), home.sign_up("mallory"));
     set(&mut home, &me, "displayname", json!("Alice")).ok();
     let path = format!("{}/displayname", profile(&me.user_id));
@@ -88,14 +88,14 @@ fn profiles_of_others_are_read_only() {
 
 #[test]
 fn guest_has_a_profile() {
-    let mut home = Home::new(Config::default().guests(true));
-    let guest = Me::of(&home.post(&format!("{REGISTER}?kind=guest"), json!({})).ok());
+    let mut home = TestServer::new(Config::default().guests(true));
+    let guest = TestUser::of(&home.post(&format!("{REGISTER}?kind=guest"), json!({})).ok());
     set(&mut home, &guest, "displayname", json!("Visitor")).ok();
 }
 
 #[test]
 fn profile_size_is_bounded() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     let long = "k".repeat(256);
     for (name, value, code) in [

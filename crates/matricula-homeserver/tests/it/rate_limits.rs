@@ -5,10 +5,10 @@ use std::time::Duration;
 use matricula_homeserver::{Config, Limit, Limits, RegistrationToken};
 use serde_json::json;
 
-use crate::{Home, LOGIN, PASSWORD, REGISTER, Reply, VALIDITY, get, post, text};
+use crate::{LOGIN, PASSWORD, REGISTER, Reply, TestServer, VALIDITY, get, post, text};
 
-fn home(limits: Limits) -> Home {
-    Home::new(Config::default().limits(limits).guests(true))
+fn home(limits: Limits) -> TestServer {
+    TestServer::new(Config::default().limits(limits).guests(true))
 }
 
 /// The retry time of an error, in the body and the header.
@@ -88,7 +88,7 @@ fn token_guessing_is_rate_limited() {
         .flows([["m.login.registration_token"]])
         .registration_token(RegistrationToken::new("sesame"))
         .limits(Limits::default().token_validity(Limit::new(1.0, 2)));
-    let mut home = Home::new(config);
+    let mut home = TestServer::new(config);
     let session = text(
         &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
         "session",
@@ -121,7 +121,7 @@ fn clock_set_back_does_not_lock_out() {
 
 #[test]
 fn no_limits_by_default() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     for number in 0..100 {
         home.register_named(&format!("user{number}")).ok();
     }

@@ -5,19 +5,19 @@ use std::time::Duration;
 use matricula_homeserver::Config;
 use serde_json::{Value, json};
 
-use crate::{Home, LOGOUT, PASSWORD, REFRESH, text};
+use crate::{LOGOUT, PASSWORD, REFRESH, TestServer, text};
 
 const LIFETIME: Duration = Duration::from_secs(300);
 
 /// A server, and the response to a registration with a refresh token.
-fn home() -> (Home, Value) {
-    let mut home = Home::new(Config::default().access_token_lifetime(LIFETIME));
+fn home() -> (TestServer, Value) {
+    let mut home = TestServer::new(Config::default().access_token_lifetime(LIFETIME));
     let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true });
     let first = home.register(body).ok();
     (home, first)
 }
 
-fn refresh(home: &mut Home, pair: &Value) -> crate::Reply {
+fn refresh(home: &mut TestServer, pair: &Value) -> crate::Reply {
     let token = text(pair, "refresh_token");
     home.post(REFRESH, json!({ "refresh_token": token }))
 }
@@ -98,7 +98,7 @@ fn refresh_token_may_expire() {
     let config = Config::default()
         .access_token_lifetime(LIFETIME)
         .refresh_token_lifetime(LIFETIME * 2);
-    let mut home = Home::new(config);
+    let mut home = TestServer::new(config);
     let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true });
     let first = home.register(body).ok();
     home.wait(LIFETIME * 2);

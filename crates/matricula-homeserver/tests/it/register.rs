@@ -5,11 +5,11 @@ use std::time::Duration;
 use matricula_homeserver::{Config, PasswordCodes, PasswordPolicy, Registration};
 use serde_json::{Value, json};
 
-use crate::{Home, PASSWORD, REGISTER, post, text};
+use crate::{PASSWORD, REGISTER, TestServer, post, text};
 
 #[test]
 fn registration_returns_token_and_device() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let json = home.register_named("alice").ok();
     assert_eq!(json["user_id"], "@alice:private.localhost");
     let keys: Vec<_> = json.as_object().unwrap().keys().collect();
@@ -22,7 +22,7 @@ fn registration_returns_token_and_device() {
 
 #[test]
 fn device_id_is_requested_or_new() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "Mine, all mine" });
     assert_eq!(home.register(body).ok()["device_id"], "Mine, all mine");
     let one = text(&home.register_named("bob").ok(), "device_id");
@@ -41,7 +41,7 @@ fn device_id_is_requested_or_new() {
 
 #[test]
 fn inhibit_login_returns_no_token() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "inhibit_login": true,
         "refresh_token": true, "device_id": "D" });
     let json = home.register(body).ok();
@@ -52,7 +52,7 @@ fn inhibit_login_returns_no_token() {
 #[test]
 fn refresh_token_only_on_request() {
     let config = Config::default().access_token_lifetime(Duration::from_secs(60));
-    let mut home = Home::new(config);
+    let mut home = TestServer::new(config);
     let json = home.register_named("alice").ok();
     assert_eq!(json["expires_in_ms"], 60_000);
     assert_eq!(json.get("refresh_token"), None);
@@ -64,7 +64,7 @@ fn refresh_token_only_on_request() {
 
 #[test]
 fn server_assigns_numeric_username() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     home.register_named("alice").ok();
     let first = text(
         &home.register(json!({ "password": PASSWORD })).ok(),
@@ -83,7 +83,7 @@ fn server_assigns_numeric_username() {
 
 #[test]
 fn server_may_rename_users() {
-    let mut home = Home::new(Config::default().rename_users(true));
+    let mut home = TestServer::new(Config::default().rename_users(true));
     let json = home.register_named("alice").ok();
     assert_eq!(json["user_id"], "@alice-1:private.localhost");
     home.login("alice", json!({})).err(403, "M_FORBIDDEN");
@@ -95,7 +95,7 @@ fn server_may_rename_users() {
 
 #[test]
 fn password_is_needed_at_end() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let session = text(
         &home.post(REGISTER, json!({ "username": "alice" })).more(),
         "session",
@@ -114,7 +114,7 @@ fn password_is_needed_at_end() {
 #[test]
 fn weak_password_is_rejected_early() {
     let policy = PasswordPolicy::strict(PasswordCodes::Named);
-    let mut home = Home::new(Config::default().password_policy(policy));
+    let mut home = TestServer::new(Config::default().password_policy(policy));
     for (password, code) in [
         ("aB1!", "M_PASSWORD_TOO_SHORT"),
         ("aB!aB!aB!", "M_PASSWORD_NO_DIGIT"),
@@ -134,7 +134,7 @@ fn weak_password_is_rejected_early() {
 #[test]
 fn weak_password_code_is_configurable() {
     let policy = PasswordPolicy::strict(PasswordCodes::Weak);
-    let mut home = Home::new(Config::default().password_policy(policy));
+    let mut home = TestServer::new(Config::default().password_policy(policy));
     for password in ["", "aB1!", "aB!aB!aB!"] {
         let body = json!({ "username": "alice", "password": password });
         home.post(REGISTER, body).err(400, "M_WEAK_PASSWORD");
@@ -143,14 +143,14 @@ fn weak_password_code_is_configurable() {
 
 #[test]
 fn empty_password_is_rejected() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     home.register(json!({ "username": "alice", "password": "" }))
         .err(400, "M_PASSWORD_TOO_SHORT");
 }
 
 #[test]
 fn closed_registration_is_consistent() {
-    let mut home = Home::new(Config::default().registration(Registration::Closed));
+    let mut home = TestServer::new(Config::default().registration(Registration::Closed));
     home.post(REGISTER, json!({})).err(403, "M_FORBIDDEN");
     home.register_named("alice").err(403, "M_FORBIDDEN");
     home.get("/_matrix/client/v3/register/available?username=a")
@@ -161,7 +161,7 @@ fn closed_registration_is_consistent() {
 
 #[test]
 fn unknown_kinds_are_rejected() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     home.post(&format!("{REGISTER}?kind=user"), json!({}))
         .more();
     home.post(&format!("{REGISTER}?kind=robot"), json!({}))
@@ -170,7 +170,7 @@ fn unknown_kinds_are_rejected() {
 
 #[test]
 fn service_type_needs_service_token() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "type": "m.login.application_service", "username": "bot" });
     home.post(REGISTER, body.clone())
         .err(401, "M_MISSING_TOKEN");
@@ -180,7 +180,7 @@ fn service_type_needs_service_token() {
 
 #[test]
 fn wrong_types_have_error_codes() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     for (body, code) in [
         ("", "M_NOT_JSON"),
         ("{", "M_NOT_JSON"),
@@ -205,7 +205,7 @@ fn wrong_types_have_error_codes() {
 
 #[test]
 fn null_equals_absent() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "device_id": null,
         "inhibit_login": null, "refresh_token": null, "initial_device_display_name": null });
     home.post(REGISTER, {

@@ -6,19 +6,19 @@ use matricula_core::Timestamp;
 use matricula_homeserver::{Config, RegistrationToken};
 use serde_json::{Value, json};
 
-use crate::{Home, PASSWORD, REGISTER, VALIDITY, text};
+use crate::{PASSWORD, REGISTER, TestServer, VALIDITY, text};
 
 const STAGE: &str = "m.login.registration_token";
 
-fn home(token: RegistrationToken) -> Home {
-    Home::new(
+fn home(token: RegistrationToken) -> TestServer {
+    TestServer::new(
         Config::default()
             .flows([[STAGE, "m.login.dummy"]])
             .registration_token(token),
     )
 }
 
-fn session(home: &mut Home) -> String {
+fn session(home: &mut TestServer) -> String {
     text(
         &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
         "session",
@@ -33,7 +33,7 @@ fn dummy(session: &str) -> Value {
     json!({ "auth": { "type": "m.login.dummy", "session": session } })
 }
 
-fn is_valid(home: &mut Home, token: &str) -> bool {
+fn is_valid(home: &mut TestServer, token: &str) -> bool {
     let json = home.get(&format!("{VALIDITY}?token={token}")).ok();
     json["valid"].as_bool().unwrap()
 }
@@ -77,7 +77,7 @@ fn validity_endpoint_checks_tokens() {
 #[test]
 fn no_token_valid_without_stage() {
     let config = Config::default().registration_token(RegistrationToken::new("sesame"));
-    assert!(!is_valid(&mut Home::new(config), "sesame"));
+    assert!(!is_valid(&mut TestServer::new(config), "sesame"));
 }
 
 #[test]

@@ -6,11 +6,11 @@ use matricula_core::Method;
 use matricula_homeserver::{Config, Limit, Limits};
 use serde_json::{Value, json};
 
-use crate::{Home, Me, Reply, text};
+use crate::{Reply, TestServer, TestUser, text};
 
 const CREATE: &str = "/_matrix/client/v3/createRoom";
 
-fn create(home: &mut Home, me: &Me, body: Value) -> String {
+fn create(home: &mut TestServer, me: &TestUser, body: Value) -> String {
     text(&home.post_as(&me.token, CREATE, body).ok(), "room_id")
 }
 
@@ -18,30 +18,30 @@ fn room_path(room: &str, rest: &str) -> String {
     format!("/_matrix/client/v3/rooms/{room}/{rest}")
 }
 
-fn put(home: &mut Home, me: &Me, room: &str, rest: &str, body: Value) -> Reply {
+fn put(home: &mut TestServer, me: &TestUser, room: &str, rest: &str, body: Value) -> Reply {
     home.call_as(&me.token, Method::Put, &room_path(room, rest), body)
 }
 
-fn say(home: &mut Home, me: &Me, room: &str, txn: &str, said: &str) -> String {
+fn say(home: &mut TestServer, me: &TestUser, room: &str, txn: &str, said: &str) -> String {
     let body = json!({ "msgtype": "m.text", "body": said });
     let rest = format!("send/m.room.message/{txn}");
     text(&put(home, me, room, &rest, body).ok(), "event_id")
 }
 
-fn look(home: &mut Home, me: &Me, room: &str, rest: &str) -> Reply {
+fn look(home: &mut TestServer, me: &TestUser, room: &str, rest: &str) -> Reply {
     home.get_as(&me.token, &room_path(room, rest))
 }
 
-fn enter(home: &mut Home, me: &Me, room: &str, how: &str) -> Reply {
+fn enter(home: &mut TestServer, me: &TestUser, room: &str, how: &str) -> Reply {
     home.post_as(&me.token, &room_path(room, how), json!({}))
 }
 
-fn sync(home: &mut Home, me: &Me, query: &str) -> Value {
+fn sync(home: &mut TestServer, me: &TestUser, query: &str) -> Value {
     home.get_as(&me.token, &format!("/_matrix/client/v3/sync{query}"))
         .ok()
 }
 
-fn since(home: &mut Home, me: &Me, batch: &Value) -> Value {
+fn since(home: &mut TestServer, me: &TestUser, batch: &Value) -> Value {
     let batch = batch["next_batch"].as_str().unwrap().to_owned();
     sync(home, me, &format!("?since={batch}"))
 }
@@ -59,8 +59,8 @@ fn kinds(events: &Value) -> Vec<&str> {
 }
 
 /// A public room of alice, and bob, who has not joined.
-fn public() -> (Home, Me, Me, String) {
-    let mut home = Home::open();
+fn public() -> (TestServer, TestUser, TestUser, String) {
+    let mut home = TestServer::open();
     let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
     let room = create(
         &mut home,
@@ -72,7 +72,7 @@ fn public() -> (Home, Me, Me, String) {
 
 #[test]
 fn new_room_has_requested_state() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
     let room = create(
         &mut home,
@@ -124,7 +124,7 @@ fn new_room_has_requested_state() {
 
 #[test]
 fn unsupported_room_options_are_rejected() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let alice = home.sign_up("alice");
     for (body, code) in [
         (
@@ -182,10 +182,10 @@ fn transaction_id_sends_once() {
 
 #[test]
 fn transaction_survives_token_refresh() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": crate::PASSWORD, "refresh_token": true });
     let answer = home.register(body).ok();
-    let mut alice = Me::of(&answer);
+    let mut alice = TestUser::of(&answer);
     let room = create(&mut home, &alice, json!({}));
     let first = say(&mut home, &alice, &room, "1", "hello");
     let refresh = json!({ "refresh_token": answer["refresh_token"] });
@@ -254,7 +254,7 @@ fn only_members_read_and_send() {
 
 #[test]
 fn private_room_needs_invite() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
     let room = create(&mut home, &alice, json!({}));
     enter(&mut home, &bob, &room, "join").err(403, "M_FORBIDDEN");
@@ -472,7 +472,7 @@ fn too_large_events_are_rejected() {
 #[test]
 fn sending_is_rate_limited() {
     let limits = Limits::default().room_events(Limit::new(1.0, 2));
-    let mut home = Home::new(Config::default().limits(limits));
+    let mut home = TestServer::new(Config::default().limits(limits));
     let alice = home.sign_up("alice");
     let room = create(&mut home, &alice, json!({}));
     let first = say(&mut home, &alice, &room, "1", "a");
@@ -492,7 +492,7 @@ fn sending_is_rate_limited() {
 
 #[test]
 fn guests_and_suspended_cannot_send() {
-    let mut home = Home::new(Config::default().guests(true).admin("root"));
+    let mut home = TestServer::new(Config::default().guests(true).admin("root"));
     let (root, alice) = (home.sign_up("root"), home.sign_up("alice"));
     let room = create(&mut home, &alice, json!({ "preset": "public_chat" }));
     let path = format!("/_matrix/client/v1/admin/suspend/{}", alice.user_id);
@@ -515,7 +515,7 @@ fn guests_and_suspended_cannot_send() {
 
 #[test]
 fn creation_cannot_set_members() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
     let join = json!({ "membership": "join" });
     for event in [
@@ -532,7 +532,7 @@ fn creation_cannot_set_members() {
 
 #[test]
 fn declined_invite_hides_room() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
     let room = create(&mut home, &alice, json!({ "invite": [bob.user_id] }));
     let invited = sync(&mut home, &bob, "");
@@ -574,15 +574,15 @@ fn power_levels_limit_changes() {
 
 #[test]
 fn deleted_device_frees_transactions() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let alice = home.sign_up("alice");
     let room = create(&mut home, &alice, json!({}));
     let device = json!({ "device_id": "phone" });
-    let phone = Me::of(&home.login("alice", device.clone()).ok());
+    let phone = TestUser::of(&home.login("alice", device.clone()).ok());
     let first = say(&mut home, &phone, &room, "1", "before");
     home.post_as(&phone.token, "/_matrix/client/v3/logout", json!({}))
         .ok();
-    let phone = Me::of(&home.login("alice", device).ok());
+    let phone = TestUser::of(&home.login("alice", device).ok());
     assert_ne!(say(&mut home, &phone, &room, "1", "after"), first);
 }
 

@@ -6,38 +6,38 @@ use matricula_homeserver::{Config, Homeserver, OAuth, Sso};
 use serde_json::{Value, json};
 
 use crate::{
-    Home, LOGIN, PASSWORD, Reply,
-    browser::{Led, link, press, sign_in},
+    LOGIN, PASSWORD, Reply, TestServer,
+    browser::{BrowserRedirect, link, press, sign_in},
     text,
 };
 
 const REDIRECT: &str = "/_matrix/client/v3/login/sso/redirect";
 const BACK: &str = "http%3A%2F%2F127.0.0.1%3A4567%2Fback%3Fnonce%3D1";
 
-fn home() -> Home {
+fn home() -> TestServer {
     let sso = Sso::default().provider("house", "The House");
-    let mut home = Home::new(Config::default().sso(sso));
+    let mut home = TestServer::new(Config::default().sso(sso));
     home.register_named("alice").ok();
     home
 }
 
 /// The endpoint that redirects to the page.
 #[track_caller]
-fn page(home: &mut Home, address: &str) -> String {
+fn page(home: &mut TestServer, address: &str) -> String {
     let reply = home.send(link(address));
     assert_eq!(reply.0.status, 302, "{}", reply.text());
     reply.header("Location").unwrap().to_owned()
 }
 
 #[track_caller]
-fn token(home: &mut Home) -> String {
+fn token(home: &mut TestServer) -> String {
     let address = page(home, &format!("{REDIRECT}?redirectUrl={BACK}"));
     let consent = sign_in(home, &address, "alice", PASSWORD);
-    let led = Led::of(&press(home, &address, &consent, "allow", &[]));
+    let led = BrowserRedirect::of(&press(home, &address, &consent, "allow", &[]));
     led.parameter("loginToken").unwrap().to_owned()
 }
 
-fn login(home: &mut Home, token: &str) -> Reply {
+fn login(home: &mut TestServer, token: &str) -> Reply {
     home.post(LOGIN, json!({ "type": "m.login.token", "token": token }))
 }
 
@@ -46,7 +46,7 @@ fn login_flows_list_providers() {
     let flows = |sso: Option<Sso>| {
         let mut config = Config::default();
         config.sso = sso;
-        Home::new(config).get(LOGIN).ok()["flows"].clone()
+        TestServer::new(config).get(LOGIN).ok()["flows"].clone()
     };
     assert_eq!(flows(None), json!([{ "type": "m.login.password" }]));
     let sso = Sso::default().provider("house", "The House");
@@ -101,7 +101,7 @@ fn register_action_shows_sign_up() {
     );
     let fields = [("username", "bob"), ("password", "p")];
     let consent = press(&mut home, &address, &form, "sign-up", &fields);
-    let led = Led::of(&press(&mut home, &address, &consent, "allow", &[]));
+    let led = BrowserRedirect::of(&press(&mut home, &address, &consent, "allow", &[]));
     let token = led.parameter("loginToken").unwrap();
     let session = login(&mut home, token).ok();
     assert_eq!(session["user_id"], "@bob:private.localhost");
@@ -183,7 +183,7 @@ fn cancelled_sso_signs_nobody_in() {
 
 #[test]
 fn disabled_sso_has_no_endpoints() {
-    let mut without = Home::open();
+    let mut without = TestServer::open();
     without
         .send(link(&format!("{REDIRECT}?redirectUrl={BACK}")))
         .err(404, "M_UNRECOGNIZED");
@@ -200,7 +200,7 @@ fn disabled_sso_has_no_endpoints() {
 #[test]
 fn sso_may_be_registration_stage() {
     let config = Config::default().flows([["m.login.sso"]]);
-    let mut home = Home::new(config);
+    let mut home = TestServer::new(config);
     let body = json!({ "username": "carol", "password": PASSWORD });
     let session = text(&home.post(crate::REGISTER, body).more(), "session");
     let address = format!("/_matrix/client/v3/auth/m.login.sso/fallback/web?session={session}");

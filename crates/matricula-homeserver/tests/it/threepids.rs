@@ -6,7 +6,7 @@ use matricula_core::Method;
 use matricula_homeserver::{Config, Limit, Limits, Mail, Registration};
 use serde_json::{Value, json};
 
-use crate::{Home, Me, PASSWORD, REGISTER, Reply, get, link_in, text};
+use crate::{PASSWORD, REGISTER, Reply, TestServer, TestUser, get, link_in, text};
 
 const ASK: &str = "/_matrix/client/v3/register/email/requestToken";
 const ASK_TO_ADD: &str = "/_matrix/client/v3/account/3pid/email/requestToken";
@@ -20,8 +20,8 @@ fn config() -> Config {
 }
 
 /// A server whose registration needs an email address.
-fn home() -> Home {
-    Home::new(config().flows([[EMAIL]]))
+fn home() -> TestServer {
+    TestServer::new(config().flows([[EMAIL]]))
 }
 
 fn ask(email: &str, attempt: u64) -> Value {
@@ -32,18 +32,18 @@ fn creds(sid: &str) -> Value {
     json!({ "sid": sid, "client_secret": "secret" })
 }
 
-fn attempt(home: &mut Home, session: &str, creds: Value) -> Reply {
+fn attempt(home: &mut TestServer, session: &str, creds: Value) -> Reply {
     let auth = json!({ "type": EMAIL, "session": session, "threepid_creds": creds });
     home.post(REGISTER, json!({ "auth": auth }))
 }
 
-fn begin(home: &mut Home, username: &str) -> String {
+fn begin(home: &mut TestServer, username: &str) -> String {
     let body = json!({ "username": username, "password": PASSWORD });
     text(&home.post(REGISTER, body).more(), "session")
 }
 
 /// Completes a validation.
-fn proved(home: &mut Home, path: &str, email: &str) -> String {
+fn proved(home: &mut TestServer, path: &str, email: &str) -> String {
     let sid = text(&home.post(path, ask(email, 1)).ok(), "sid");
     let mail = home.mail();
     home.click(&mail);
@@ -51,13 +51,13 @@ fn proved(home: &mut Home, path: &str, email: &str) -> String {
 }
 
 /// Registers with a validation.
-fn register(home: &mut Home, username: &str, email: &str) -> Me {
+fn register(home: &mut TestServer, username: &str, email: &str) -> TestUser {
     let session = begin(home, username);
     let sid = proved(home, ASK, email);
-    Me::of(&attempt(home, &session, creds(&sid)).ok())
+    TestUser::of(&attempt(home, &session, creds(&sid)).ok())
 }
 
-fn addresses(home: &mut Home, me: &Me) -> Vec<String> {
+fn addresses(home: &mut TestServer, me: &TestUser) -> Vec<String> {
     let json = home.get_as(&me.token, LIST).ok();
     let all = json["threepids"].as_array().unwrap();
     all.iter().map(|it| text(it, "address")).collect()
@@ -244,7 +244,7 @@ fn address_taken_meanwhile_fails_registration() {
 #[test]
 fn only_allowed_domains_are_accepted() {
     let messages = Mail::new("127.0.0.1:25").domain("example.org");
-    let mut home = Home::new(Config::default().mail(messages));
+    let mut home = TestServer::new(Config::default().mail(messages));
     home.post(ASK, ask("alice@Example.org", 1)).ok();
     home.post(ASK, ask("alice@example.com", 1))
         .err(403, "M_THREEPID_DENIED");
@@ -252,12 +252,12 @@ fn only_allowed_domains_are_accepted() {
 
 #[test]
 fn no_mail_where_registration_fails() {
-    let mut home = Home::new(config().registration(Registration::Closed));
+    let mut home = TestServer::new(config().registration(Registration::Closed));
     home.post(ASK, ask("alice@example.org", 1))
         .err(403, "M_FORBIDDEN");
     home.post(ASK_TO_ADD, ask("alice@example.org", 1)).ok();
     // Without mail the endpoint does not exist.
-    Home::open()
+    TestServer::open()
         .post(ASK, ask("alice@example.org", 1))
         .err(404, "M_UNRECOGNIZED");
 }
@@ -283,7 +283,7 @@ fn links_and_validations_expire() {
 #[test]
 fn mail_is_rate_limited_and_bounded() {
     let limits = Limits::default().validation_messages(Limit::new(0.1, 2));
-    let mut home = Home::new(config().limits(limits));
+    let mut home = TestServer::new(config().limits(limits));
     for attempt in 1..=2 {
         home.post(ASK, ask("alice@example.org", attempt)).ok();
     }
@@ -303,7 +303,7 @@ fn mail_is_rate_limited_and_bounded() {
 
 #[test]
 fn address_is_added_listed_removed() {
-    let mut home = Home::new(config());
+    let mut home = TestServer::new(config());
     let me = home.sign_up("alice");
     let sid = proved(&mut home, ASK_TO_ADD, "alice@example.org");
     home.prove(&me, Method::Post, ADD, creds(&sid)).ok();
@@ -320,7 +320,7 @@ fn address_is_added_listed_removed() {
 
 #[test]
 fn adding_needs_password_and_validation() {
-    let mut home = Home::new(config());
+    let mut home = TestServer::new(config());
     let (me, mallory) = (home.sign_up("alice"), home.sign_up("mallory"));
     let sid = text(&home.post(ASK_TO_ADD, ask("a@example.org", 1)).ok(), "sid");
     home.prove(&me, Method::Post, ADD, creds(&sid))

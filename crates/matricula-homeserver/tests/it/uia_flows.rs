@@ -5,14 +5,14 @@ use std::time::Duration;
 use matricula_homeserver::{Config, Policy};
 use serde_json::{Value, json};
 
-use crate::{Home, PASSWORD, REGISTER, get, text};
+use crate::{PASSWORD, REGISTER, TestServer, get, text};
 
-fn terms_then_dummy() -> Home {
+fn terms_then_dummy() -> TestServer {
     let policy = Policy::new("1.2").translation("en", "Rules", "Be kind.");
     let config = Config::default()
         .flows([["m.login.terms", "m.login.dummy"]])
         .policy("rules", policy);
-    Home::new(config)
+    TestServer::new(config)
 }
 
 fn stage(name: &str, session: &str) -> Value {
@@ -21,7 +21,7 @@ fn stage(name: &str, session: &str) -> Value {
 
 #[test]
 fn first_response_has_flows_and_session() {
-    let json = Home::open().post(REGISTER, json!({})).more();
+    let json = TestServer::open().post(REGISTER, json!({})).more();
     assert_eq!(json["flows"], json!([{ "stages": ["m.login.dummy"] }]));
     assert_eq!(json["params"], json!({}));
     assert_eq!(json.get("completed"), None);
@@ -30,7 +30,7 @@ fn first_response_has_flows_and_session() {
 
 #[test]
 fn dummy_stage_still_needs_auth() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD });
     home.post(REGISTER, body.clone()).more();
     home.post(
@@ -58,7 +58,7 @@ fn session_remembers_stages_and_body() {
 
 #[test]
 fn later_body_only_adds_parameters() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let session = text(
         &home.post(REGISTER, json!({ "username": "alice" })).more(),
         "session",
@@ -99,7 +99,7 @@ fn any_flow_suffices() {
         vec!["m.login.terms", "org.example.riddle"],
         vec!["m.login.terms", "m.login.dummy"],
     ];
-    let mut home = Home::new(Config::default().flows(flows).policy("p", policy));
+    let mut home = TestServer::new(Config::default().flows(flows).policy("p", policy));
     let session = text(
         &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
         "session",
@@ -125,7 +125,7 @@ fn completed_stage_is_not_repeated() {
 
 #[test]
 fn malformed_auth_differs_from_failure() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     home.post(REGISTER, stage("m.login.dummy", "no such session"))
         .err(400, "M_UNKNOWN");
     let session = text(&home.post(REGISTER, json!({})).more(), "session");
@@ -135,7 +135,7 @@ fn malformed_auth_differs_from_failure() {
 
 #[test]
 fn finished_session_repeats_the_account() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD });
     let session = text(&home.post(REGISTER, body).more(), "session");
     let again = stage("m.login.dummy", &session);
@@ -154,7 +154,7 @@ fn finished_session_repeats_the_account() {
 
 #[test]
 fn replay_revokes_tokens_of_same_device() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "D" });
     let session = text(&home.post(REGISTER, body).more(), "session");
     let first = home.post(REGISTER, stage("m.login.dummy", &session)).ok();
@@ -167,7 +167,7 @@ fn replay_revokes_tokens_of_same_device() {
 
 #[test]
 fn registration_session_expires() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD });
     let session = text(&home.post(REGISTER, body).more(), "session");
     home.wait(Duration::from_secs(24 * 60 * 60 - 1));

@@ -4,9 +4,9 @@ use matricula_homeserver::Config;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{Home, PASSWORD, REGISTER, get, text};
+use crate::{PASSWORD, REGISTER, TestServer, get, text};
 
-fn available(home: &mut Home, username: &str) -> crate::Reply {
+fn available(home: &mut TestServer, username: &str) -> crate::Reply {
     let mut request = get("/_matrix/client/v3/register/available");
     request.query = vec![("username".to_owned(), username.to_owned())];
     home.send(request)
@@ -14,7 +14,7 @@ fn available(home: &mut Home, username: &str) -> crate::Reply {
 
 #[test]
 fn usernames_become_lowercase() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     assert_eq!(
         home.register_named("ALice").ok()["user_id"],
         "@alice:private.localhost"
@@ -26,13 +26,13 @@ fn usernames_become_lowercase() {
 #[test]
 fn all_grammar_characters_are_allowed() {
     let name = "abcdefghijklmnopqrstuvwxyz0123456789._=-/+";
-    let id = text(&Home::open().register_named(name).ok(), "user_id");
+    let id = text(&TestServer::open().register_named(name).ok(), "user_id");
     assert_eq!(id, format!("@{name}:private.localhost"));
 }
 
 #[test]
 fn invalid_names_are_rejected_early() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let longest = 255 - "@:private.localhost".len();
     let too_long = "a".repeat(longest + 1);
     let far_too_long = "a".repeat(100_000);
@@ -58,7 +58,7 @@ fn invalid_names_are_rejected_early() {
         available(&mut home, name).err(400, "M_INVALID_USERNAME");
     }
     home.register_named(&"a".repeat(longest)).ok();
-    let mut renaming = Home::new(Config::default().rename_users(true));
+    let mut renaming = TestServer::new(Config::default().rename_users(true));
     renaming
         .register_named(&"a".repeat(longest - 1))
         .err(400, "M_INVALID_USERNAME");
@@ -67,7 +67,7 @@ fn invalid_names_are_rejected_early() {
 
 #[test]
 fn reserved_name_is_exclusive() {
-    let mut home = Home::new(Config::default().exclusive_prefix("irc_"));
+    let mut home = TestServer::new(Config::default().exclusive_prefix("irc_"));
     for name in ["irc_", "irc_bob", "IRC_bob"] {
         let body = json!({ "username": name, "password": PASSWORD });
         home.post(REGISTER, body).err(400, "M_EXCLUSIVE");
@@ -78,7 +78,7 @@ fn reserved_name_is_exclusive() {
 
 #[test]
 fn taken_name_is_rejected_early() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     available(&mut home, "alice").ok();
     home.register_named("alice").ok();
     let body = json!({ "username": "alice", "password": PASSWORD });
@@ -90,7 +90,7 @@ fn taken_name_is_rejected_early() {
 
 #[test]
 fn name_taken_meanwhile_can_change() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD });
     let session = text(&home.post(REGISTER, body.clone()).more(), "session");
     home.register_named("alice").ok();
@@ -111,7 +111,7 @@ proptest! {
     /// Any requested username results in a valid user id or an error code.
     #[test]
     fn user_ids_match_the_grammar(username in any::<String>()) {
-        let mut home = Home::open();
+        let mut home = TestServer::open();
         let reply = home.register_named(&username);
         if reply.0.status == 200 {
             let id = text(&reply.json(), "user_id");

@@ -118,16 +118,16 @@ fn own_profile(
     now: Timestamp,
     user_id: &UserId,
 ) -> Result<i64, HandlerError> {
-    let bearer = context.authenticate(now)?;
-    if bearer.is_suspended {
+    let requester = context.authenticate(now)?;
+    if requester.is_suspended {
         let error = "this account is suspended; it cannot change its profile";
         return Err(ApiError::new(403, ErrorCode::UserSuspended, error).into());
     }
-    if localpart::user_id(context.config, &bearer.localpart)? != *user_id {
+    if localpart::user_id(context.config, &requester.localpart)? != *user_id {
         let error = "this is the profile of another user";
         return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
     }
-    Ok(bearer.user)
+    Ok(requester.user)
 }
 
 /// The fields of a profile.

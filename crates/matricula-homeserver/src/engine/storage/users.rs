@@ -51,7 +51,7 @@ pub(crate) fn get(tx: &Transaction<'_>, user: i64) -> rusqlite::Result<UserRow> 
 /// An account to be created.
 #[derive(Default)]
 pub(crate) struct NewUser<'a> {
-    /// If absent, the account gets its number as localpart. Nobody can choose that name: usernames of
+    /// If absent, the account gets its number as localpart. Users cannot choose such a name: usernames of
     /// digits alone are rejected.
     pub(crate) localpart: Option<&'a str>,
     pub(crate) password_hash: Option<&'a str>,
@@ -107,8 +107,8 @@ pub(crate) fn reactivate(tx: &Transaction<'_>, user: i64, hash: &str) -> rusqlit
     Ok(())
 }
 
-/// Deactivates an account whose devices are deleted already, and deletes all else that could let
-/// somebody act as its user. The localpart stays taken.
+/// Deactivates an account whose devices are deleted already, and deletes everything else that could give
+/// access to it. The localpart stays taken.
 pub(crate) fn deactivate(tx: &Transaction<'_>, user: i64) -> rusqlite::Result<()> {
     let sql = "UPDATE users SET password_hash = NULL, is_deactivated = 1 WHERE id = ?1";
     tx.execute(sql, [user])?;

@@ -7,7 +7,7 @@ use matricula_homeserver::Config;
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{DOWNLOAD, Person, UPLOAD, at, id_of, keep, of, refused, start, upload};
-use crate::{Home, http_client::connect, text};
+use crate::{TestServer, http_client::connect, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn file_downloads_unchanged() {
@@ -62,7 +62,7 @@ async fn head_has_length_without_body() {
 
 #[test]
 fn only_safe_types_are_inline() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let me = home.sign_up("alice");
     for (content_type, name, expected) in [
         (None, "", "attachment"),
@@ -112,7 +112,7 @@ async fn uploaded_html_allows_cors_like_files() {
 
 #[test]
 fn files_of_other_servers_are_missing() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let alice = home.sign_up("alice");
     let id = keep(&mut home, &alice);
     for path in [

@@ -17,7 +17,7 @@ use matricula_homeserver::{Config, FileAction, ReceivedFile, Request, Server, Se
 use serde_json::json;
 
 use crate::{
-    Home, Me, Reply, get,
+    Reply, TestServer, TestUser, get,
     http_client::{Answer, connect, register, send},
     text,
 };
@@ -28,7 +28,7 @@ const DOWNLOAD: &str = "/_matrix/client/v1/media/download";
 const HOUR: u64 = 60 * 60 * 1000;
 
 /// Completes an upload as the server around the engine does, with a file of this length.
-pub(crate) fn upload(home: &mut Home, mut request: Request, length: u64) -> Reply {
+pub(crate) fn upload(home: &mut TestServer, mut request: Request, length: u64) -> Reply {
     let mut cx = StepContext::new(home.now, &mut home.entropy);
     let answer = home.database.handle(&home.server, &mut cx, request.clone());
     let Some(FileAction::Receive(upload)) = answer.file_action else {
@@ -40,18 +40,18 @@ pub(crate) fn upload(home: &mut Home, mut request: Request, length: u64) -> Repl
 }
 
 /// Uploads three bytes; returns the id.
-pub(crate) fn keep(home: &mut Home, me: &Me) -> String {
+pub(crate) fn keep(home: &mut TestServer, me: &TestUser) -> String {
     let kept = upload(home, of(me, Method::Post, UPLOAD), 3).ok();
     id_of(&text(&kept, "content_uri"))
 }
 
 /// Creates a pending upload; returns the id.
-pub(crate) fn announce(home: &mut Home, me: &Me) -> String {
+pub(crate) fn announce(home: &mut TestServer, me: &TestUser) -> String {
     let made = home.post_as(&me.token, CREATE, json!({})).ok();
     id_of(&text(&made, "content_uri"))
 }
 
-fn of(me: &Me, method: Method, path: &str) -> Request {
+fn of(me: &TestUser, method: Method, path: &str) -> Request {
     let mut request = get(path);
     request.method = method;
     request.access_token = Some(Secret::from(me.token.as_str()));

@@ -12,21 +12,21 @@ use serde_json::json;
 
 use super::{CREATE, HOUR, Person, UPLOAD, announce, at, id_of, of, refused, start, upload};
 use crate::{
-    Home, Me,
+    TestServer, TestUser,
     http_client::{connect, read},
     text,
 };
 
 #[test]
 fn created_uri_takes_one_file_in_time() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let [alice, bob] = ["alice", "bob"].map(|name| home.sign_up(name));
     let made = home.post_as(&alice.token, CREATE, json!({})).ok();
     let until = home.now.as_millis() + 24 * HOUR;
     assert_eq!(made["unused_expires_at"], until);
     let id = id_of(&text(&made, "content_uri"));
     let path = format!("{UPLOAD}/private.localhost/{id}");
-    let put = |who: &Me| of(who, Method::Put, &path);
+    let put = |who: &TestUser| of(who, Method::Put, &path);
     upload(&mut home, put(&bob), 3).err(403, "M_FORBIDDEN");
     home.get_as(&alice.token, &at(&id))
         .err(504, "M_NOT_YET_UPLOADED");
@@ -46,7 +46,7 @@ fn created_uri_takes_one_file_in_time() {
 
 #[test]
 fn second_upload_to_uri_is_refused() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     let alice = home.sign_up("alice");
     let id = announce(&mut home, &alice);
     let path = format!("{UPLOAD}/private.localhost/{id}");
@@ -114,7 +114,7 @@ async fn waiting_download_ends_on_stop() {
 #[test]
 fn pending_uploads_are_bounded() {
     let media = Media::default().max_pending_uploads(2);
-    let mut home = Home::new(Config::default().media(media));
+    let mut home = TestServer::new(Config::default().media(media));
     let [alice, bob] = ["alice", "bob"].map(|name| home.sign_up(name));
     let first = announce(&mut home, &alice);
     home.wait(Duration::from_millis(HOUR));

@@ -18,7 +18,7 @@ use super::{
     start_in, upload,
 };
 use crate::{
-    Home, Me,
+    TestServer, TestUser,
     http_client::{read, send},
     text,
 };
@@ -50,11 +50,11 @@ async fn strangers_cannot_use_media() {
 
 #[test]
 fn guests_and_suspended_cannot_upload() {
-    let mut home = Home::new(Config::default().guests(true).admin("admin"));
+    let mut home = TestServer::new(Config::default().guests(true).admin("admin"));
     let [admin, alice] = ["admin", "alice"].map(|name| home.sign_up(name));
     let id = keep(&mut home, &alice);
     let guest = home.post(&format!("{}?kind=guest", crate::REGISTER), json!({}));
-    let guest = Me::of(&guest.ok());
+    let guest = TestUser::of(&guest.ok());
     let path = format!("/_matrix/client/v1/admin/suspend/{}", alice.user_id);
     let body = json!({ "suspended": true });
     home.call_as(&admin.token, Method::Put, &path, body).ok();
@@ -75,7 +75,7 @@ fn upload_limit_needs_a_token() {
         (Config::default(), 1024 * 1024 * 1024),
         (Config::default().media(Media::default().max_size(7)), 7),
     ] {
-        let mut home = Home::new(config);
+        let mut home = TestServer::new(config);
         let alice = home.sign_up("alice");
         for path in [
             "/_matrix/client/v1/media/config",
@@ -157,7 +157,7 @@ async fn token_expiry_during_upload_is_harmless() {
 #[test]
 fn uploads_are_rate_limited() {
     let limits = Limits::default().uploads(Limit::new(1.0, 2));
-    let mut home = Home::new(Config::default().limits(limits));
+    let mut home = TestServer::new(Config::default().limits(limits));
     let alice = home.sign_up("alice");
     keep(&mut home, &alice);
     announce(&mut home, &alice);

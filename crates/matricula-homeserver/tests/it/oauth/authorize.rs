@@ -14,8 +14,8 @@ use super::{
     url,
 };
 use crate::{
-    Home, PASSWORD, Reply,
-    browser::{Led, form, link, press, sign_in, visit},
+    PASSWORD, Reply, TestServer,
+    browser::{BrowserRedirect, form, link, press, sign_in, visit},
     text,
 };
 
@@ -57,7 +57,7 @@ fn create_prompt_starts_with_sign_up() {
     let fields = [("username", "Bob"), ("password", "bobs own")];
     let consent = press(&mut home, &address, &form, "sign-up", &fields);
     assert!(page(&consent, 200).contains("@bob:private.localhost"));
-    let led = Led::of(&press(&mut home, &address, &consent, "allow", &[]));
+    let led = BrowserRedirect::of(&press(&mut home, &address, &consent, "allow", &[]));
     let code = led.parameter("code").unwrap();
     let tokens = redeem(&mut home, &client, code).ok();
     let me = home.whoami(&text(&tokens, "access_token")).ok();
@@ -138,7 +138,7 @@ fn sign_up_obeys_server_rules() {
         .policy("rules", policy)
         .registration_token(RegistrationToken::new("once").uses_allowed(1))
         .password_policy(PasswordPolicy::strict(PasswordCodes::Named));
-    let mut home = Home::new(config);
+    let mut home = TestServer::new(config);
     let client = client(&mut home);
     let address = url(&sign_up_request(&client));
     let mut page_now = home.send(link(&address));
@@ -182,7 +182,7 @@ fn closed_registration_offers_no_sign_up() {
     let config = Config::default()
         .oauth(OAuth::beside())
         .registration(Registration::Closed);
-    let mut home = Home::new(config);
+    let mut home = TestServer::new(config);
     let client = client(&mut home);
     let address = url(&sign_up_request(&client));
     let form = home.send(link(&address));
@@ -197,7 +197,7 @@ fn page_does_not_bypass_validation_stages() {
         let stage = format!("m.login.{stage}");
         let page_of = |flows: Vec<Vec<&str>>| {
             let config = Config::default().oauth(OAuth::beside());
-            let mut home = Home::new(config.flows(flows));
+            let mut home = TestServer::new(config.flows(flows));
             let client = client(&mut home);
             let page = home.send(link(&url(&sign_up_request(&client))));
             page.text().to_owned()
@@ -222,7 +222,7 @@ fn cancel_returns_access_denied() {
     let consent = sign_in(&mut home, &address, "alice", PASSWORD);
     let late = press(&mut home, &address, &consent, "cancel", &[]);
     for reply in [early, late] {
-        let led = Led::of(&reply);
+        let led = BrowserRedirect::of(&reply);
         assert_eq!(led.parameter("error"), Some("access_denied"));
         let location = reply.header("Location").unwrap();
         let error = read_callback(location, &asked.state).unwrap_err();
@@ -331,7 +331,7 @@ fn request_errors_go_to_client() {
     ] {
         let wrong = good.replace(from, to);
         assert_ne!(wrong, good, "{from}");
-        let led = Led::of(&home.send(link(&wrong)));
+        let led = BrowserRedirect::of(&home.send(link(&wrong)));
         assert_eq!(led.parameter("error"), Some(error), "{to}");
         assert_eq!(led.parameter("state"), Some("the state"));
         assert_eq!(led.parameter("code"), None);
@@ -344,7 +344,7 @@ fn unregistered_grant_is_refused() {
     let mut metadata = super::metadata();
     metadata["grant_types"] = serde_json::json!(["refresh_token"]);
     let client = text(&register_client(&mut home, metadata).json(), "client_id");
-    let led = Led::of(&home.send(link(&url(&request(&client)))));
+    let led = BrowserRedirect::of(&home.send(link(&url(&request(&client)))));
     assert_eq!(led.parameter("error"), Some("unauthorized_client"));
 }
 
@@ -384,7 +384,7 @@ fn form_without_csrf_token_fails() {
     page(&elsewhere, 400);
     let visit = visit(consent.text());
     let allow = [("csrf", visit.as_str()), ("step", "allow")];
-    Led::of(&home.send(form(&address, &allow)));
+    BrowserRedirect::of(&home.send(form(&address, &allow)));
     page(&home.send(form(&address, &allow)), 400);
     assert_eq!(home.login("mallory", serde_json::json!({})).0.status, 403);
 }
@@ -416,14 +416,14 @@ fn open_pages_are_bounded() {
         &press(&mut home, &address, &oldest, "sign-in", &fields),
         400,
     );
-    Led::of(&press(&mut home, &address, &consent, "allow", &[]));
+    BrowserRedirect::of(&press(&mut home, &address, &consent, "allow", &[]));
 }
 
 #[test]
 fn form_logins_are_rate_limited() {
     let limits = Limits::default().login(Limit::new(0.1, 1));
     let config = Config::default().oauth(OAuth::beside());
-    let mut home = Home::new(config.limits(limits));
+    let mut home = TestServer::new(config.limits(limits));
     home.register_named("alice").ok();
     let client = client(&mut home);
     let address = url(&request(&client));

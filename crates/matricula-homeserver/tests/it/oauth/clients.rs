@@ -4,9 +4,9 @@ use matricula_api::oauth::ClientRegistration;
 use serde_json::{Value, json};
 
 use super::{client, home, metadata, redeem, refresh, refused, register_client, request, session};
-use crate::{Home, text};
+use crate::{TestServer, text};
 
-fn register(home: &mut Home, changes: &[(&str, Value)]) -> crate::Reply {
+fn register(home: &mut TestServer, changes: &[(&str, Value)]) -> crate::Reply {
     let mut metadata = metadata();
     for (name, value) in changes {
         metadata[*name] = value.clone();

@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use super::{DEVICE_ID, TOKEN, client, home, refused, register_client, session};
 use crate::{
-    Home, PASSWORD, Reply,
+    PASSWORD, Reply, TestServer,
     browser::{form, link, press, sign_in},
     text,
 };
 
-fn begin(home: &mut Home, client: &str) -> Value {
+fn begin(home: &mut TestServer, client: &str) -> Value {
     let scope = Scope::client(DEVICE_ID).unwrap();
     let fields = [("client_id", client), ("scope", scope.as_str())];
     home.send(form("/oauth2/device", &fields)).ok()
 }
 
-fn poll(home: &mut Home, client: &str, begun: &Value) -> Reply {
+fn poll(home: &mut TestServer, client: &str, begun: &Value) -> Reply {
     let code = text(begun, "device_code");
     let fields = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
@@ -30,7 +30,7 @@ fn poll(home: &mut Home, client: &str, begun: &Value) -> Reply {
 }
 
 #[track_caller]
-fn decide(home: &mut Home, begun: &Value, step: &str) {
+fn decide(home: &mut TestServer, begun: &Value, step: &str) {
     let address = text(begun, "verification_uri_complete");
     let consent = sign_in(home, &address, "alice", PASSWORD);
     assert!(
@@ -187,7 +187,7 @@ fn user_code_ignores_formatting() {
 fn user_codes_are_rate_limited() {
     let limits = Limits::default().login(Limit::new(0.1, 1));
     let config = Config::default().oauth(OAuth::beside());
-    let mut home = Home::new(config.limits(limits));
+    let mut home = TestServer::new(config.limits(limits));
     assert_eq!(home.send(link("/link?code=BCDF")).0.status, 400);
     let reply = home.send(link("/link?code=BCDF"));
     assert_eq!(reply.0.status, 429);

@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use super::{CHALLENGE, DEVICE_ID, REDIRECT, VERIFIER, client, session, url};
-use crate::{Home, PASSWORD, Reply, browser};
+use crate::{PASSWORD, Reply, TestServer, browser};
 
 const PATHS: [&str; 14] = [
     "/oauth2/authorize",
@@ -189,7 +189,7 @@ proptest! {
         let config = Config::default()
             .oauth(OAuth::beside())
             .sso(Sso::default().provider("house", "The House"));
-        let mut home = Home::new(config);
+        let mut home = TestServer::new(config);
         home.register_named("alice").ok();
         let client = client(&mut home);
         let likely_query = browser::link(&url(&super::request(&client))).query;

@@ -6,7 +6,7 @@ use matricula_homeserver::{Config, OAuth};
 use serde_json::{Value, json};
 
 use super::home;
-use crate::{Home, LOGIN, LOGOUT, PASSWORD, REFRESH, REGISTER, get, post};
+use crate::{LOGIN, LOGOUT, PASSWORD, REFRESH, REGISTER, TestServer, get, post};
 
 const METADATA: &str = "/_matrix/client/v1/auth_metadata";
 const DISCOVERY: &str = "/.well-known/openid-configuration";
@@ -26,7 +26,7 @@ fn metadata_is_same_at_both_paths() {
 
 #[test]
 fn disabled_oauth_has_no_endpoints() {
-    let mut home = Home::open();
+    let mut home = TestServer::open();
     for path in [
         METADATA,
         DISCOVERY,
@@ -59,7 +59,7 @@ fn beside_mode_keeps_login() {
 
 #[test]
 fn instead_mode_disables_login() {
-    let mut home = Home::new(Config::default().oauth(OAuth::instead()).guests(true));
+    let mut home = TestServer::new(Config::default().oauth(OAuth::instead()).guests(true));
     home.get(METADATA).ok();
     let body = json!({ "username": "alice", "password": PASSWORD });
     home.post(REGISTER, body.clone()).err(403, "M_FORBIDDEN");

@@ -13,8 +13,8 @@ use matricula_homeserver::{Config, OAuth};
 use serde_json::{Value, json};
 
 use crate::{
-    Home, PASSWORD, Reply,
-    browser::{Led, form, press, sign_in},
+    PASSWORD, Reply, TestServer,
+    browser::{BrowserRedirect, form, press, sign_in},
     post, text,
 };
 
@@ -26,8 +26,8 @@ pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// A server with OAuth 2.0 in addition to `/login`, and an account of alice.
-fn home() -> Home {
-    let mut home = Home::new(Config::default().oauth(OAuth::beside()));
+fn home() -> TestServer {
+    let mut home = TestServer::new(Config::default().oauth(OAuth::beside()));
     home.register_named("alice").ok();
     home
 }
@@ -45,12 +45,12 @@ pub(crate) fn metadata() -> Value {
     })
 }
 
-fn register_client(home: &mut Home, metadata: Value) -> Reply {
+fn register_client(home: &mut TestServer, metadata: Value) -> Reply {
     home.send(post("/oauth2/registration", metadata))
 }
 
 #[track_caller]
-pub(crate) fn client(home: &mut Home) -> String {
+pub(crate) fn client(home: &mut TestServer) -> String {
     let reply = register_client(home, metadata());
     assert_eq!(reply.0.status, 201, "{}", reply.text());
     text(&reply.json(), "client_id")
@@ -68,25 +68,25 @@ pub(crate) fn url(request: &AuthorizationRequest) -> String {
 
 /// The redirect after alice has signed in and allowed the request.
 #[track_caller]
-fn allow(home: &mut Home, request: &AuthorizationRequest) -> Led {
+fn allow(home: &mut TestServer, request: &AuthorizationRequest) -> BrowserRedirect {
     let address = url(request);
     let consent = sign_in(home, &address, "alice", PASSWORD);
-    Led::of(&press(home, &address, &consent, "allow", &[]))
+    BrowserRedirect::of(&press(home, &address, &consent, "allow", &[]))
 }
 
 /// An authorization code of this client for alice's device.
 #[track_caller]
-fn code(home: &mut Home, client: &str) -> String {
+fn code(home: &mut TestServer, client: &str) -> String {
     let led = allow(home, &request(client));
     led.parameter("code").unwrap().to_owned()
 }
 
-pub(crate) fn redeem(home: &mut Home, client: &str, code: &str) -> Reply {
+pub(crate) fn redeem(home: &mut TestServer, client: &str, code: &str) -> Reply {
     redeem_with(home, client, code, REDIRECT, VERIFIER)
 }
 
 fn redeem_with(
-    home: &mut Home,
+    home: &mut TestServer,
     client: &str,
     code: &str,
     redirect_uri: &str,
@@ -102,7 +102,7 @@ fn redeem_with(
     home.send(form(TOKEN, &fields))
 }
 
-fn refresh(home: &mut Home, client: &str, pair: &Value) -> Reply {
+fn refresh(home: &mut TestServer, client: &str, pair: &Value) -> Reply {
     let token = text(pair, "refresh_token");
     let fields = [
         ("grant_type", "refresh_token"),
@@ -114,7 +114,7 @@ fn refresh(home: &mut Home, client: &str, pair: &Value) -> Reply {
 
 /// The client, and the tokens of alice's device.
 #[track_caller]
-fn session(home: &mut Home) -> (String, Value) {
+fn session(home: &mut TestServer) -> (String, Value) {
     let client = client(home);
     let code = code(home, &client);
     let pair = redeem(home, &client, &code).ok();

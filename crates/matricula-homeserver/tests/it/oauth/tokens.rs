@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use super::{
     DEVICE_ID, TOKEN, client, code, home, redeem, refresh, refused, register_client, session,
 };
-use crate::{Home, LOGOUT, PASSWORD, REFRESH, Reply, browser::form, text};
+use crate::{LOGOUT, PASSWORD, REFRESH, Reply, TestServer, browser::form, text};
 
 fn access(pair: &Value) -> String {
     text(pair, "access_token")
 }
 
-fn revoke(home: &mut Home, token: &str, client: &str) -> Reply {
+fn revoke(home: &mut TestServer, token: &str, client: &str) -> Reply {
     let fields = [("token", token), ("client_id", client)];
     home.send(form("/oauth2/revoke", &fields))
 }
@@ -62,7 +62,7 @@ fn oauth_refresh_token_expires() {
         .oauth(OAuth::beside())
         .access_token_lifetime(Duration::from_secs(7))
         .refresh_token_lifetime(Duration::from_secs(60));
-    let mut home = Home::new(config);
+    let mut home = TestServer::new(config);
     home.register_named("alice").ok();
     let (client, first) = session(&mut home);
     assert_eq!(first["expires_in"], 7);
@@ -162,10 +162,10 @@ fn matrix_tokens_are_not_revoked() {
     home.post_as(&access(&own), LOGOUT, json!({})).ok();
 }
 
-fn delegated() -> Home {
+fn delegated() -> TestServer {
     let homeserver = "http://127.0.0.1:8008".parse().unwrap();
     let oauth = OAuth::instead().delegation(Delegation::new(homeserver, "between us"));
-    let mut home = Home::new(Config::default().oauth(oauth));
+    let mut home = TestServer::new(Config::default().oauth(oauth));
     let client = client(&mut home);
     let address = super::url(&super::sign_up_request(&client));
     let page = home.send(crate::browser::link(&address));
@@ -174,7 +174,7 @@ fn delegated() -> Home {
     home
 }
 
-fn introspect(home: &mut Home, secret: Option<&str>, token: &str) -> Reply {
+fn introspect(home: &mut TestServer, secret: Option<&str>, token: &str) -> Reply {
     let mut request = form("/oauth2/introspect", &[("token", token)]);
     request.access_token = secret.map(Secret::from);
     home.send(request)
