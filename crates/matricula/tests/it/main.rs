@@ -3,6 +3,8 @@
 
 mod account_changes;
 mod browser;
+#[cfg(feature = "admin")]
+mod bulk;
 mod concurrent_writers;
 mod drive;
 mod durable_sender;
