@@ -374,7 +374,7 @@ fn json_as_deep_as_the_sea() {
         "--json",
     );
     let ended = ended.exit(1);
-    assert!(message(&ended).contains("cannot be read"), "{ended}");
+    assert!(message(&ended).contains("is invalid: "), "{ended}");
 }
 
 #[test]

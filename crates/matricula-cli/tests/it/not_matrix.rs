@@ -50,7 +50,7 @@ fn server_without_matrix_paths() {
 #[test]
 fn html_instead_of_json() {
     let answers = register(|_| answer(200, &["content-type: text/html"], PAGE));
-    not_matrix(answers, "cannot be read: it is not whole JSON");
+    not_matrix(answers, "is invalid: it is not whole JSON");
 }
 
 #[test]
