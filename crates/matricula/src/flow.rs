@@ -136,6 +136,17 @@ pub fn resume<'a>(pending: PendingAuth) -> ResumeBuilder<'a> {
     }
 }
 
+/// Resumes over this connection.
+pub(crate) fn with_connection(
+    connection: Connection<'_>,
+    pending: PendingAuth,
+) -> ResumeBuilder<'_> {
+    ResumeBuilder {
+        connection,
+        pending,
+    }
+}
+
 /// A registration or login to be resumed: `.await` it. See [`resume`].
 #[must_use = "await it to resume"]
 pub struct ResumeBuilder<'a> {

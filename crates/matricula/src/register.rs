@@ -3,16 +3,16 @@
 use std::{future::IntoFuture, pin::Pin};
 
 use matricula_auth::{
-    Account, AccountKind, AppserviceRegistration, AuthMethod, Guest, RegistrationOptions,
-    ServerAddress, SignUp,
+    Account, AccountKind, AppserviceRegistration, AuthMethod, Guest, PendingAuth,
+    RegistrationOptions, ServerAddress, SignUp,
 };
-use matricula_core::Secret;
+use matricula_core::{Secret, ServerUrl};
 use serde_json::Value;
 
 use crate::{
     Error, Session,
     connection::{Connection, Server, connection_setters},
-    flow::{AuthConversation, AuthFlow},
+    flow::{self, AuthConversation, AuthFlow},
     login,
 };
 
@@ -221,7 +221,9 @@ impl<'a> RegisterBuilder<'a> {
     /// Opens the stored account of this name on this server, or registers it if there is none. Without
     /// a [name](Self::username), the first stored account on the server.
     ///
-    /// A stored account that is signed out logs in again, with the given password or the generated one.
+    /// A stored account that is signed out logs in again, with the given password or the generated one. A
+    /// registration of this name that was interrupted is resumed with its stored options; of the options
+    /// given here, it takes the token and the acceptance of the terms.
     ///
     /// ```
     /// # use matricula_homeserver::{Config, Server, ServerOptions};
@@ -251,7 +253,16 @@ impl<'a> RegisterBuilder<'a> {
     /// As for registering and logging in.
     pub async fn open_or_register(mut self) -> Result<Session, Error> {
         let Some(account) = self.stored_account().await? else {
-            return self.await;
+            let Some(pending) = self.pending_registration().await? else {
+                return self.await;
+            };
+            let answers = RegistrationOptions {
+                token: self.options.token,
+                accept_terms: self.options.accept_terms,
+                ..RegistrationOptions::default()
+            };
+            let resumed = flow::with_connection(self.connection, pending);
+            return resumed.answers(answers).await;
         };
         if account.access_token.is_some() {
             let Connection { runner, store, .. } = self.connection;
@@ -282,11 +293,35 @@ impl<'a> RegisterBuilder<'a> {
                 return Ok(Some(accounts.swap_remove(at)));
             }
         }
+        let server = self.discover().await?;
+        let of_server = |account: &Account| account.server == server;
+        Ok(accounts.into_iter().find(of_server))
+    }
+
+    /// The interrupted registration that these options mean. Without it, the same name would be
+    /// registered again, and refused if the server has processed the first request.
+    async fn pending_registration(&mut self) -> Result<Option<PendingAuth>, Error> {
+        if !matches!(self.registrant, Registrant::Anyone) {
+            return Ok(None);
+        }
+        let name = self.options.username.as_deref().unwrap_or_default();
+        let mut pending = self.connection.store.load_registrations()?;
+        pending.retain(|registration| registration.username() == name);
+        if pending.is_empty() {
+            return Ok(None);
+        }
+        let server = self.discover().await?;
+        let mut pending = pending.into_iter();
+        let found = pending.find(|registration| *registration.server() == server);
+        Ok(found.map(|registration| PendingAuth::Registration(Box::new(registration))))
+    }
+
+    /// Finds the server, once.
+    async fn discover(&mut self) -> Result<ServerUrl, Error> {
         let info = self.connection.discover().await?;
-        let of_server = |account: &Account| account.server == info.server;
-        let found = accounts.into_iter().find(of_server);
+        let server = info.server.clone();
         self.connection.server = Server::Found(Box::new(info));
-        Ok(found)
+        Ok(server)
     }
 }
 

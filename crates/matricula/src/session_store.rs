@@ -1,7 +1,7 @@
 //! The store of a session: what conversations and sessions write before their effects run.
 
 use matricula_api::UserId;
-use matricula_auth::{Account, OAuthClient, tables};
+use matricula_auth::{Account, OAuthClient, Registration, tables};
 use matricula_core::{Store, StoreError, WriteBatch};
 use serde::de::DeserializeOwned;
 
@@ -28,11 +28,15 @@ pub trait SessionStore: Store {
     /// # Errors
     /// If the store cannot be read.
     fn load_all(&mut self) -> Result<Vec<Account>, StoreError> {
-        let entries = self.entries()?.into_iter();
-        let accounts = entries.filter(|(table, _, _)| table == tables::ACCOUNTS);
-        accounts
-            .map(|(table, key, value)| parse(&table, &key, &value))
-            .collect()
+        read_all(self, tables::ACCOUNTS)
+    }
+
+    /// Reads all interrupted registrations, in any order.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn load_registrations(&mut self) -> Result<Vec<Registration>, StoreError> {
+        read_all(self, tables::REGISTRATIONS)
     }
 
     /// Reads the client registration at the OAuth 2.0 server of this issuer: a program registers there
@@ -63,6 +67,17 @@ fn read<T: DeserializeOwned>(
 ) -> Result<Option<T>, StoreError> {
     let value = store.get(table, key)?;
     value.map(|value| parse(table, key, &value)).transpose()
+}
+
+fn read_all<T: DeserializeOwned>(
+    store: &mut (impl Store + ?Sized),
+    table: &str,
+) -> Result<Vec<T>, StoreError> {
+    let entries = store.entries()?.into_iter();
+    let of_table = entries.filter(|(its_table, _, _)| its_table == table);
+    of_table
+        .map(|(table, key, value)| parse(&table, &key, &value))
+        .collect()
 }
 
 fn parse<T: DeserializeOwned>(table: &str, key: &str, value: &[u8]) -> Result<T, StoreError> {

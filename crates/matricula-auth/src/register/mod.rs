@@ -165,6 +165,11 @@ impl Registration {
         &self.server
     }
 
+    /// The wished username; empty if the server is to pick one.
+    pub fn username(&self) -> &str {
+        self.options.username.as_deref().unwrap_or_default()
+    }
+
     /// The server's id for the authentication, if it has begun.
     pub fn session(&self) -> Option<&str> {
         self.flow.session.id.as_deref()
@@ -279,10 +284,6 @@ impl Registration {
         // Servers lower-case usernames when they register them, and some refuse to do so in this check.
         let name = self.username().to_lowercase();
         self.send(CheckUsernameAvailability::new(name).job(&self.server));
-    }
-
-    fn username(&self) -> &str {
-        self.options.username.as_deref().unwrap_or_default()
     }
 
     /// Sends the registration, to complete `stage` if there is one.

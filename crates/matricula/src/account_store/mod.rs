@@ -429,6 +429,10 @@ impl SessionStore for AccountStore {
         Ok(self.accounts()?)
     }
 
+    fn load_registrations(&mut self) -> Result<Vec<Registration>, StoreError> {
+        Ok(self.registrations()?)
+    }
+
     fn load_oauth_client(&mut self, issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
         Ok(self.oauth_client(issuer)?)
     }

@@ -2,7 +2,10 @@
 
 use matricula::{
     AccountStore, Answer, AuthError, Error, Prompt, RegistrationOptions, ServerInfo, Session,
-    auth::{LoginError, UiaError},
+    SessionStore, Store, StoreError,
+    api::client::whoami::WhoAmI,
+    auth::{LoginError, UiaError, tables},
+    core::WriteBatch,
     login, register, resume,
 };
 use matricula_homeserver::{Config, RegistrationToken, Server as Homeserver, ServerOptions};
@@ -122,6 +125,60 @@ async fn open_or_register_registers_once() {
     assert_eq!(signed_in.account().user_id, first.account().user_id);
     assert!(signed_in.account().access_token.is_some());
     assert_eq!(store.accounts().unwrap().len(), 2);
+}
+
+/// Fails when an account is to be stored: as if the program ended before that.
+struct CrashBeforeAccount(AccountStore);
+
+impl Store for CrashBeforeAccount {
+    fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
+        let mut tables = batch.writes().iter().map(|write| &write.table);
+        if tables.any(|table| table == tables::ACCOUNTS) {
+            return Err(StoreError::new("the program ends here"));
+        }
+        self.0.commit(batch)
+    }
+
+    fn get(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(table, key)
+    }
+
+    fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
+        self.0.entries()
+    }
+}
+
+impl SessionStore for CrashBeforeAccount {}
+
+#[tokio::test]
+async fn open_or_register_resumes_after_a_crash() {
+    let (homeserver, dir) = (homeserver().await, TempDir::new().unwrap());
+    let (url, store) = (homeserver.url().as_str(), AccountStore::new(dir.path()));
+    let crashed = register(url)
+        .username("bot")
+        .store(CrashBeforeAccount(store.clone()))
+        .open_or_register()
+        .await;
+    assert!(matches!(crashed, Err(Error::Store(_))), "{crashed:?}");
+    assert_eq!(store.registrations().unwrap().len(), 1);
+    // The server has the account: registering it again would fail.
+    let taken = register(url).username("bot").await;
+    assert!(matches!(taken, Err(Error::Auth(_))), "{taken:?}");
+    let other = register(url)
+        .username("other")
+        .store(store.clone())
+        .open_or_register();
+    let other = other.await.unwrap();
+    assert_eq!(other.account().user_id.localpart(), "other");
+    let bot = register(url)
+        .username("bot")
+        .store(store.clone())
+        .open_or_register();
+    let bot = bot.await.unwrap();
+    assert_eq!(bot.account().user_id.localpart(), "bot");
+    assert!(bot.account().password.is_some());
+    bot.call(WhoAmI::default()).await.unwrap();
+    assert_eq!(store.registrations().unwrap().len(), 0);
 }
 
 #[tokio::test]
