@@ -1,4 +1,4 @@
-//! The tests that `docs/libkazv.md` names exist.
+//! What the documentation names exists: the tests of `docs/libkazv.md`, and the files of all links.
 
 use std::{
     fs,
@@ -32,9 +32,52 @@ fn files_of(crates: &Path, name: &str) -> Option<([PathBuf; 2], String)> {
     Some((files, format!("fn {test}(")))
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The targets of the Markdown links that are files of this repository.
+fn linked_files(page: &str) -> impl Iterator<Item = &str> {
+    let targets = page.split("](").skip(1);
+    let targets = targets.filter_map(|rest| Some(rest.split_once(')')?.0));
+    let targets = targets.map(|target| target.split('#').next().unwrap_or_default());
+    targets.filter(|target| {
+        let is_word = target.bytes().all(|byte| byte.is_ascii_graphic());
+        is_word && !target.is_empty() && !target.contains(':')
+    })
+}
+
+#[test]
+fn linked_files_exist() {
+    let root = root();
+    let mut pages = vec![];
+    for dir in [root.to_owned(), root.join("docs")] {
+        let entries = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        pages.extend(entries.filter(|path| path.extension().is_some_and(|it| it == "md")));
+    }
+    let (mut missing, mut count) = (Vec::new(), 0);
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        // Rust paths in the links of pages that are also documentation of a crate are not files.
+        for target in linked_files(&text).filter(|target| !target.contains("::")) {
+            count += 1;
+            if !page.parent().unwrap().join(target).exists() {
+                missing.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(count > 30, "{count} links");
+    assert!(
+        missing.is_empty(),
+        "links to files that do not exist: {missing:#?}"
+    );
+}
+
 #[test]
 fn named_tests_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = root();
     let page = fs::read_to_string(root.join("docs/libkazv.md")).unwrap();
     let names = named_tests(&page);
     assert!(names.len() > 100, "{} names", names.len());

@@ -96,10 +96,10 @@ fn query(pairs: &[(&str, &str)]) -> String {
 
 /// Submits the form of a page, as the user of this name.
 fn press(page: &str, shown: &Answer, step: &str, name: &str) -> Answer {
-    let (_, rest) = shown.body.split_once("name=\"visit\" value=\"").unwrap();
-    let (visit, _) = rest.split_once('"').unwrap();
+    let (_, rest) = shown.body.split_once("name=\"csrf\" value=\"").unwrap();
+    let (csrf, _) = rest.split_once('"').unwrap();
     let fields = [
-        ("visit", visit),
+        ("csrf", csrf),
         ("step", step),
         ("username", name),
         ("password", PASSWORD),
