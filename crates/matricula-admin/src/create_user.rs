@@ -7,7 +7,7 @@ use matricula_api::{
 };
 use matricula_auth::{
     Account, Conversation, Effect, Event, Input, RegisterError, ServerError, SessionError,
-    ThreepidError, machine::Core, password_login_request,
+    ThreepidError, conversation::ConversationState, password_login_request,
 };
 use matricula_core::{
     Auth, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
@@ -52,7 +52,7 @@ pub struct CreateUser {
     phase: Phase,
     /// Whether the response to a request that may have created the user is lost, here or earlier.
     is_lost: bool,
-    core: Core<CreateUserResult, AdminError>,
+    conversation: ConversationState<CreateUserResult, AdminError>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +83,7 @@ impl CreateUser {
             pending: None,
             phase: Phase::New,
             is_lost: false,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -134,7 +134,7 @@ impl CreateUser {
             user_id: self.user_id.clone(),
         };
         let job = request.job(&self.server).with_auth(self.auth.clone());
-        self.core.send(job);
+        self.conversation.send(job);
     }
 
     fn create(&mut self, cx: &mut StepContext<'_>) {
@@ -143,7 +143,7 @@ impl CreateUser {
             (None, Some(pending)) => pending,
             (None, None) => PendingUser::generate(cx.entropy),
         };
-        pending.write_to(self.key(), self.core.writes());
+        pending.write_to(self.key(), self.conversation.writes());
         let mut user = UserChange::default()
             .password(pending.password.clone())
             .admin(self.is_admin);
@@ -157,7 +157,7 @@ impl CreateUser {
             user,
         };
         let job = request.job(&self.server).with_auth(self.auth.clone());
-        self.core.send(job);
+        self.conversation.send(job);
     }
 
     fn on_outcome(&mut self, cx: &mut StepContext<'_>, outcome: Outcome) {
@@ -178,7 +178,7 @@ impl CreateUser {
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
                 self.end(Err(ServerError::Unreachable { server, error }.into()));
             }
-            _ => self.core.fail(ServerError::Cancelled),
+            _ => self.conversation.fail(ServerError::Cancelled),
         }
     }
 
@@ -188,7 +188,7 @@ impl CreateUser {
                 (true, Some(pending)) => {
                     let request = password_login_request(self.user_id.as_str(), &pending.password);
                     self.phase = Phase::LoggingIn(Box::new(user));
-                    self.core.send(request.job(&self.server));
+                    self.conversation.send(request.job(&self.server));
                 }
                 _ => self.end(Ok(CreateUserResult::Exists(Box::new(user)))),
             },
@@ -210,7 +210,7 @@ impl CreateUser {
         };
         self.phase = Phase::LookingUpAddress(address);
         let job = request.job(&self.server).with_auth(self.auth.clone());
-        self.core.send(job);
+        self.conversation.send(job);
     }
 
     fn on_address(&mut self, cx: &mut StepContext<'_>, address: String, response: &Response) {
@@ -257,7 +257,8 @@ impl CreateUser {
         if self.is_lost {
             return self.in_doubt(what);
         }
-        self.core.settling(format!("{what}; looking for the user"));
+        self.conversation
+            .settling(format!("{what}; looking for the user"));
         self.is_lost = true;
         self.look_up();
     }
@@ -309,7 +310,7 @@ impl CreateUser {
         if let Some(pending) = &self.pending {
             account.password = pending.unknown_password(self.given.as_ref());
         }
-        account.write_to(self.core.writes());
+        account.write_to(self.conversation.writes());
         self.end(Ok(CreateUserResult::Created(Box::new(account))));
     }
 
@@ -317,7 +318,7 @@ impl CreateUser {
     fn fail(&mut self, error: ApiError) {
         let error = self.refusal(error);
         if self.is_lost {
-            self.core.fail(error);
+            self.conversation.fail(error);
         } else {
             self.end(Err(error));
         }
@@ -325,14 +326,17 @@ impl CreateUser {
 
     fn in_doubt(&mut self, what: String) {
         let server = self.server.clone();
-        self.core.fail(RegisterError::InDoubt { server, what });
+        self.conversation
+            .fail(RegisterError::InDoubt { server, what });
     }
 
     /// Ends with certainty about the user: nothing is pending any more.
     fn end(&mut self, result: Result<CreateUserResult, AdminError>) {
         let key = self.key();
-        self.core.writes().remove(tables::PENDING_USERS, key);
-        self.core.finish(result);
+        self.conversation
+            .writes()
+            .remove(tables::PENDING_USERS, key);
+        self.conversation.finish(result);
     }
 }
 
@@ -346,12 +350,12 @@ impl Machine for CreateUser {
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<CreateUserResult, AdminError>> {
-        match self.core.accept(input) {
+        match self.conversation.accept(input) {
             Some(Input::Start) if self.phase == Phase::New => self.look_up(),
             Some(Input::Outcome(_, outcome)) => self.on_outcome(cx, outcome),
             _ => {}
         }
-        self.core.take_step()
+        self.conversation.take_step()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The password of a user that the server may or may not have created yet.
 
-use matricula_auth::{generate_password, machine::to_json};
+use matricula_auth::{conversation::to_json, generate_password};
 use matricula_core::{Entropy, Secret, ServerUrl, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use matricula_api::{
 };
 use matricula_auth::{
     Account, Conversation, Effect, Event, Input, RegisterError, ServerError, ServerInfo,
-    machine::Core, password_login_request,
+    conversation::ConversationState, password_login_request,
 };
 use matricula_core::{
     Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
@@ -47,7 +47,7 @@ pub struct SharedSecretRegistration {
     /// Whether the server refused to log in with this username and password.
     is_not_ours: bool,
     nonces: u32,
-    core: Core<Account, AdminError>,
+    conversation: ConversationState<Account, AdminError>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl SharedSecretRegistration {
             lost: None,
             is_not_ours: false,
             nonces: 0,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -127,7 +127,7 @@ impl SharedSecretRegistration {
             Some(given) => PendingUser::given(given.clone()),
             None => PendingUser::generate(cx.entropy),
         };
-        pending.write_to(self.key(), self.core.writes());
+        pending.write_to(self.key(), self.conversation.writes());
         self.pending = Some(pending);
         self.get_nonce();
     }
@@ -135,7 +135,7 @@ impl SharedSecretRegistration {
     fn get_nonce(&mut self) {
         self.phase = Phase::GettingNonce;
         self.nonces += 1;
-        self.core.send(GetNonce.job(&self.server));
+        self.conversation.send(GetNonce.job(&self.server));
     }
 
     fn register(&mut self, nonce: &str) {
@@ -151,7 +151,7 @@ impl SharedSecretRegistration {
         let mut request = RegisterBySecret::new(nonce, self.username.clone(), password, signed)
             .admin(self.is_admin);
         request.displayname = self.display_name.clone();
-        self.core.send(request.job(&self.server));
+        self.conversation.send(request.job(&self.server));
     }
 
     fn pending_password(&self) -> Secret {
@@ -162,11 +162,12 @@ impl SharedSecretRegistration {
 
     /// Finds out by a login whether a request was processed.
     fn settle(&mut self, what: String) {
-        self.core.settling(format!("{what}; trying to log in"));
+        self.conversation
+            .settling(format!("{what}; trying to log in"));
         self.lost = Some(what);
         self.phase = Phase::LoggingIn;
         let request = password_login_request(&self.username, &self.pending_password());
-        self.core.send(request.job(&self.server));
+        self.conversation.send(request.job(&self.server));
     }
 
     fn on_outcome(&mut self, now: Timestamp, outcome: Outcome) {
@@ -188,7 +189,7 @@ impl SharedSecretRegistration {
                 None => self.end(Err(ServerError::Unreachable { server, error }.into())),
             },
             (_, _) if self.lost.is_some() || self.phase == Phase::Registering => {
-                self.core.fail(ServerError::Cancelled);
+                self.conversation.fail(ServerError::Cancelled);
             }
             _ => self.end(Err(ServerError::Cancelled.into())),
         }
@@ -278,7 +279,7 @@ impl SharedSecretRegistration {
                 );
                 if let Some(given) = self.given.clone() {
                     let pending = PendingUser::given(given);
-                    pending.write_to(self.key(), self.core.writes());
+                    pending.write_to(self.key(), self.conversation.writes());
                     self.pending = Some(pending);
                 }
                 self.get_nonce();
@@ -304,17 +305,20 @@ impl SharedSecretRegistration {
 
     fn in_doubt(&mut self, what: String) {
         let server = self.server.clone();
-        self.core.fail(RegisterError::InDoubt { server, what });
+        self.conversation
+            .fail(RegisterError::InDoubt { server, what });
     }
 
     /// Ends with certainty about the account: nothing is pending any more.
     fn end(&mut self, result: Result<Account, AdminError>) {
         if let Ok(account) = &result {
-            account.write_to(self.core.writes());
+            account.write_to(self.conversation.writes());
         }
         let key = self.key();
-        self.core.writes().remove(tables::PENDING_USERS, key);
-        self.core.finish(result);
+        self.conversation
+            .writes()
+            .remove(tables::PENDING_USERS, key);
+        self.conversation.finish(result);
     }
 }
 
@@ -328,12 +332,12 @@ impl Machine for SharedSecretRegistration {
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<Account, AdminError>> {
-        match self.core.accept(input) {
+        match self.conversation.accept(input) {
             Some(Input::Start) if self.phase == Phase::New => self.start(cx),
             Some(Input::Outcome(_, outcome)) => self.on_outcome(cx.now, outcome),
             _ => {}
         }
-        self.core.take_step()
+        self.conversation.take_step()
     }
 }
 

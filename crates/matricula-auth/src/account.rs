@@ -16,7 +16,7 @@ use matricula_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{OAuthSession, machine::to_json, random};
+use crate::{OAuthSession, conversation::to_json, random};
 
 /// The tables that conversations write to. All of them belong in a secret store.
 pub mod tables {

@@ -21,7 +21,7 @@
 //!
 //! The errors of each operation are an enum of its own. [`AuthError`] has all of them.
 //!
-//! To read how a registration works, begin with `register/mod.rs`. To add a prompt, begin with [`machine`].
+//! To read how a registration works, begin with `register/mod.rs`. To add a prompt, begin with `prompt.rs`.
 //!
 //! A registration by hand, with an invented response:
 //!
@@ -56,10 +56,11 @@
 
 mod account;
 mod account_management;
+pub mod conversation;
 mod discovery;
 mod error;
 mod login;
-pub mod machine;
+mod prompt;
 mod random;
 mod register;
 mod server_address;
@@ -70,6 +71,7 @@ pub use account::{Account, DeviceOptions, tables};
 pub use account_management::{
     AddThreepid, Deactivation, PasswordChange, PendingPassword, PendingThreepid, Threepid,
 };
+pub use conversation::{Conversation, Effect, Event, Input, Progress};
 pub use discovery::{
     Discovery, IdentityProvider, LoginFlow, OAuthOffer, PasswordPolicy, Probe, RegistrationMethod,
     RegistrationOffer, ServerInfo, Warning, WellKnown,
@@ -82,7 +84,7 @@ pub use error::{
 pub use login::{
     AppserviceLogin, Login, OAuthClient, OAuthLogin, SsoLogin, password_login_request,
 };
-pub use machine::{Answer, Conversation, Effect, Event, Input, Progress, Prompt};
+pub use prompt::{Answer, Prompt};
 pub use random::generate_password;
 pub use register::{
     AccountKind, AppserviceRegistration, AuthMethod, Guest, PendingAuth, Phone, PhoneError,

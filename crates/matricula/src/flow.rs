@@ -5,7 +5,7 @@ use std::{future::IntoFuture, pin::Pin};
 use matricula_api::{Endpoint, client::login::Login as LoginRequest};
 use matricula_auth::{
     Account, Conversation, Effect, Event, Input, PendingAuth, RegistrationOptions, ServerInfo,
-    SignUp, machine::convert_error,
+    SignUp, conversation::convert_error,
 };
 use matricula_core::{Machine, ServerUrl, Step, StepContext, WriteBatch};
 use matricula_http::SystemClock;

@@ -1,7 +1,7 @@
 //! The stored state of a run: its rows, and the state of each.
 
 use matricula_api::UserId;
-use matricula_auth::machine::to_json;
+use matricula_auth::conversation::to_json;
 use matricula_core::{Secret, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 

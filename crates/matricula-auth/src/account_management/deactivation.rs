@@ -12,7 +12,7 @@ use matricula_core::{Auth, Machine, Secret, Step, StepContext, scheduler::Outcom
 use super::{Credentials, needs_account_page};
 use crate::{
     Account, AccountError, Conversation, Effect, Event, Input, UiaError, UiaRequest,
-    account::tables, machine::Core,
+    account::tables, conversation::ConversationState,
 };
 
 /// How often deactivation is requested, if it is certain that the last request had no effect.
@@ -31,7 +31,7 @@ pub struct Deactivation {
     credentials: Credentials,
     times: u32,
     phase: Phase,
-    core: Core<(), AccountError>,
+    conversation: ConversationState<(), AccountError>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl Deactivation {
             credentials: Credentials::default(),
             times: 0,
             phase: Phase::New,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Deactivation {
 
     /// Continues in a session of the server: see [`UiaRequest::session`].
     #[must_use]
-    pub fn session(mut self, session: impl Into<String>) -> Self {
+    pub fn uia_session(mut self, session: impl Into<String>) -> Self {
         self.credentials.session = Some(session.into());
         self
     }
@@ -89,20 +89,20 @@ impl Deactivation {
         let Phase::Deactivating(request) = &mut self.phase else {
             return;
         };
-        match request.step_within(&mut self.core, cx, input) {
+        match request.step_within(&mut self.conversation, cx, input) {
             None => {}
             Some(Ok(_)) => self.finish(),
             Some(Err(UiaError::MayBeDone { what, .. })) => {
                 let password = request.last_password().cloned();
                 self.credentials.passwords.extend(password);
-                self.core
+                self.conversation
                     .settling(format!("{what}; asking whether the session is still known"));
                 let auth = Auth::Required(self.account.credential());
                 let job = WhoAmI::default().job(&self.account.server);
-                self.core.send(job.with_auth(auth));
+                self.conversation.send(job.with_auth(auth));
                 self.phase = Phase::AskingWho(what);
             }
-            Some(Err(error)) => self.core.fail(error),
+            Some(Err(error)) => self.conversation.fail(error),
         }
     }
 
@@ -116,7 +116,7 @@ impl Deactivation {
             Some(Err(ApiError::Matrix(error))) if self.is_gone(&error) => self.finish(),
             _ => {
                 let server = self.account.server.clone();
-                self.core.fail(UiaError::MayBeDone { server, what });
+                self.conversation.fail(UiaError::MayBeDone { server, what });
             }
         }
     }
@@ -133,10 +133,10 @@ impl Deactivation {
 
     fn finish(&mut self) {
         let key = self.account.user_id.as_str();
-        let writes = self.core.writes();
+        let writes = self.conversation.writes();
         writes.remove(tables::ACCOUNTS, key);
         writes.remove(tables::PASSWORD_CHANGES, key);
-        self.core.finish(Ok(()));
+        self.conversation.finish(Ok(()));
     }
 }
 
@@ -151,10 +151,10 @@ impl Machine for Deactivation {
         input: Input,
     ) -> Step<Effect, Event<(), AccountError>> {
         let action = AccountAction::AccountDeactivate;
-        match (&mut self.phase, self.core.accept(input)) {
+        match (&mut self.phase, self.conversation.accept(input)) {
             (Phase::New, Some(Input::Start)) => {
                 match needs_account_page(&self.account, Some(action)) {
-                    Some(error) => self.core.fail(error),
+                    Some(error) => self.conversation.fail(error),
                     None => self.deactivate(cx),
                 }
             }
@@ -165,7 +165,7 @@ impl Machine for Deactivation {
             }
             (_, Some(input)) => self.step_request(cx, input),
         }
-        self.core.take_step()
+        self.conversation.take_step()
     }
 }
 

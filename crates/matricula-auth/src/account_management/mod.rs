@@ -33,7 +33,7 @@ impl Credentials {
             request = request.password(password.clone());
         }
         match self.session.take() {
-            Some(session) => request.session(session),
+            Some(session) => request.uia_session(session),
             None => request,
         }
     }

@@ -8,7 +8,7 @@ use super::{Credentials, needs_account_page};
 use crate::{
     Account, AccountError, Conversation, Effect, Event, Input, ServerError, UiaError, UiaRequest,
     account::tables,
-    machine::{Core, to_json},
+    conversation::{ConversationState, to_json},
     random,
 };
 
@@ -30,7 +30,7 @@ pub struct PasswordChange {
     pending: Option<Secret>,
     keep_devices: bool,
     phase: Phase,
-    core: Core<Option<Secret>, AccountError>,
+    conversation: ConversationState<Option<Secret>, AccountError>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ impl PasswordChange {
             pending: None,
             keep_devices: false,
             phase: Phase::New,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -99,14 +99,14 @@ impl PasswordChange {
 
     /// Continues in a session of the server: see [`UiaRequest::session`].
     #[must_use]
-    pub fn session(mut self, session: impl Into<String>) -> Self {
+    pub fn uia_session(mut self, session: impl Into<String>) -> Self {
         self.credentials.session = Some(session.into());
         self
     }
 
     fn start(&mut self, cx: &mut StepContext<'_>) {
         if let Some(error) = needs_account_page(&self.account, None) {
-            return self.core.fail(error);
+            return self.conversation.fail(error);
         }
         self.new = match (&self.given, &self.pending) {
             (Some(given), _) => given.clone(),
@@ -137,7 +137,7 @@ impl PasswordChange {
             is_set,
         };
         let key = self.account.user_id.as_str();
-        let writes = self.core.writes();
+        let writes = self.conversation.writes();
         writes.put(tables::PASSWORD_CHANGES, key, to_json(&pending));
     }
 
@@ -149,16 +149,16 @@ impl PasswordChange {
         let (Phase::Changing(request) | Phase::Repeating(request, _)) = &mut self.phase else {
             return;
         };
-        let Some(result) = request.step_within(&mut self.core, cx, input) else {
+        let Some(result) = request.step_within(&mut self.conversation, cx, input) else {
             return;
         };
         match (&self.phase, result) {
             (_, Ok(_)) => {
                 self.store(true);
-                self.core.finish(Ok(self.generated_password()));
+                self.conversation.finish(Ok(self.generated_password()));
             }
             (Phase::Changing(request), Err(UiaError::MayBeDone { what, .. })) => {
-                self.core.settling(format!(
+                self.conversation.settling(format!(
                     "{what}; asking again, with the old password and the new one"
                 ));
                 let old = request.last_password().cloned();
@@ -171,7 +171,7 @@ impl PasswordChange {
             }
             (Phase::Repeating(_, what), Err(error)) => {
                 let what = format!("{what}, and then: {error}");
-                self.core.fail(AccountError::PasswordInDoubt {
+                self.conversation.fail(AccountError::PasswordInDoubt {
                     server: self.account.server.clone(),
                     user_id: self.account.user_id.clone(),
                     what,
@@ -185,9 +185,11 @@ impl PasswordChange {
                 );
                 if is_certain && self.pending.is_none() && self.given.is_none() {
                     let key = self.account.user_id.as_str();
-                    self.core.writes().remove(tables::PASSWORD_CHANGES, key);
+                    self.conversation
+                        .writes()
+                        .remove(tables::PASSWORD_CHANGES, key);
                 }
-                self.core.fail(error);
+                self.conversation.fail(error);
             }
         }
     }
@@ -203,12 +205,12 @@ impl Machine for PasswordChange {
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<Option<Secret>, AccountError>> {
-        match (&self.phase, self.core.accept(input)) {
+        match (&self.phase, self.conversation.accept(input)) {
             (Phase::New, Some(Input::Start)) => self.start(cx),
             (_, Some(Input::Start)) | (_, None) => {}
             (_, Some(input)) => self.step_request(cx, input),
         }
-        self.core.take_step()
+        self.conversation.take_step()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     Account, AccountError, Answer, Conversation, Effect, Event, Input, Phone, Prompt, ServerError,
     ThreepidError, UiaError, UiaRequest,
     account::tables,
-    machine::{Core, to_json},
+    conversation::{ConversationState, to_json},
     random,
     uia::{Backoff, CodeRefused, Validation, submitted},
 };
@@ -115,7 +115,7 @@ pub struct AddThreepid {
     /// Whether what is stored stays after the end.
     stays_stored: bool,
     phase: Phase,
-    core: Core<(), AccountError>,
+    conversation: ConversationState<(), AccountError>,
 }
 
 type AddRequest = Box<UiaRequest<Add3Pid>>;
@@ -147,7 +147,7 @@ impl AddThreepid {
             times: 0,
             stays_stored: true,
             phase: Phase::New,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -176,7 +176,7 @@ impl AddThreepid {
 
     /// Continues in a session of the server: see [`UiaRequest::session`].
     #[must_use]
-    pub fn session(mut self, session: impl Into<String>) -> Self {
+    pub fn uia_session(mut self, session: impl Into<String>) -> Self {
         self.credentials.session = Some(session.into());
         self
     }
@@ -215,7 +215,7 @@ impl AddThreepid {
             }
         };
         self.phase = Phase::RequestingMessage;
-        self.core.send(job);
+        self.conversation.send(job);
     }
 
     fn on_message_requested(&mut self, response: &Response) {
@@ -229,7 +229,7 @@ impl AddThreepid {
             Err(ApiError::Matrix(error)) => self.on_refused(error),
             Err(error) => {
                 let error = ServerError::from_api(&self.account.server, error);
-                self.core.fail(error);
+                self.conversation.fail(error);
             }
         }
     }
@@ -244,14 +244,14 @@ impl AddThreepid {
             );
         self.stays_stored = !is_about_the_address;
         if is_about_the_address {
-            self.core.fail(ThreepidError::AddressRefused {
+            self.conversation.fail(ThreepidError::AddressRefused {
                 server,
                 address: self.address.to_string(),
                 code: error.code,
                 message: error.message,
             });
         } else {
-            self.core.fail(ServerError::refused(server, error));
+            self.conversation.fail(ServerError::refused(server, error));
         }
     }
 
@@ -263,7 +263,7 @@ impl AddThreepid {
     fn ask(&mut self, why: Option<String>) {
         self.phase = Phase::Asking(why.clone());
         let address = self.address.to_string();
-        self.core.ask(if self.has_code() {
+        self.conversation.ask(if self.has_code() {
             Prompt::Code { address, why }
         } else {
             Prompt::FollowLink { address, why }
@@ -272,7 +272,7 @@ impl AddThreepid {
 
     fn on_answer(&mut self, cx: &mut StepContext<'_>, why: Option<String>, answer: Answer) {
         let is_repeated = why.is_some() || answer == Answer::No;
-        let has_tries_left = self.core.count_try(is_repeated);
+        let has_tries_left = self.conversation.count_try(is_repeated);
         let has_code = self.has_code();
         match answer {
             Answer::Unavailable => self.leave_unproved(),
@@ -290,14 +290,14 @@ impl AddThreepid {
             Answer::Text(code) if has_code => self.submit(&code),
             // The answer is of the wrong kind: ask again.
             _ => {
-                self.core.count_try(true);
+                self.conversation.count_try(true);
                 self.ask(why);
             }
         }
     }
 
     fn leave_unproved(&mut self) {
-        self.core.fail(ThreepidError::AddressNotProved {
+        self.conversation.fail(ThreepidError::AddressNotValidated {
             server: self.account.server.clone(),
             address: self.address.to_string(),
             stage: self.address.stage(),
@@ -311,11 +311,11 @@ impl AddThreepid {
         match validation.submission(&self.account.server, code) {
             Ok(job) => {
                 self.phase = Phase::SubmittingCode;
-                self.core.send(job);
+                self.conversation.send(job);
             }
             Err(error) => {
                 self.stays_stored = false;
-                self.core.fail(error);
+                self.conversation.fail(error);
             }
         }
     }
@@ -324,7 +324,7 @@ impl AddThreepid {
         match submitted(response) {
             Ok(()) => self.add(cx),
             Err(CodeRefused::Wrong(message)) => self.ask(Some(message)),
-            Err(CodeRefused::TooMany) => self.core.fail(ServerError::RateLimited {
+            Err(CodeRefused::TooMany) => self.conversation.fail(ServerError::RateLimited {
                 server: self.account.server.clone(),
                 retry_after: None,
             }),
@@ -348,7 +348,7 @@ impl AddThreepid {
         let Phase::Adding(request) = &mut self.phase else {
             return;
         };
-        let Some(result) = request.step_within(&mut self.core, cx, input) else {
+        let Some(result) = request.step_within(&mut self.conversation, cx, input) else {
             return;
         };
         let server = self.account.server.clone();
@@ -359,20 +359,20 @@ impl AddThreepid {
                     self.on_not_validated(cx, *error);
                 }
                 ErrorCode::ThreepidInUse | ErrorCode::ThreepidDenied => self.on_refused(*error),
-                _ => self.core.fail(ServerError::refused(server, *error)),
+                _ => self.conversation.fail(ServerError::refused(server, *error)),
             },
             Err(UiaError::MayBeDone { what, .. }) => {
                 let password = request.last_password().cloned();
                 self.credentials.passwords.extend(password);
-                self.core.settling(format!(
+                self.conversation.settling(format!(
                     "{what}; looking whether the account has the address"
                 ));
                 let auth = Auth::Required(self.account.credential());
                 let job = GetAccount3Pids::default().job(&server);
-                self.core.send(job.with_auth(auth));
+                self.conversation.send(job.with_auth(auth));
                 self.phase = Phase::Listing(what);
             }
-            Err(error) => self.core.fail(error),
+            Err(error) => self.conversation.fail(error),
         }
     }
 
@@ -384,7 +384,7 @@ impl AddThreepid {
         let backoff = self.backoff.as_mut();
         if let Some(time) = backoff.and_then(|backoff| backoff.next_poll(cx.now)) {
             self.phase = Phase::Waiting(request);
-            self.core.wait(time);
+            self.conversation.wait(time);
             return;
         }
         let password = request.last_password().cloned();
@@ -407,7 +407,7 @@ impl AddThreepid {
             Some(false) if self.times < MAX_REQUESTS => self.add(cx),
             _ => {
                 let server = self.account.server.clone();
-                self.core.fail(UiaError::MayBeDone { server, what });
+                self.conversation.fail(UiaError::MayBeDone { server, what });
             }
         }
     }
@@ -424,20 +424,21 @@ impl AddThreepid {
             }
             // Neither request adds the address: the next run sends the same again.
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
-                self.core.fail(ServerError::Unreachable { server, error });
+                self.conversation
+                    .fail(ServerError::Unreachable { server, error });
             }
-            _ => self.core.fail(ServerError::Cancelled),
+            _ => self.conversation.fail(ServerError::Cancelled),
         }
     }
 
     fn finish(&mut self) {
         self.stays_stored = false;
-        self.core.finish(Ok(()));
+        self.conversation.finish(Ok(()));
     }
 
     fn store(&mut self) {
         let key = PendingThreepid::key(&self.account.user_id, &self.address);
-        let is_over = self.core.is_over() && !self.stays_stored;
+        let is_over = self.conversation.is_over() && !self.stays_stored;
         match self.validation.clone().filter(|_| !is_over) {
             Some(validation) => {
                 let pending = PendingThreepid {
@@ -445,10 +446,13 @@ impl AddThreepid {
                     address: self.address.clone(),
                     validation,
                 };
-                let writes = self.core.writes();
+                let writes = self.conversation.writes();
                 writes.put(tables::THREEPID_ADDITIONS, key, to_json(&pending));
             }
-            None => self.core.writes().remove(tables::THREEPID_ADDITIONS, key),
+            None => self
+                .conversation
+                .writes()
+                .remove(tables::THREEPID_ADDITIONS, key),
         }
     }
 }
@@ -464,7 +468,7 @@ impl Machine for AddThreepid {
         input: Input,
     ) -> Step<Effect, Event<(), AccountError>> {
         let before = self.validation.clone();
-        match (self.phase.clone(), self.core.accept(input)) {
+        match (self.phase.clone(), self.conversation.accept(input)) {
             (_, None) => return Step::default(),
             (Phase::New, Some(Input::Start)) => self.start(cx),
             (_, Some(Input::Start)) => return Step::default(),
@@ -480,11 +484,11 @@ impl Machine for AddThreepid {
             (phase, Some(Input::Outcome(_, outcome))) => self.on_outcome(cx, phase, outcome),
             _ => {}
         }
-        let is_over = self.core.is_over() && !self.stays_stored;
+        let is_over = self.conversation.is_over() && !self.stays_stored;
         if self.validation != before || is_over {
             self.store();
         }
-        self.core.take_step()
+        self.conversation.take_step()
     }
 }
 

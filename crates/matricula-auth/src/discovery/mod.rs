@@ -29,7 +29,7 @@ use well_known::{Document, Lookup};
 
 use crate::{
     Answer, Conversation, DiscoveryError, Effect, Event, Input, Progress, Prompt, ServerAddress,
-    ServerError, machine::Core, server_address::is_web_page,
+    ServerError, conversation::ConversationState, server_address::is_web_page,
 };
 
 /// How often the person is asked for an address.
@@ -53,7 +53,7 @@ pub struct Discovery {
     /// The question to the person, and the error that it ends with without an answer.
     asking: Option<(EffectId, DiscoveryError)>,
     tries: u32,
-    core: Core<ServerInfo, DiscoveryError>,
+    conversation: ConversationState<ServerInfo, DiscoveryError>,
 }
 
 /// A request in flight.
@@ -89,7 +89,7 @@ impl Discovery {
             in_flight: Vec::new(),
             asking: None,
             tries: 0,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -139,7 +139,7 @@ impl Discovery {
         let job = self.job(request);
         let probe = Probe::new(job.operation_id(), job.request_method(), job.url());
         self.in_flight.push(InFlight {
-            id: self.core.send(job),
+            id: self.conversation.send(job),
             request,
             probe: self.info.tried.len(),
         });
@@ -226,7 +226,7 @@ impl Discovery {
         if request == Request::LoginFlows && self.may_probe() {
             self.send(Request::Registration);
         } else if self.in_flight.is_empty() {
-            self.core.finish(Ok(self.info.clone()));
+            self.conversation.finish(Ok(self.info.clone()));
         }
     }
 
@@ -268,7 +268,7 @@ impl Discovery {
         if self.info.well_known == WellKnown::Missing && error != ServerError::Cancelled.into() {
             self.ask(error);
         } else {
-            self.core.fail(error);
+            self.conversation.fail(error);
         }
     }
 
@@ -276,7 +276,7 @@ impl Discovery {
     fn ask(&mut self, error: DiscoveryError) {
         let name = self.address.to_string();
         let why = error.to_string();
-        let id = self.core.ask(Prompt::HomeserverUrl { name, why });
+        let id = self.conversation.ask(Prompt::HomeserverUrl { name, why });
         self.asking = Some((id, error));
     }
 
@@ -300,7 +300,7 @@ impl Discovery {
             }
             // Not an address: ask again.
             None if text.is_some() && self.tries < MAX_TRIES => self.ask(error),
-            None => self.core.fail(error),
+            None => self.conversation.fail(error),
         }
     }
 
@@ -322,7 +322,7 @@ impl Discovery {
             }
             Lookup::Ignore => {
                 self.info.well_known = WellKnown::Missing;
-                self.core.progress(Progress::NoWellKnown {
+                self.conversation.progress(Progress::NoWellKnown {
                     name: self.address.to_string(),
                     server: name,
                 });
@@ -460,7 +460,7 @@ impl Machine for Discovery {
             Input::Answer(id, answer) => self.on_answer(id, answer),
             Input::Waited(_) => {}
         }
-        self.core.take_step()
+        self.conversation.take_step()
     }
 }
 

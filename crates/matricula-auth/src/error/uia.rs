@@ -139,7 +139,7 @@ pub enum ThreepidError {
     },
     /// The server sent a message. Its link was not opened yet, or its code not entered.
     #[error("{server} wrote to {address}; do what the message says, then continue")]
-    AddressNotProved {
+    AddressNotValidated {
         /// The server.
         server: ServerUrl,
         /// Where the message went.

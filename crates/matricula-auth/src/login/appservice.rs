@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Account, AppserviceError, Conversation, DeviceOptions, Effect, Event, Input, ServerError,
-    ServerInfo, machine::Core,
+    ServerInfo, conversation::ConversationState,
 };
 
 /// The type with which an application service registers and logs in.
@@ -25,7 +25,7 @@ pub struct AppserviceLogin {
     token: Secret,
     user: String,
     device: DeviceOptions,
-    core: Core<Account, AppserviceError>,
+    conversation: ConversationState<Account, AppserviceError>,
 }
 
 impl AppserviceLogin {
@@ -36,7 +36,7 @@ impl AppserviceLogin {
             token,
             user: user.into(),
             device: DeviceOptions::default(),
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -66,18 +66,18 @@ impl Machine for AppserviceLogin {
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<Account, AppserviceError>> {
-        match self.core.accept(input) {
+        match self.conversation.accept(input) {
             Some(Input::Start) => {
                 let job = appservice_login(&self.user, &self.device).job(&self.server);
-                self.core.send(job.with_token(self.token.clone()));
+                self.conversation.send(job.with_token(self.token.clone()));
             }
             Some(Input::Outcome(_, outcome)) => {
                 let result = self.on_outcome(cx.now, outcome);
-                self.core.finish_account(result);
+                self.conversation.finish_account(result);
             }
             _ => {}
         }
-        self.core.take_step()
+        self.conversation.take_step()
     }
 }
 

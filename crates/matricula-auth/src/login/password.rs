@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Account, Conversation, DeviceOptions, Effect, Event, Input, LoginError, ServerError,
-    ServerInfo, machine::Core,
+    ServerInfo, conversation::ConversationState,
 };
 
 /// Signs in with a password; ends in an [`Account`] with a session.
@@ -26,7 +26,7 @@ pub struct Login {
     password: Secret,
     device: DeviceOptions,
     generated_password: Option<Secret>,
-    core: Core<Account, LoginError>,
+    conversation: ConversationState<Account, LoginError>,
 }
 
 impl Login {
@@ -39,7 +39,7 @@ impl Login {
             password,
             device: DeviceOptions::default(),
             generated_password: None,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -47,7 +47,7 @@ impl Login {
     #[must_use]
     pub fn password(mut self, password: Secret) -> Self {
         self.password = password;
-        self.core = Core::default();
+        self.conversation = ConversationState::default();
         self
     }
 
@@ -69,12 +69,12 @@ impl Login {
         if let Some(offers) = self.alternatives.clone() {
             let server = self.server.clone();
             return self
-                .core
+                .conversation
                 .fail(LoginError::NoPasswordLogin { server, offers });
         }
         let request = password_login_request(&self.user, &self.password);
         let job = self.device.apply(request).job(&self.server);
-        self.core.send(job);
+        self.conversation.send(job);
     }
 
     fn on_outcome(&self, now: Timestamp, outcome: Outcome) -> Result<Account, LoginError> {
@@ -114,15 +114,15 @@ impl Machine for Login {
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<Account, LoginError>> {
-        match self.core.accept(input) {
+        match self.conversation.accept(input) {
             Some(Input::Start) => self.start(),
             Some(Input::Outcome(_, outcome)) => {
                 let result = self.on_outcome(cx.now, outcome);
-                self.core.finish_account(result);
+                self.conversation.finish_account(result);
             }
             _ => {}
         }
-        self.core.take_step()
+        self.conversation.take_step()
     }
 }
 

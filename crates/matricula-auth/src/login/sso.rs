@@ -19,7 +19,7 @@ use crate::{
     Account, Answer, BrowserError, Conversation, DeviceOptions, Effect, Event, IdentityProvider,
     Input, LoginError, Progress, Prompt, ServerError, ServerInfo,
     account::tables,
-    machine::{Core, persist},
+    conversation::{ConversationState, persist},
     random,
 };
 
@@ -46,7 +46,7 @@ pub struct SsoLogin {
     state: Secret,
     device: DeviceOptions,
     phase: Phase,
-    core: Core<Account, LoginError>,
+    conversation: ConversationState<Account, LoginError>,
 }
 
 /// What it waits for.
@@ -83,7 +83,7 @@ impl SsoLogin {
             state: Secret::default(),
             device: DeviceOptions::default(),
             phase: Phase::New,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -171,12 +171,13 @@ impl SsoLogin {
         }
         self.phase = Phase::ChoosingProvider;
         let providers = self.providers.clone();
-        self.core.ask(Prompt::IdentityProvider { providers });
+        self.conversation
+            .ask(Prompt::IdentityProvider { providers });
     }
 
     fn on_provider(&mut self, cx: &mut StepContext<'_>, answer: Answer) {
         match answer {
-            Answer::No => return self.core.fail(ServerError::Cancelled),
+            Answer::No => return self.conversation.fail(ServerError::Cancelled),
             Answer::Text(id) => {
                 let is_known = |provider: &&IdentityProvider| provider.id == id.expose();
                 let known = self.providers.iter().find(is_known);
@@ -194,7 +195,7 @@ impl SsoLogin {
         } else {
             "the server offers login by single sign-on"
         };
-        self.core.progress(Progress::Route {
+        self.conversation.progress(Progress::Route {
             stages: vec![Stage::Sso],
             why: why.to_owned(),
         });
@@ -204,7 +205,7 @@ impl SsoLogin {
 
     fn open_page(&mut self, why: Option<String>) {
         self.phase = Phase::OnPage;
-        self.core.ask(Prompt::OpenPage {
+        self.conversation.ask(Prompt::OpenPage {
             url: self.page(),
             redirect_uri: self.redirect_uri.clone(),
             state: self.state.clone(),
@@ -239,22 +240,23 @@ impl SsoLogin {
     fn on_page(&mut self, answer: Answer) {
         let address = match answer {
             Answer::Text(address) => address,
-            Answer::No => return self.core.fail(ServerError::Cancelled),
+            Answer::No => return self.conversation.fail(ServerError::Cancelled),
             Answer::Yes => Secret::default(),
             Answer::Unavailable => {
                 let (issuer, url) = (self.server.to_string(), self.page());
                 let error = BrowserError::BrowserNeeded { issuer, url };
-                return self.core.pause(error);
+                return self.conversation.pause(error);
             }
         };
         match read_callback(address.expose().trim(), &self.state) {
             Ok(token) => self.log_in(token, false),
             // Any site can make a browser open the address: that must not end the login, and must not go
             // on without a limit.
-            Err(what) if self.core.count_try(true) => self.open_page(Some(what.to_owned())),
+            Err(what) if self.conversation.count_try(true) => self.open_page(Some(what.to_owned())),
             Err(what) => {
                 let (issuer, what) = (self.server.to_string(), what.to_owned());
-                self.core.fail(BrowserError::WrongCallback { issuer, what });
+                self.conversation
+                    .fail(BrowserError::WrongCallback { issuer, what });
             }
         }
     }
@@ -263,7 +265,7 @@ impl SsoLogin {
         let mut request = self.device.apply(LoginRequest::new("m.login.token"));
         request.token = Some(token.clone());
         self.phase = Phase::LoggingIn { token, is_replay };
-        self.core.send(request.job(&self.server));
+        self.conversation.send(request.job(&self.server));
     }
 
     fn on_outcome(
@@ -289,17 +291,18 @@ impl SsoLogin {
             ),
             Outcome::Failed(error) => {
                 return self
-                    .core
+                    .conversation
                     .pause(ServerError::unreachable(&self.server, error));
             }
-            _ => return self.core.pause(ServerError::Cancelled),
+            _ => return self.conversation.pause(ServerError::Cancelled),
         };
         // The same again: if the first was not processed, it succeeds; if it was, the server refuses the
         // token, and the page gives another. Both are the same device.
         if is_replay {
-            self.core.pause(error);
+            self.conversation.pause(error);
         } else {
-            self.core.settling(format!("signing in again ({what})"));
+            self.conversation
+                .settling(format!("signing in again ({what})"));
             self.log_in(token, true);
         }
     }
@@ -314,24 +317,28 @@ impl SsoLogin {
             Ok(response) => {
                 let data = self.device.data.clone();
                 let account = Account::from_login(&self.server, cx.now, response, data);
-                self.core.finish_account(Ok(account));
+                self.conversation.finish_account(Ok(account));
             }
             Err(ApiError::RateLimited { retry_after, .. }) => {
                 let server = self.server.clone();
-                self.core.pause(ServerError::RateLimited {
+                self.conversation.pause(ServerError::RateLimited {
                     server,
                     retry_after,
                 });
             }
             // Used up by the request whose response was lost, or expired.
             Err(ApiError::Matrix(error))
-                if is_replay && error.code == ErrorCode::Forbidden && self.core.count_try(true) =>
+                if is_replay
+                    && error.code == ErrorCode::Forbidden
+                    && self.conversation.count_try(true) =>
             {
-                self.core
+                self.conversation
                     .settling("the server does not take the page's token any more");
                 self.new_page(cx);
             }
-            Err(error) => self.core.fail(ServerError::from_api(&self.server, error)),
+            Err(error) => self
+                .conversation
+                .fail(ServerError::from_api(&self.server, error)),
         }
     }
 }
@@ -362,7 +369,7 @@ impl Machine for SsoLogin {
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<Account, LoginError>> {
-        match (self.core.accept(input), self.phase.clone()) {
+        match (self.conversation.accept(input), self.phase.clone()) {
             (Some(Input::Start), _) => self.start(cx),
             (Some(Input::Answer(_, answer)), Phase::ChoosingProvider) => {
                 self.on_provider(cx, answer);
@@ -373,7 +380,7 @@ impl Machine for SsoLogin {
             }
             _ => return Step::default(),
         }
-        let (step, is_over) = (self.core.take_step(), self.core.is_over());
+        let (step, is_over) = (self.conversation.take_step(), self.conversation.is_over());
         persist(step, is_over, (tables::SSO_LOGINS, &self.id), self)
     }
 }

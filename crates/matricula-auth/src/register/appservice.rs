@@ -11,8 +11,8 @@ use matricula_core::{
 use crate::{
     Account, AppserviceError, Conversation, DeviceOptions, Effect, Event, Input, Progress,
     ServerError, ServerInfo,
+    conversation::ConversationState,
     login::{APPSERVICE_LOGIN, appservice_login, appservice_refusal, read_appservice_login},
-    machine::Core,
 };
 
 /// Makes a user of an application service; ends in an [`Account`], with a session if the server gives
@@ -36,7 +36,7 @@ pub struct AppserviceRegistration {
     lost: Option<String>,
     /// Whether the server said that it gives the user no session. Synapse has made the user by then.
     was_refused_session: bool,
-    core: Core<Account, AppserviceError>,
+    conversation: ConversationState<Account, AppserviceError>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl AppserviceRegistration {
             phase: Phase::New,
             lost: None,
             was_refused_session: false,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -96,7 +96,7 @@ impl AppserviceRegistration {
     }
 
     fn send(&mut self, job: Job) {
-        self.core.send(job.with_token(self.token.clone()));
+        self.conversation.send(job.with_token(self.token.clone()));
     }
 
     fn on_outcome(&mut self, now: Timestamp, outcome: Outcome) {
@@ -108,26 +108,28 @@ impl AppserviceRegistration {
             (Phase::LoggingIn, Outcome::Responded(response)) => {
                 let data = self.device.data.clone();
                 let result = read_appservice_login(&server, &self.username, now, &response, data);
-                self.core.finish_account(result);
+                self.conversation.finish_account(result);
             }
             (Phase::AskingWho, Outcome::Responded(response)) => self.on_owner(&response),
             (Phase::Registering, Outcome::InDoubt(error)) => self.on_lost(error.to_string()),
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
-                self.core.fail(match self.lost.take() {
+                self.conversation.fail(match self.lost.take() {
                     Some(what) => AppserviceError::MayBeDone { server, what },
                     None => ServerError::Unreachable { server, error }.into(),
                 });
             }
-            _ => self.core.fail(ServerError::Cancelled),
+            _ => self.conversation.fail(ServerError::Cancelled),
         }
     }
 
     fn on_lost(&mut self, what: String) {
         if self.lost.is_some() {
             let server = self.server.clone();
-            return self.core.fail(AppserviceError::MayBeDone { server, what });
+            return self
+                .conversation
+                .fail(AppserviceError::MayBeDone { server, what });
         }
-        self.core
+        self.conversation
             .settling(format!("{what}; asking again for the same name"));
         self.lost = Some(what);
         self.register();
@@ -139,7 +141,7 @@ impl AppserviceRegistration {
             Ok(response) => {
                 let data = self.device.data.clone();
                 let account = Account::from_registration(&server, now, response, data);
-                return self.core.finish_account(Ok(account));
+                return self.conversation.finish_account(Ok(account));
             }
             // A success that cannot be read: the user was made.
             Err(ApiError::Malformed { message, .. }) if response.success() => {
@@ -149,14 +151,18 @@ impl AppserviceRegistration {
             Err(ApiError::Uia(_)) => {
                 let message = "it asks for authentication, as it does of the public".to_owned();
                 return self
-                    .core
+                    .conversation
                     .fail(AppserviceError::ServiceUnknown { server, message });
             }
-            Err(error) => return self.core.fail(ServerError::from_api(&server, error)),
+            Err(error) => {
+                return self
+                    .conversation
+                    .fail(ServerError::from_api(&server, error));
+            }
         };
         match error.code {
             ErrorCode::AppserviceLoginUnsupported if !self.inhibit_login => {
-                self.core.progress(Progress::NoSession);
+                self.conversation.progress(Progress::NoSession);
                 self.inhibit_login = true;
                 self.was_refused_session = true;
                 self.register();
@@ -165,15 +171,15 @@ impl AppserviceRegistration {
                 self.on_exists();
             }
             ErrorCode::UserInUse => self
-                .core
+                .conversation
                 .fail(AppserviceError::NameTaken { server, username }),
-            ErrorCode::InvalidUsername => self.core.fail(AppserviceError::NameInvalid {
+            ErrorCode::InvalidUsername => self.conversation.fail(AppserviceError::NameInvalid {
                 server,
                 username,
                 message: error.message,
             }),
             _ => self
-                .core
+                .conversation
                 .fail(appservice_refusal(&server, &username, error)),
         }
     }
@@ -202,7 +208,7 @@ impl AppserviceRegistration {
                 Err(error) => Err(ServerError::not_matrix(&server, error)),
             }
         });
-        self.core
+        self.conversation
             .finish_account(account.map_err(AppserviceError::from));
     }
 }
@@ -217,7 +223,7 @@ impl Machine for AppserviceRegistration {
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<Account, AppserviceError>> {
-        match self.core.accept(input) {
+        match self.conversation.accept(input) {
             Some(Input::Start) if self.phase == Phase::New => {
                 self.device.generate_id(cx.entropy);
                 self.register();
@@ -225,7 +231,7 @@ impl Machine for AppserviceRegistration {
             Some(Input::Outcome(_, outcome)) => self.on_outcome(cx.now, outcome),
             _ => {}
         }
-        self.core.take_step()
+        self.conversation.take_step()
     }
 }
 

@@ -6,8 +6,8 @@
 //!    with the stages that it wants.
 //! 3. Its [`UiaFlow`] chooses among them, asks the person, and says with what the request is sent again.
 //!    Email addresses and phone numbers are validated on the way (`threepid.rs`).
-//! 4. The response is an account, another demand or a refusal (`response.rs`). A refused username or
-//!    password is asked for again (`prompts.rs`).
+//! 4. The response is an account, a request for more authentication, or a refusal (`response.rs`). A
+//!    refused username or password is asked for again (`prompts.rs`).
 //!
 //! Every step stores its state, so a registration continues after a crash at any point. If the response
 //! to a request is lost, the request is sent again in the same session, or a login with the stored
@@ -36,7 +36,7 @@ use serde_json::Value;
 
 pub use appservice::AppserviceRegistration;
 pub use options::{AccountKind, Guest, Phone, PhoneError, RegistrationOptions};
-use prompts::{Question, Refusal};
+use prompts::{Refusal, RegistrationQuestion};
 pub use sign_up::{AuthMethod, PendingAuth, SignUp};
 use threepid::{ThreepidNext, Threepids};
 
@@ -44,9 +44,9 @@ use crate::{
     Account, Conversation, Effect, Event, Input, PasswordPolicy, RegisterError, ServerError,
     ServerInfo, UiaError,
     account::tables,
-    machine::{Core, MAX_REQUESTS, persist},
+    conversation::{ConversationState, MAX_REQUESTS, persist},
     random,
-    uia::{KnownAnswers, Resume, UiaFlow, UiaNext},
+    uia::{KnownAnswers, Resumability, UiaFlow, UiaNext},
 };
 
 /// Makes an account, or turns a [guest](RegistrationOptions::upgrade) into a user; ends in an
@@ -69,7 +69,7 @@ pub struct Registration {
     threepids: Threepids,
     flow: UiaFlow,
     phase: Phase,
-    core: Core<Account, RegisterError>,
+    conversation: ConversationState<Account, RegisterError>,
 }
 
 /// What it waits for.
@@ -88,7 +88,7 @@ enum Phase {
         /// Whether the same request was sent before and its response lost.
         is_replay: bool,
     },
-    Asking(Question),
+    Asking(RegistrationQuestion),
     /// The flow asks the person, or waits.
     Authenticating,
     /// A message with a link or a code was asked for.
@@ -107,7 +107,7 @@ impl Registration {
     /// Registers on this server.
     pub fn new(info: &ServerInfo, mut options: RegistrationOptions) -> Self {
         let mut flow = UiaFlow::new(info.server.clone(), None);
-        flow.validates = vec![Stage::EmailIdentity, Stage::Msisdn];
+        flow.owner_validates = vec![Stage::EmailIdentity, Stage::Msisdn];
         flow.token = options.token.take();
         flow.accepts_terms = options.accept_terms;
         let mut threepids = Threepids::default();
@@ -127,7 +127,7 @@ impl Registration {
             threepids,
             flow,
             phase: Phase::New,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -171,14 +171,14 @@ impl Registration {
     }
 
     /// The server's id for the authentication, if it has begun.
-    pub fn session(&self) -> Option<&str> {
+    pub fn uia_session(&self) -> Option<&str> {
         self.flow.session.id.as_deref()
     }
 
     /// The server's [page](https://spec.matrix.org/v1.19/client-server-api/#fallback) on which a
     /// person can complete a stage in a browser.
     pub fn fallback_page(&self, stage: &Stage) -> String {
-        fallback::auth_page(&self.server, stage, self.session())
+        fallback::auth_page(&self.server, stage, self.uia_session())
     }
 
     /// The caller's data.
@@ -233,7 +233,7 @@ impl Registration {
             // The person may have completed a stage meanwhile. Otherwise they are asked again.
             Phase::Paused { polls_first } => self.resume(polls_first),
             Phase::Authenticating => {
-                let polls_first = self.flow.resume_after_restore() == Resume::Poll;
+                let polls_first = self.flow.resumability() == Resumability::Poll;
                 self.resume(polls_first);
             }
             Phase::Asking(_) | Phase::RequestingMessage(_) | Phase::SubmittingCode(_) => {
@@ -260,9 +260,10 @@ impl Registration {
         if self.prefers_sso {
             // The page that servers have for clients without single sign-on.
             let url = format!("{server}/_matrix/static/client/login/");
-            self.core.fail(RegisterError::SsoNeeded { server, url });
+            self.conversation
+                .fail(RegisterError::SsoNeeded { server, url });
         } else if let Some(issuer) = self.oauth_issuer.clone().filter(|_| self.oauth_only) {
-            self.core
+            self.conversation
                 .fail(RegisterError::OAuthNeeded { server, issuer });
         } else {
             self.begin_with_name();
@@ -290,7 +291,7 @@ impl Registration {
     fn register(&mut self, stage: Option<Stage>) {
         // The first request has the password: one that breaks the server's policy is not sent.
         if let Some(refused) = self.broken_policy().filter(|_| stage.is_none()) {
-            return self.ask(Question::Password { refused });
+            return self.ask(RegistrationQuestion::Password { refused });
         }
         self.send_registration(stage, false);
     }
@@ -330,11 +331,11 @@ impl Registration {
     }
 
     fn send(&mut self, job: Job) {
-        if self.core.requests() >= MAX_REQUESTS {
+        if self.conversation.requests() >= MAX_REQUESTS {
             let server = self.server.clone();
-            return self.core.fail(UiaError::Endless { server });
+            return self.conversation.fail(UiaError::Endless { server });
         }
-        self.core.send(job);
+        self.conversation.send(job);
     }
 
     /// Continues an authentication of an earlier run. The flow is chosen, and reported, again.
@@ -347,7 +348,7 @@ impl Registration {
     fn advance(&mut self) {
         if self.flow.session.offered.is_some() {
             let known = self.known();
-            let next = self.flow.advance(&mut self.core, known);
+            let next = self.flow.advance(&mut self.conversation, known);
             self.apply(next);
         } else if matches!(self.phase, Phase::Paused { .. }) {
             self.begin_with_name();
@@ -370,14 +371,14 @@ impl Registration {
             UiaNext::Wait => self.phase = Phase::Authenticating,
             UiaNext::Request(stage) => self.register(Some(stage)),
             UiaNext::Validate(stage, None) => self.validate(stage),
-            UiaNext::Validate(stage, why) => self.ask_for_proof(stage, why),
-            UiaNext::NoFlow => self.core.fail(RegisterError::Closed {
+            UiaNext::Validate(stage, why) => self.ask_for_validation(stage, why),
+            UiaNext::NoFlow => self.conversation.fail(RegisterError::Closed {
                 server: self.server.clone(),
                 message: "it offers no flow to register".to_owned(),
             }),
-            UiaNext::Fail(error, Resume::No) => self.core.fail(error),
+            UiaNext::Fail(error, Resumability::No) => self.conversation.fail(error),
             UiaNext::Fail(error, resume) => {
-                let polls_first = resume == Resume::Poll;
+                let polls_first = resume == Resumability::Poll;
                 self.pause(Phase::Paused { polls_first }, error);
             }
         }
@@ -386,7 +387,7 @@ impl Registration {
     /// Validates the address of a stage: asks for it, for a message, or completes the stage.
     fn validate(&mut self, stage: Stage) {
         match self.threepids.next(&stage) {
-            ThreepidNext::Address => self.ask(Question::Address {
+            ThreepidNext::Address => self.ask(RegistrationQuestion::Address {
                 stage,
                 refused: None,
             }),
@@ -402,11 +403,11 @@ impl Registration {
     }
 
     /// Asks for the code of a message, or to open its link.
-    fn ask_for_proof(&mut self, stage: Stage, why: Option<String>) {
+    fn ask_for_validation(&mut self, stage: Stage, why: Option<String>) {
         match self.threepids.validation(&stage) {
             None => self.validate(stage),
-            Some(one) if one.has_code() => self.ask(Question::Code { stage, why }),
-            Some(_) => self.ask(Question::Link { stage, why }),
+            Some(one) if one.has_code() => self.ask(RegistrationQuestion::Code { stage, why }),
+            Some(_) => self.ask(RegistrationQuestion::Link { stage, why }),
         }
     }
 
@@ -420,7 +421,7 @@ impl Registration {
                 self.phase = Phase::SubmittingCode(stage);
                 self.send(job);
             }
-            Err(error) => self.core.fail(error),
+            Err(error) => self.conversation.fail(error),
         }
     }
 
@@ -428,13 +429,13 @@ impl Registration {
         let password = self.options.password.clone();
         account.password = password.filter(|_| self.password_is_generated);
         account.is_guest = self.options.kind == AccountKind::Guest;
-        self.core.finish_account(Ok(account));
+        self.conversation.finish_account(Ok(account));
     }
 
     /// Ends for now: [`Input::Start`] continues from `phase`.
     fn pause(&mut self, phase: Phase, error: impl Into<RegisterError>) {
         self.phase = phase;
-        self.core.pause(error);
+        self.conversation.pause(error);
     }
 
     fn on_outcome(&mut self, cx: &StepContext<'_>, outcome: Outcome) {
@@ -442,7 +443,7 @@ impl Registration {
         match (phase.clone(), outcome) {
             (Phase::CheckingName, Outcome::Responded(response)) => self.on_name_checked(&response),
             (Phase::CheckingName, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
-                self.core.fail(self.unreachable(error));
+                self.conversation.fail(self.unreachable(error));
             }
             (Phase::Registering { stage, is_replay }, Outcome::Responded(response)) => {
                 self.on_registered(cx.now, stage, is_replay, &response);
@@ -482,7 +483,7 @@ impl Registration {
                 let error = self.in_doubt(error.to_string());
                 self.pause(phase, error);
             }
-            (Phase::CheckingName, _) => self.core.fail(ServerError::Cancelled),
+            (Phase::CheckingName, _) => self.conversation.fail(ServerError::Cancelled),
             _ => self.pause(phase, ServerError::Cancelled),
         }
     }
@@ -507,7 +508,7 @@ impl Machine for Registration {
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<Account, RegisterError>> {
-        let Some(input) = self.core.accept(input) else {
+        let Some(input) = self.conversation.accept(input) else {
             return Step::default();
         };
         match (input, self.phase.clone()) {
@@ -515,16 +516,16 @@ impl Machine for Registration {
             (Input::Outcome(_, outcome), _) => self.on_outcome(cx, outcome),
             (Input::Answer(_, answer), Phase::Asking(question)) => self.on_answer(question, answer),
             (Input::Answer(_, answer), Phase::Authenticating) => {
-                let next = self.flow.on_answer(&mut self.core, answer);
+                let next = self.flow.on_answer(&mut self.conversation, answer);
                 self.apply(next);
             }
             (Input::Waited(_), Phase::Authenticating) => {
-                let next = self.flow.on_waited(&mut self.core);
+                let next = self.flow.on_waited(&mut self.conversation);
                 self.apply(next);
             }
             _ => {}
         }
-        let (step, is_over) = (self.core.take_step(), self.core.is_over());
+        let (step, is_over) = (self.conversation.take_step(), self.conversation.is_over());
         persist(step, is_over, (tables::REGISTRATIONS, &self.id), self)
     }
 }

@@ -9,7 +9,7 @@ use crate::{Answer, Prompt, RegisterError, ThreepidError};
 
 /// A question, and why it is asked again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Question {
+pub(super) enum RegistrationQuestion {
     /// Another username.
     Username { refused: Refusal },
     /// Another password.
@@ -26,7 +26,7 @@ pub(super) enum Question {
     Code { stage: Stage, why: Option<String> },
 }
 
-impl Question {
+impl RegistrationQuestion {
     /// Whether an earlier answer was refused.
     fn is_repeated(&self) -> bool {
         match self {
@@ -76,33 +76,33 @@ impl Refusal {
 
 impl Registration {
     /// Asks the person.
-    pub(super) fn ask(&mut self, question: Question) {
-        self.core.ask(self.prompt(&question));
+    pub(super) fn ask(&mut self, question: RegistrationQuestion) {
+        self.conversation.ask(self.prompt(&question));
         self.phase = Phase::Asking(question);
     }
 
     /// What a user interface shows.
-    fn prompt(&self, question: &Question) -> Prompt {
+    fn prompt(&self, question: &RegistrationQuestion) -> Prompt {
         let address = |stage: &Stage| self.threepids.address(stage).unwrap_or_default();
         match question.clone() {
-            Question::Username { refused } => Prompt::Username {
+            RegistrationQuestion::Username { refused } => Prompt::Username {
                 why: Some(refused.error(self).to_string()),
             },
-            Question::Password { refused } => Prompt::Password {
+            RegistrationQuestion::Password { refused } => Prompt::Password {
                 why: Some(refused.error(self).to_string()),
             },
-            Question::Address { stage, refused } => {
+            RegistrationQuestion::Address { stage, refused } => {
                 let why = refused.map(|_| self.error_without_answer(question).to_string());
                 match stage {
                     Stage::Msisdn => Prompt::PhoneNumber { why },
                     _ => Prompt::EmailAddress { why },
                 }
             }
-            Question::Link { stage, why } => Prompt::FollowLink {
+            RegistrationQuestion::Link { stage, why } => Prompt::FollowLink {
                 address: address(&stage),
                 why,
             },
-            Question::Code { stage, why } => Prompt::Code {
+            RegistrationQuestion::Code { stage, why } => Prompt::Code {
                 address: address(&stage),
                 why,
             },
@@ -110,11 +110,14 @@ impl Registration {
     }
 
     /// Handles the person's answer.
-    pub(super) fn on_answer(&mut self, question: Question, answer: Answer) {
+    pub(super) fn on_answer(&mut self, question: RegistrationQuestion, answer: Answer) {
         // Each question is free once; a repeated one counts.
-        let has_tries_left = self.core.count_try(question.is_repeated());
+        let has_tries_left = self.conversation.count_try(question.is_repeated());
         let asks_for_message = answer == Answer::No
-            && matches!(question, Question::Link { .. } | Question::Code { .. });
+            && matches!(
+                question,
+                RegistrationQuestion::Link { .. } | RegistrationQuestion::Code { .. }
+            );
         let is_unanswered = match answer {
             Answer::Unavailable => true,
             Answer::No => !asks_for_message,
@@ -125,54 +128,62 @@ impl Registration {
             return if question.can_resume() {
                 self.pause(Phase::Paused { polls_first: false }, error);
             } else {
-                self.core.fail(error);
+                self.conversation.fail(error);
             };
         }
         match (question, answer) {
-            (Question::Username { .. }, Answer::Text(name)) => {
+            (RegistrationQuestion::Username { .. }, Answer::Text(name)) => {
                 self.options.username = Some(name.expose().to_owned());
                 // Completed stages may be bound to the old name.
                 self.flow.session.forget();
                 self.begin_with_name();
             }
-            (Question::Password { .. }, Answer::Text(password)) => {
+            (RegistrationQuestion::Password { .. }, Answer::Text(password)) => {
                 self.options.password = Some(password);
                 self.password_is_generated = false;
                 // A server keeps the first password of a session.
                 self.flow.session.forget();
                 self.advance();
             }
-            (Question::Address { stage, .. }, answer) if self.threepids.accept(&stage, &answer) => {
+            (RegistrationQuestion::Address { stage, .. }, answer)
+                if self.threepids.accept(&stage, &answer) =>
+            {
                 self.advance();
             }
-            (Question::Link { stage, .. } | Question::Code { stage, .. }, Answer::No) => {
-                self.core.count_try(true);
+            (
+                RegistrationQuestion::Link { stage, .. } | RegistrationQuestion::Code { stage, .. },
+                Answer::No,
+            ) => {
+                self.conversation.count_try(true);
                 if let Some(one) = self.threepids.validation(&stage) {
                     one.again();
                 }
                 self.validate(stage);
             }
-            (Question::Link { stage, .. }, Answer::Yes) => {
+            (RegistrationQuestion::Link { stage, .. }, Answer::Yes) => {
                 let next = self.flow.poll(stage);
                 self.apply(next);
             }
-            (Question::Code { stage, .. }, Answer::Text(code)) => self.submit(stage, &code),
+            (RegistrationQuestion::Code { stage, .. }, Answer::Text(code)) => {
+                self.submit(stage, &code)
+            }
             // The answer is of the wrong kind: ask again.
             (question, _) => {
-                self.core.count_try(true);
+                self.conversation.count_try(true);
                 self.ask(question);
             }
         }
     }
 
     /// The error if the person has no answer.
-    fn error_without_answer(&self, question: &Question) -> RegisterError {
+    fn error_without_answer(&self, question: &RegistrationQuestion) -> RegisterError {
         let server = self.server.clone();
         let error = match question.clone() {
-            Question::Username { refused } | Question::Password { refused } => {
+            RegistrationQuestion::Username { refused }
+            | RegistrationQuestion::Password { refused } => {
                 return refused.error(self);
             }
-            Question::Address {
+            RegistrationQuestion::Address {
                 refused: Some((address, code, message)),
                 ..
             } => ThreepidError::AddressRefused {
@@ -181,9 +192,11 @@ impl Registration {
                 code,
                 message,
             },
-            Question::Address { stage, .. } => ThreepidError::AddressNeeded { server, stage },
-            Question::Link { stage, .. } | Question::Code { stage, .. } => {
-                ThreepidError::AddressNotProved {
+            RegistrationQuestion::Address { stage, .. } => {
+                ThreepidError::AddressNeeded { server, stage }
+            }
+            RegistrationQuestion::Link { stage, .. } | RegistrationQuestion::Code { stage, .. } => {
+                ThreepidError::AddressNotValidated {
                     server,
                     address: self.threepids.address(&stage).unwrap_or_default(),
                     stage,

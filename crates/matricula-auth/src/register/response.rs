@@ -9,7 +9,7 @@ use matricula_core::{Response, Timestamp};
 
 use super::{
     AccountKind, Phase, Registration,
-    prompts::{Question, Refusal},
+    prompts::{Refusal, RegistrationQuestion},
 };
 use crate::{
     Account, RegisterError, ServerError,
@@ -33,11 +33,13 @@ impl Registration {
                 // Any other error is not about the username. The password is not sent to such a server.
                 _ => {
                     let server = self.server.clone();
-                    self.core.fail(ServerError::refused(server, error));
+                    self.conversation.fail(ServerError::refused(server, error));
                 }
             },
             Err(ApiError::UnexpectedStatus { status }) if is_missing(status) => self.advance(),
-            Err(error) => self.core.fail(ServerError::from_api(&self.server, error)),
+            Err(error) => self
+                .conversation
+                .fail(ServerError::from_api(&self.server, error)),
         }
     }
 
@@ -60,7 +62,7 @@ impl Registration {
             {
                 self.on_new_session(now, stage, *info);
             }
-            Err(ApiError::Uia(info)) => self.on_demand(now, stage, *info),
+            Err(ApiError::Uia(info)) => self.on_auth_required(now, stage, *info),
             Err(ApiError::Matrix(error)) if is_replay && self.may_be_our_own(&error) => {
                 self.on_refused_replay(stage, error);
             }
@@ -93,20 +95,25 @@ impl Registration {
             {
                 let server = self.server.clone();
                 let message = response.error_message();
-                self.core.fail(RegisterError::Closed { server, message });
+                self.conversation
+                    .fail(RegisterError::Closed { server, message });
             }
-            Err(error) => self.core.fail(ServerError::from_api(&self.server, error)),
+            Err(error) => self
+                .conversation
+                .fail(ServerError::from_api(&self.server, error)),
         }
     }
 
-    /// The server demands authentication, the next stage of it, or a stage again.
-    fn on_demand(&mut self, now: Timestamp, stage: Option<Stage>, mut info: UiaInfo) {
+    /// The server requires authentication, the next stage of it, or a stage again.
+    fn on_auth_required(&mut self, now: Timestamp, stage: Option<Stage>, mut info: UiaInfo) {
         if let Some(only) = &self.only_flow {
             info.flows.retain(|flow| flow.stages == only.stages);
         }
         let known = self.known();
-        let core = &mut self.core;
-        let next = self.flow.on_demand(core, now, stage, info, known);
+        let conversation = &mut self.conversation;
+        let next = self
+            .flow
+            .on_auth_required(conversation, now, stage, info, known);
         self.apply(next);
     }
 
@@ -127,7 +134,7 @@ impl Registration {
             }
             _ if self.options.upgrade.is_some() && is_about_the_guest(&error) => {
                 let guest = self.username().to_owned();
-                self.core.fail(RegisterError::GuestNotUpgraded {
+                self.conversation.fail(RegisterError::GuestNotUpgraded {
                     server,
                     guest,
                     message,
@@ -136,34 +143,36 @@ impl Registration {
             ErrorCode::UserInUse | ErrorCode::InvalidUsername | ErrorCode::Exclusive => {
                 // If the server chose the username, the person has none to change.
                 if self.options.username.is_some() {
-                    self.ask(Question::Username { refused });
+                    self.ask(RegistrationQuestion::Username { refused });
                 } else {
-                    self.core.fail(refused.error(self));
+                    self.conversation.fail(refused.error(self));
                 }
             }
-            code if is_about_the_password(code) => self.ask(Question::Password { refused }),
+            code if is_about_the_password(code) => {
+                self.ask(RegistrationQuestion::Password { refused })
+            }
             ErrorCode::ResourceLimitExceeded => {
                 let contact = error.extra.get("admin_contact");
                 let contact = contact.and_then(|contact| contact.as_str());
                 let admin_contact = contact.map(str::to_owned);
-                self.core.fail(RegisterError::ServerFull {
+                self.conversation.fail(RegisterError::ServerFull {
                     server,
                     message,
                     admin_contact,
                 });
             }
             _ if self.options.kind == AccountKind::Guest && error.status == 403 => {
-                self.core
+                self.conversation
                     .fail(RegisterError::GuestsNotAllowed { server, message });
             }
             // The specification defines the status. Synapse's code is M_UNKNOWN in some cases.
             code if error.status == 403 || *code == ErrorCode::Unrecognized => {
-                self.core.fail(match self.oauth_issuer.clone() {
+                self.conversation.fail(match self.oauth_issuer.clone() {
                     Some(issuer) => RegisterError::OAuthNeeded { server, issuer },
                     None => RegisterError::Closed { server, message },
                 });
             }
-            _ => self.core.fail(ServerError::refused(server, error)),
+            _ => self.conversation.fail(ServerError::refused(server, error)),
         }
     }
 
@@ -173,7 +182,7 @@ impl Registration {
                 if let Some(one) = self.threepids.validation(&stage) {
                     one.sent(response);
                 }
-                self.ask_for_proof(stage, None);
+                self.ask_for_validation(stage, None);
             }
             Err(ApiError::Matrix(error)) => self.on_refused_address(stage, error),
             Err(error) => {
@@ -192,7 +201,7 @@ impl Registration {
         }
         let address = self.threepids.refuse(&stage);
         let refused = Some((address, error.code, error.message));
-        self.ask(Question::Address { stage, refused });
+        self.ask(RegistrationQuestion::Address { stage, refused });
     }
 
     pub(super) fn on_submitted(&mut self, stage: Stage, response: &Response) {
@@ -206,7 +215,7 @@ impl Registration {
                 };
                 self.pause(Phase::Paused { polls_first: false }, error);
             }
-            Err(CodeRefused::Wrong(message)) => self.ask_for_proof(stage, Some(message)),
+            Err(CodeRefused::Wrong(message)) => self.ask_for_validation(stage, Some(message)),
         }
     }
 
@@ -216,7 +225,7 @@ impl Registration {
         // latter case a second request says that the username is taken.
         let is_harmless = stage.is_none() && self.options.kind == AccountKind::User;
         if !is_replay && (is_harmless || self.flow.session.id.is_some()) {
-            self.core
+            self.conversation
                 .settling(format!("{what}; asking again in the same session"));
             self.send_registration(stage, true);
         } else {
@@ -229,7 +238,8 @@ impl Registration {
             && self.options.kind == AccountKind::User
             && !self.options.inhibit_login;
         if can_log_in {
-            self.core.settling(format!("{what}; trying to sign in"));
+            self.conversation
+                .settling(format!("{what}; trying to sign in"));
             self.log_in(stage, is_taken);
         } else {
             let is_replay = true;
@@ -259,7 +269,7 @@ impl Registration {
             self.recover_by_login(stage, false, what);
         } else {
             self.flow.session.forget();
-            self.on_demand(now, None, info);
+            self.on_auth_required(now, None, info);
         }
     }
 
@@ -310,7 +320,7 @@ impl Registration {
                     code: ErrorCode::UserInUse,
                     message: String::new(),
                 };
-                self.ask(Question::Username { refused });
+                self.ask(RegistrationQuestion::Username { refused });
             }
             Err(error) => {
                 let error = self.in_doubt(format!("signing in to find out: {error}"));

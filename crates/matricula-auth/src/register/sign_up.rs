@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{AccountKind, Registration, RegistrationOptions};
 use crate::{
     Account, AuthError, Conversation, Effect, Event, Input, OAuthClient, OAuthLogin, RegisterError,
-    ServerInfo, SsoLogin, machine::convert_error,
+    ServerInfo, SsoLogin, conversation::convert_error,
 };
 
 /// A method to make an account, or to sign in to one.
@@ -305,9 +305,9 @@ impl PendingAuth {
     }
 
     /// The homeserver's id for the authentication, if it has begun.
-    pub fn session(&self) -> Option<&str> {
+    pub fn uia_session(&self) -> Option<&str> {
         match self {
-            Self::Registration(registration) => registration.session(),
+            Self::Registration(registration) => registration.uia_session(),
             Self::OAuth(_) | Self::Sso(_) => None,
         }
     }

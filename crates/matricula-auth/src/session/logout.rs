@@ -7,8 +7,8 @@ use matricula_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, Conversation, Effect, Event, Input, ServerError, SessionError, error::oauth_error,
-    machine::Core,
+    Account, Conversation, Effect, Event, Input, ServerError, SessionError,
+    conversation::ConversationState, error::oauth_error,
 };
 
 /// Where an account's tokens are renewed and revoked.
@@ -48,7 +48,7 @@ pub struct OAuthLogout {
     account: Account,
     /// The kind of the token that was sent.
     sent: TokenType,
-    core: Core<Account, SessionError>,
+    conversation: ConversationState<Account, SessionError>,
 }
 
 impl OAuthLogout {
@@ -61,7 +61,7 @@ impl OAuthLogout {
         Self {
             account,
             sent,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -72,18 +72,21 @@ impl OAuthLogout {
         };
         let (Some(oauth), Some(token)) = (&self.account.oauth, token) else {
             let user_id = self.account.user_id.clone();
-            return self.core.fail(SessionError::NoOAuthSession { user_id });
+            return self
+                .conversation
+                .fail(SessionError::NoOAuthSession { user_id });
         };
         let request = RevokeToken::new(token.clone())
             .token_type_hint(self.sent.clone())
             .client_id(oauth.client_id.clone());
         match request.job(&oauth.revocation_endpoint) {
             Ok(job) => {
-                self.core.send(job);
+                self.conversation.send(job);
             }
             Err(error) => {
                 let server = &self.account.server;
-                self.core.fail(ServerError::not_matrix(server, error));
+                self.conversation
+                    .fail(ServerError::not_matrix(server, error));
             }
         }
     }
@@ -91,7 +94,7 @@ impl OAuthLogout {
     fn on_outcome(&mut self, outcome: Outcome) {
         match ServerError::response(&self.account.server, outcome) {
             Ok(response) => self.on_response(&response),
-            Err(error) => self.core.fail(error),
+            Err(error) => self.conversation.fail(error),
         }
     }
 
@@ -99,7 +102,7 @@ impl OAuthLogout {
         let error = match RevokeToken::read(response) {
             Ok(()) => {
                 self.account.end_session();
-                return self.core.finish_account(Ok(self.account.clone()));
+                return self.conversation.finish_account(Ok(self.account.clone()));
             }
             Err(error) => error,
         };
@@ -110,7 +113,7 @@ impl OAuthLogout {
         }
         let oauth = self.account.oauth.as_ref();
         let issuer = oauth.map(|oauth| oauth.issuer.clone()).unwrap_or_default();
-        self.core.fail(oauth_error::<SessionError>(
+        self.conversation.fail(oauth_error::<SessionError>(
             &self.account.server,
             issuer,
             error,
@@ -128,12 +131,12 @@ impl Machine for OAuthLogout {
         _: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<Account, SessionError>> {
-        match self.core.accept(input) {
+        match self.conversation.accept(input) {
             Some(Input::Start) => self.send(),
             Some(Input::Outcome(_, outcome)) => self.on_outcome(outcome),
             _ => {}
         }
-        self.core.take_step()
+        self.conversation.take_step()
     }
 }
 

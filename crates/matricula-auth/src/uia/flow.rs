@@ -10,16 +10,17 @@ use matricula_core::{Secret, ServerUrl, Timestamp, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backoff, KnownAnswers, UiaSession, is_threepid_stage, prompts::Question, session::StageResult,
+    Backoff, KnownAnswers, UiaSession, is_threepid_stage, prompts::StageQuestion,
+    session::StageResult,
 };
 use crate::{
-    Answer, Progress, ServerError, StagesNotSupported, UiaError, machine::Core,
+    Answer, Progress, ServerError, StagesNotSupported, UiaError, conversation::ConversationState,
     server_address::is_web_page,
 };
 
 /// One user-interactive authentication: which stages are completed, what is known, what is awaited.
 ///
-/// Its owner sends the requests. After each response it calls [`on_demand`](UiaFlow::on_demand), and
+/// Its owner sends the requests. After each response it calls [`on_auth_required`](UiaFlow::on_auth_required), and
 /// does what [`UiaNext`] says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct UiaFlow {
@@ -27,7 +28,7 @@ pub(crate) struct UiaFlow {
     /// The account that the password stage is about; without it a page has to do that stage.
     pub(super) user_id: Option<UserId>,
     /// The stages for which the owner validates an address; otherwise a page has to.
-    pub(crate) validates: Vec<Stage>,
+    pub(crate) owner_validates: Vec<Stage>,
     pub(super) state: State,
     pub(crate) session: UiaSession,
     /// Passwords to try, the next one first.
@@ -49,7 +50,7 @@ pub(super) enum State {
     /// The owner.
     Idle,
     /// The person's answer.
-    Asking(Question),
+    Asking(StageQuestion),
     /// The time to poll for this stage.
     Polling(Stage),
 }
@@ -67,12 +68,12 @@ pub(crate) enum UiaNext {
     /// The server offers no flow.
     NoFlow,
     /// End with this error.
-    Fail(UiaError, Resume),
+    Fail(UiaError, Resumability),
 }
 
 /// Whether an authentication that failed can continue later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resume {
+pub(crate) enum Resumability {
     /// It cannot.
     No,
     /// With more answers.
@@ -87,7 +88,7 @@ impl UiaFlow {
         Self {
             server,
             user_id,
-            validates: Vec::new(),
+            owner_validates: Vec::new(),
             state: State::Idle,
             session: UiaSession::default(),
             passwords: VecDeque::new(),
@@ -126,11 +127,11 @@ impl UiaFlow {
     }
 
     /// How an authentication that waited for the person when it was stored is resumed.
-    pub(crate) fn resume_after_restore(&self) -> Resume {
+    pub(crate) fn resumability(&self) -> Resumability {
         match &self.state {
-            State::Polling(_) => Resume::Poll,
-            State::Asking(question) => question.resume(),
-            State::Idle => Resume::Continue,
+            State::Polling(_) => Resumability::Poll,
+            State::Asking(question) => question.resumability(),
+            State::Idle => Resumability::Continue,
         }
     }
 
@@ -139,33 +140,35 @@ impl UiaFlow {
         std::mem::take(&mut self.is_resumed)
     }
 
-    /// Handles the server's demand for authentication, after a request that was to complete `stage`.
-    pub(crate) fn on_demand<T, F>(
+    /// Handles a response that requires authentication, after a request that was to complete `stage`.
+    pub(crate) fn on_auth_required<T, F>(
         &mut self,
-        core: &mut Core<T, F>,
+        conversation: &mut ConversationState<T, F>,
         now: Timestamp,
         stage: Option<Stage>,
         info: UiaInfo,
         known: KnownAnswers,
     ) -> UiaNext {
-        let needs_confirmation = stage
-            .as_ref()
-            .is_some_and(|stage| self.is_done_elsewhere(stage));
+        let needs_confirmation = stage.as_ref().is_some_and(|stage| self.needs_page(stage));
         match self.session.update(stage, info, needs_confirmation) {
             StageResult::Unknown => {}
             StageResult::Done(stage) => {
                 self.backoff = None;
-                core.progress(Progress::StageDone(stage));
+                conversation.progress(Progress::StageDone(stage));
             }
             StageResult::NotDone(stage, message) => {
-                return self.on_not_done(core, now, stage, message);
+                return self.on_not_done(conversation, now, stage, message);
             }
         }
-        self.advance(core, known)
+        self.advance(conversation, known)
     }
 
     /// Starts the next stage. Of `known` only the addresses count; the rest is known here.
-    pub(crate) fn advance<T, F>(&mut self, core: &mut Core<T, F>, known: KnownAnswers) -> UiaNext {
+    pub(crate) fn advance<T, F>(
+        &mut self,
+        conversation: &mut ConversationState<T, F>,
+        known: KnownAnswers,
+    ) -> UiaNext {
         let known = KnownAnswers {
             token: self.token.is_some(),
             terms: self.accepts_terms,
@@ -174,22 +177,25 @@ impl UiaFlow {
         };
         if !self
             .session
-            .choose(known, |progress| core.progress(progress))
+            .choose(known, |progress| conversation.progress(progress))
         {
             return UiaNext::NoFlow;
         }
         let server = self.server.clone();
         let Some(stage) = self.session.next() else {
-            return UiaNext::Fail(UiaError::Endless { server }, Resume::No);
+            return UiaNext::Fail(UiaError::Endless { server }, Resumability::No);
         };
-        if self.is_done_elsewhere(&stage) {
-            self.open_page(core, stage)
+        if self.needs_page(&stage) {
+            self.open_page(conversation, stage)
         } else if stage == Stage::Terms && !self.session.can_read_terms() {
             let what = "the terms that it asks to accept are not well-formed";
-            UiaNext::Fail(ServerError::not_matrix(&server, what).into(), Resume::No)
+            UiaNext::Fail(
+                ServerError::not_matrix(&server, what).into(),
+                Resumability::No,
+            )
         } else if let Some(question) = self.question_for(&stage) {
-            self.ask(core, question)
-        } else if self.validates.contains(&stage) {
+            self.ask(conversation, question)
+        } else if self.owner_validates.contains(&stage) {
             UiaNext::Validate(stage, None)
         } else {
             UiaNext::Request(stage)
@@ -198,19 +204,21 @@ impl UiaFlow {
 
     fn on_not_done<T, F>(
         &mut self,
-        core: &mut Core<T, F>,
+        conversation: &mut ConversationState<T, F>,
         now: Timestamp,
         stage: Stage,
         message: String,
     ) -> UiaNext {
         match stage {
-            Stage::Password if self.user_id.is_some() => self.on_wrong_password(core, message),
+            Stage::Password if self.user_id.is_some() => {
+                self.on_wrong_password(conversation, message)
+            }
             Stage::RegistrationToken => {
                 self.token = None;
-                self.ask(core, Question::Token { why: Some(message) })
+                self.ask(conversation, StageQuestion::Token { why: Some(message) })
             }
-            stage if self.is_done_elsewhere(&stage) || is_threepid_stage(&stage) => {
-                self.on_not_yet(core, now, stage, message)
+            stage if self.needs_page(&stage) || is_threepid_stage(&stage) => {
+                self.on_not_yet(conversation, now, stage, message)
             }
             stage => {
                 let server = self.server.clone();
@@ -219,7 +227,7 @@ impl UiaFlow {
                     stage,
                     message,
                 };
-                UiaNext::Fail(error, Resume::No)
+                UiaNext::Fail(error, Resumability::No)
             }
         }
     }
@@ -227,12 +235,12 @@ impl UiaFlow {
     /// Tries the next known password, or asks for one.
     pub(crate) fn on_wrong_password<T, F>(
         &mut self,
-        core: &mut Core<T, F>,
+        conversation: &mut ConversationState<T, F>,
         message: String,
     ) -> UiaNext {
         self.passwords.pop_front();
         if self.passwords.is_empty() {
-            self.ask_password(core, Some(message))
+            self.ask_password(conversation, Some(message))
         } else {
             UiaNext::Request(Stage::Password)
         }
@@ -241,7 +249,7 @@ impl UiaFlow {
     /// The stage is not completed elsewhere yet: polls again later, then asks again.
     fn on_not_yet<T, F>(
         &mut self,
-        core: &mut Core<T, F>,
+        conversation: &mut ConversationState<T, F>,
         now: Timestamp,
         stage: Stage,
         message: String,
@@ -249,7 +257,7 @@ impl UiaFlow {
         let backoff = self.backoff.as_mut();
         if let Some(time) = backoff.and_then(|backoff| backoff.next_poll(now)) {
             self.state = State::Polling(stage);
-            core.wait(time);
+            conversation.wait(time);
             return UiaNext::Wait;
         }
         self.backoff = None;
@@ -258,8 +266,8 @@ impl UiaFlow {
         } else {
             message
         };
-        if self.is_done_elsewhere(&stage) {
-            self.ask_page(core, stage, Some(why))
+        if self.needs_page(&stage) {
+            self.ask_page(conversation, stage, Some(why))
         } else {
             UiaNext::Validate(stage, Some(why))
         }
@@ -273,10 +281,13 @@ impl UiaFlow {
     }
 
     /// Handles the end of a wait.
-    pub(crate) fn on_waited<T, F>(&mut self, core: &mut Core<T, F>) -> UiaNext {
+    pub(crate) fn on_waited<T, F>(
+        &mut self,
+        conversation: &mut ConversationState<T, F>,
+    ) -> UiaNext {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Polling(stage) => {
-                core.uncount_request();
+                conversation.uncount_request();
                 UiaNext::Request(stage)
             }
             state => {
@@ -287,14 +298,21 @@ impl UiaFlow {
     }
 
     /// Handles the person's answer.
-    pub(crate) fn on_answer<T, F>(&mut self, core: &mut Core<T, F>, answer: Answer) -> UiaNext {
+    pub(crate) fn on_answer<T, F>(
+        &mut self,
+        conversation: &mut ConversationState<T, F>,
+        answer: Answer,
+    ) -> UiaNext {
         let State::Asking(question) = self.state.clone() else {
             return UiaNext::Wait;
         };
         // Each stage may ask once; what is asked again counts.
-        let has_tries_left = core.count_try(question.is_repeated());
+        let has_tries_left = conversation.count_try(question.is_repeated());
         if !has_tries_left || matches!(answer, Answer::Unavailable | Answer::No) {
-            return UiaNext::Fail(self.error_without_answer(&question), question.resume());
+            return UiaNext::Fail(
+                self.error_without_answer(&question),
+                question.resumability(),
+            );
         }
         match self.accept(&question, answer) {
             Some(next) => {
@@ -303,8 +321,8 @@ impl UiaFlow {
             }
             // The answer is of the wrong kind: ask again.
             None => {
-                core.count_try(true);
-                self.ask(core, question)
+                conversation.count_try(true);
+                self.ask(conversation, question)
             }
         }
     }
@@ -312,7 +330,7 @@ impl UiaFlow {
     /// The authentication data of a request that is to complete `stage`.
     pub(crate) fn auth(&self, stage: &Stage, creds: Option<ThreepidCreds>) -> AuthData {
         let session = self.session.id.clone();
-        if self.is_done_elsewhere(stage)
+        if self.needs_page(stage)
             && let Some(session) = session
         {
             return AuthData::completed_out_of_band(session);
@@ -323,21 +341,29 @@ impl UiaFlow {
         auth
     }
 
-    fn ask_password<T, F>(&mut self, core: &mut Core<T, F>, why: Option<String>) -> UiaNext {
+    fn ask_password<T, F>(
+        &mut self,
+        conversation: &mut ConversationState<T, F>,
+        why: Option<String>,
+    ) -> UiaNext {
         match self.user_id.clone() {
-            Some(user_id) => self.ask(core, Question::Password { user_id, why }),
-            None => self.ask_page(core, Stage::Password, why),
+            Some(user_id) => self.ask(conversation, StageQuestion::Password { user_id, why }),
+            None => self.ask_page(conversation, Stage::Password, why),
         }
     }
 
-    fn open_page<T, F>(&mut self, core: &mut Core<T, F>, stage: Stage) -> UiaNext {
+    fn open_page<T, F>(
+        &mut self,
+        conversation: &mut ConversationState<T, F>,
+        stage: Stage,
+    ) -> UiaNext {
         if self.session.id.is_none() {
             // Without a session the page cannot tell whom it is about.
-            UiaNext::Fail(self.needs_browser(&stage), Resume::Poll)
+            UiaNext::Fail(self.needs_browser(&stage), Resumability::Poll)
         } else if std::mem::take(&mut self.polls_first) {
             UiaNext::Request(stage)
         } else {
-            self.ask_page(core, stage, None)
+            self.ask_page(conversation, stage, None)
         }
     }
 
@@ -352,8 +378,7 @@ impl UiaFlow {
 
     /// The error when no person is there to open the page.
     pub(super) fn needs_browser(&self, stage: &Stage) -> UiaError {
-        let is_left =
-            |stage: &&Stage| self.is_done_elsewhere(stage) && !self.session.done.contains(stage);
+        let is_left = |stage: &&Stage| self.needs_page(stage) && !self.session.done.contains(stage);
         let left = |flow: &Flow| flow.stages.iter().filter(is_left).cloned().collect();
         let offered = self.session.offered.as_ref();
         UiaError::StagesNotSupported(Box::new(StagesNotSupported {

@@ -22,7 +22,7 @@ mod validation;
 
 pub(crate) use backoff::Backoff;
 pub(crate) use choice::KnownAnswers;
-pub(crate) use flow::{Resume, UiaFlow, UiaNext};
+pub(crate) use flow::{Resumability, UiaFlow, UiaNext};
 pub use request::UiaRequest;
 pub(crate) use session::UiaSession;
 pub(crate) use validation::{CodeRefused, Validation, submitted};

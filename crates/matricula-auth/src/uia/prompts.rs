@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     UiaFlow,
-    flow::{Resume, State, UiaNext},
+    flow::{Resumability, State, UiaNext},
 };
-use crate::{Answer, Prompt, UiaError, machine::Core};
+use crate::{Answer, Prompt, UiaError, conversation::ConversationState};
 
 /// A question for a stage, and why it is asked again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Question {
+pub(super) enum StageQuestion {
     /// The account's password.
     Password {
         user_id: UserId,
@@ -32,7 +32,7 @@ pub(super) enum Question {
     Page { stage: Stage, why: Option<String> },
 }
 
-impl Question {
+impl StageQuestion {
     /// Whether an earlier answer was refused.
     pub(super) fn is_repeated(&self) -> bool {
         match self {
@@ -44,35 +44,35 @@ impl Question {
     }
 
     /// Whether the authentication can continue later if there is no answer now.
-    pub(super) fn resume(&self) -> Resume {
+    pub(super) fn resumability(&self) -> Resumability {
         match self {
-            Self::Page { .. } => Resume::Poll,
-            Self::Terms | Self::Token { why: None } => Resume::Continue,
-            Self::Token { .. } | Self::Password { .. } => Resume::No,
+            Self::Page { .. } => Resumability::Poll,
+            Self::Terms | Self::Token { why: None } => Resumability::Continue,
+            Self::Token { .. } | Self::Password { .. } => Resumability::No,
         }
     }
 }
 
 impl UiaFlow {
     /// Whether only a page of the server can complete the stage.
-    pub(super) fn is_done_elsewhere(&self, stage: &Stage) -> bool {
+    pub(super) fn needs_page(&self, stage: &Stage) -> bool {
         !match stage {
             Stage::Password => self.user_id.is_some(),
             Stage::Dummy | Stage::RegistrationToken | Stage::Terms => true,
-            stage => self.validates.contains(stage),
+            stage => self.owner_validates.contains(stage),
         }
     }
 
     /// What the person is asked before the request completes the stage; `None` if the answer is known.
-    pub(super) fn question_for(&self, stage: &Stage) -> Option<Question> {
+    pub(super) fn question_for(&self, stage: &Stage) -> Option<StageQuestion> {
         let why = None;
         match stage {
             Stage::Password if self.passwords.is_empty() => {
                 let user_id = self.user_id.clone()?;
-                Some(Question::Password { user_id, why })
+                Some(StageQuestion::Password { user_id, why })
             }
-            Stage::RegistrationToken if self.token.is_none() => Some(Question::Token { why }),
-            Stage::Terms if !self.accepts_terms => Some(Question::Terms),
+            Stage::RegistrationToken if self.token.is_none() => Some(StageQuestion::Token { why }),
+            Stage::Terms if !self.accepts_terms => Some(StageQuestion::Terms),
             _ => None,
         }
     }
@@ -91,8 +91,12 @@ impl UiaFlow {
     }
 
     /// Asks the person.
-    pub(super) fn ask<T, F>(&mut self, core: &mut Core<T, F>, question: Question) -> UiaNext {
-        core.ask(self.prompt(&question));
+    pub(super) fn ask<T, F>(
+        &mut self,
+        conversation: &mut ConversationState<T, F>,
+        question: StageQuestion,
+    ) -> UiaNext {
+        conversation.ask(self.prompt(&question));
         self.state = State::Asking(question);
         UiaNext::Wait
     }
@@ -100,22 +104,22 @@ impl UiaFlow {
     /// Asks the person to complete a stage on a page.
     pub(crate) fn ask_page<T, F>(
         &mut self,
-        core: &mut Core<T, F>,
+        conversation: &mut ConversationState<T, F>,
         stage: Stage,
         why: Option<String>,
     ) -> UiaNext {
-        self.ask(core, Question::Page { stage, why })
+        self.ask(conversation, StageQuestion::Page { stage, why })
     }
 
     /// What a user interface shows.
-    fn prompt(&self, question: &Question) -> Prompt {
+    fn prompt(&self, question: &StageQuestion) -> Prompt {
         match question.clone() {
-            Question::Password { user_id, why } => Prompt::CurrentPassword { user_id, why },
-            Question::Token { why } => Prompt::RegistrationToken { why },
-            Question::Terms => Prompt::AcceptTerms {
+            StageQuestion::Password { user_id, why } => Prompt::CurrentPassword { user_id, why },
+            StageQuestion::Token { why } => Prompt::RegistrationToken { why },
+            StageQuestion::Terms => Prompt::AcceptTerms {
                 policies: self.session.policies(),
             },
-            Question::Page { stage, why } => Prompt::StagePage {
+            StageQuestion::Page { stage, why } => Prompt::StagePage {
                 url: self.page(&stage),
                 stage,
                 why,
@@ -124,42 +128,42 @@ impl UiaFlow {
     }
 
     /// Takes the answer; `None` if it is of the wrong kind.
-    pub(super) fn accept(&mut self, question: &Question, answer: Answer) -> Option<UiaNext> {
+    pub(super) fn accept(&mut self, question: &StageQuestion, answer: Answer) -> Option<UiaNext> {
         Some(match (question, answer) {
-            (Question::Password { .. }, Answer::Text(password)) => {
+            (StageQuestion::Password { .. }, Answer::Text(password)) => {
                 self.passwords.push_front(password);
                 UiaNext::Request(Stage::Password)
             }
-            (Question::Token { .. }, Answer::Text(token)) => {
+            (StageQuestion::Token { .. }, Answer::Text(token)) => {
                 self.token = Some(token);
                 UiaNext::Request(Stage::RegistrationToken)
             }
-            (Question::Terms, Answer::Yes) => {
+            (StageQuestion::Terms, Answer::Yes) => {
                 self.accepts_terms = true;
                 UiaNext::Request(Stage::Terms)
             }
-            (Question::Page { stage, .. }, Answer::Yes) => self.poll(stage.clone()),
+            (StageQuestion::Page { stage, .. }, Answer::Yes) => self.poll(stage.clone()),
             _ => return None,
         })
     }
 
     /// The error if the person has no answer.
-    pub(super) fn error_without_answer(&self, question: &Question) -> UiaError {
+    pub(super) fn error_without_answer(&self, question: &StageQuestion) -> UiaError {
         let server = self.server();
         match question.clone() {
-            Question::Password { user_id, why: None } => {
+            StageQuestion::Password { user_id, why: None } => {
                 UiaError::PasswordNeeded { server, user_id }
             }
-            Question::Password {
+            StageQuestion::Password {
                 why: Some(message), ..
             } => UiaError::WrongPassword { server, message },
-            Question::Token { why: None } => UiaError::TokenNeeded { server },
-            Question::Token { why: Some(message) } => UiaError::TokenWrong { server, message },
-            Question::Terms => UiaError::TermsNotAccepted {
+            StageQuestion::Token { why: None } => UiaError::TokenNeeded { server },
+            StageQuestion::Token { why: Some(message) } => UiaError::TokenWrong { server, message },
+            StageQuestion::Terms => UiaError::TermsNotAccepted {
                 server,
                 documents: titles(&self.session.policies()),
             },
-            Question::Page { stage, .. } => self.needs_browser(&stage),
+            StageQuestion::Page { stage, .. } => self.needs_browser(&stage),
         }
     }
 }

@@ -12,7 +12,7 @@ use matricula_core::{
 use super::{KnownAnswers, UiaFlow, UiaNext};
 use crate::{
     Account, Conversation, Effect, Event, Input, ServerError, UiaError,
-    machine::{Core, MAX_REQUESTS},
+    conversation::{ConversationState, MAX_REQUESTS},
 };
 
 /// Sends a request to an operation that may need authentication, and does what the server asks for.
@@ -30,10 +30,10 @@ pub struct UiaRequest<E: UiaEndpoint> {
     server: ServerUrl,
     auth: Auth,
     request: E,
-    proof: Option<(Stage, ThreepidCreds)>,
+    validated: Option<(Stage, ThreepidCreds)>,
     flow: UiaFlow,
     phase: Phase,
-    core: Core<E::Response, UiaError>,
+    conversation: ConversationState<E::Response, UiaError>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +71,9 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
             server,
             auth: Auth::None,
             request,
-            proof: None,
+            validated: None,
             phase: Phase::New,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -89,9 +89,9 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
 
     /// Completes this stage with a validated address.
     #[must_use]
-    pub fn proof(mut self, stage: Stage, creds: ThreepidCreds) -> Self {
-        self.flow.validates = vec![stage.clone()];
-        self.proof = Some((stage, creds));
+    pub fn validated_threepid(mut self, stage: Stage, creds: ThreepidCreds) -> Self {
+        self.flow.owner_validates = vec![stage.clone()];
+        self.validated = Some((stage, creds));
         self
     }
 
@@ -99,7 +99,7 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
     /// which the person has completed a stage on a page. If the server no longer knows the session, a new
     /// one begins.
     #[must_use]
-    pub fn session(mut self, session: impl Into<String>) -> Self {
+    pub fn uia_session(mut self, session: impl Into<String>) -> Self {
         self.flow.session.id = Some(session.into());
         self.flow.resume(false);
         self
@@ -108,7 +108,7 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
     /// Sends the request again, after it has ended: in the same session, if the server still knows it.
     pub(crate) fn restart(&mut self) {
         self.flow.restart();
-        self.core.restart();
+        self.conversation.restart();
         self.phase = Phase::New;
     }
 
@@ -120,14 +120,14 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
     /// Steps this request as a part of another conversation. Returns its result if it has ended.
     pub(crate) fn step_within<T, F>(
         &mut self,
-        core: &mut Core<T, F>,
+        conversation: &mut ConversationState<T, F>,
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Option<Result<E::Response, UiaError>> {
-        self.core.continue_after(core);
+        self.conversation.continue_after(conversation);
         let step = self.step(cx, input);
-        core.continue_after(&self.core);
-        core.take_over(step)
+        conversation.continue_after(&self.conversation);
+        conversation.take_over(step)
     }
 
     fn start(&mut self) {
@@ -136,9 +136,9 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
     }
 
     fn send(&mut self, stage: Option<Stage>, auth: Option<AuthData>) {
-        if self.core.requests() >= MAX_REQUESTS {
+        if self.conversation.requests() >= MAX_REQUESTS {
             let server = self.server.clone();
-            return self.core.fail(UiaError::Endless { server });
+            return self.conversation.fail(UiaError::Endless { server });
         }
         let request = self.request.clone();
         let request = match auth {
@@ -146,19 +146,22 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
             None => request,
         };
         self.phase = Phase::Sent(stage);
-        self.core
+        self.conversation
             .send(request.job(&self.server).with_auth(self.auth.clone()));
     }
 
-    fn proof_of(&self, stage: &Stage) -> Option<ThreepidCreds> {
-        let proof = self.proof.as_ref().filter(|(proved, _)| proved == stage);
-        proof.map(|(_, creds)| creds.clone())
+    fn creds(&self, stage: &Stage) -> Option<ThreepidCreds> {
+        let validated = self
+            .validated
+            .as_ref()
+            .filter(|(proved, _)| proved == stage);
+        validated.map(|(_, creds)| creds.clone())
     }
 
     fn known(&self) -> KnownAnswers {
         KnownAnswers {
-            email: self.proof_of(&Stage::EmailIdentity).is_some(),
-            phone: self.proof_of(&Stage::Msisdn).is_some(),
+            email: self.creds(&Stage::EmailIdentity).is_some(),
+            phone: self.creds(&Stage::Msisdn).is_some(),
             ..KnownAnswers::default()
         }
     }
@@ -167,18 +170,19 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
         match next {
             UiaNext::Wait => self.phase = Phase::Authenticating,
             UiaNext::Request(stage) | UiaNext::Validate(stage, None) => {
-                let auth = self.flow.auth(&stage, self.proof_of(&stage));
+                let auth = self.flow.auth(&stage, self.creds(&stage));
                 self.send(Some(stage), Some(auth));
             }
             UiaNext::Validate(stage, why) => {
-                let next = self.flow.ask_page(&mut self.core, stage, why);
+                let next = self.flow.ask_page(&mut self.conversation, stage, why);
                 self.apply(next);
             }
             UiaNext::NoFlow => {
                 let what = "it asks for authentication, and offers no flow";
-                self.core.fail(ServerError::not_matrix(&self.server, what));
+                self.conversation
+                    .fail(ServerError::not_matrix(&self.server, what));
             }
-            UiaNext::Fail(error, _) => self.core.fail(error),
+            UiaNext::Fail(error, _) => self.conversation.fail(error),
         }
     }
 
@@ -186,12 +190,14 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
         let server = self.server.clone();
         match outcome {
             Outcome::Responded(response) => self.on_response(now, stage, &response),
-            Outcome::Failed(error) => self.core.fail(ServerError::Unreachable { server, error }),
+            Outcome::Failed(error) => self
+                .conversation
+                .fail(ServerError::Unreachable { server, error }),
             Outcome::InDoubt(error) => {
                 let what = error.to_string();
-                self.core.fail(UiaError::MayBeDone { server, what });
+                self.conversation.fail(UiaError::MayBeDone { server, what });
             }
-            _ => self.core.fail(ServerError::Cancelled),
+            _ => self.conversation.fail(ServerError::Cancelled),
         }
     }
 
@@ -200,11 +206,13 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
         let was_authenticated = stage.is_some() || self.flow.session.id.is_some();
         let server = self.server.clone();
         match E::read(response) {
-            Ok(result) => self.core.finish(Ok(result)),
+            Ok(result) => self.conversation.finish(Ok(result)),
             Err(ApiError::Uia(info)) => {
                 let known = self.known();
-                let core = &mut self.core;
-                let next = self.flow.on_demand(core, now, stage, *info, known);
+                let conversation = &mut self.conversation;
+                let next = self
+                    .flow
+                    .on_auth_required(conversation, now, stage, *info, known);
                 self.apply(next);
             }
             // Not every server repeats its flows when a password is wrong.
@@ -213,8 +221,8 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
                     && error.status == 401
                     && error.code == ErrorCode::Forbidden =>
             {
-                let core = &mut self.core;
-                let next = self.flow.on_wrong_password(core, error.message);
+                let conversation = &mut self.conversation;
+                let next = self.flow.on_wrong_password(conversation, error.message);
                 self.apply(next);
             }
             Err(ApiError::Matrix(error)) if is_resumed && is_about_the_session(&error) => {
@@ -224,14 +232,14 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
             // The server may have processed it in part.
             Err(error) if was_authenticated && response.status_code() >= 500 => {
                 let what = error.to_string();
-                self.core.fail(UiaError::MayBeDone { server, what });
+                self.conversation.fail(UiaError::MayBeDone { server, what });
             }
             // A success that cannot be read.
             Err(ApiError::Malformed { message, .. }) if response.success() => {
                 let what = message;
-                self.core.fail(UiaError::MayBeDone { server, what });
+                self.conversation.fail(UiaError::MayBeDone { server, what });
             }
-            Err(error) => self.core.fail(UiaError::from_api(&server, error)),
+            Err(error) => self.conversation.fail(UiaError::from_api(&server, error)),
         }
     }
 }
@@ -252,22 +260,22 @@ impl<E: UiaEndpoint + Clone> Machine for UiaRequest<E> {
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<E::Response, UiaError>> {
-        match (self.core.accept(input), self.phase.clone()) {
+        match (self.conversation.accept(input), self.phase.clone()) {
             (Some(Input::Start), Phase::New) => self.start(),
             (Some(Input::Outcome(_, outcome)), Phase::Sent(stage)) => {
                 self.on_outcome(cx.now, stage, outcome);
             }
             (Some(Input::Answer(_, answer)), Phase::Authenticating) => {
-                let next = self.flow.on_answer(&mut self.core, answer);
+                let next = self.flow.on_answer(&mut self.conversation, answer);
                 self.apply(next);
             }
             (Some(Input::Waited(_)), Phase::Authenticating) => {
-                let next = self.flow.on_waited(&mut self.core);
+                let next = self.flow.on_waited(&mut self.conversation);
                 self.apply(next);
             }
             _ => {}
         }
-        self.core.take_step()
+        self.conversation.take_step()
     }
 }
 

@@ -17,14 +17,14 @@ use crate::{Progress, server_address::is_web_page};
 pub(crate) struct UiaSession {
     /// The server's id for it.
     pub(crate) id: Option<String>,
-    /// The last demand of the server.
+    /// What the server last required.
     pub(crate) offered: Option<UiaInfo>,
     /// The flow that was chosen.
     pub(crate) flow: Option<Flow>,
     pub(crate) done: BTreeSet<Stage>,
 }
 
-/// What a demand says about the stage that the last request was to complete.
+/// What the server's response says about the stage that the last request was to complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum StageResult {
     /// There was no such stage, or it belonged to a session that is gone.
@@ -36,7 +36,7 @@ pub(super) enum StageResult {
 }
 
 impl UiaSession {
-    /// Takes over the server's demand, after a request that was to complete `stage`.
+    /// Takes over what the server requires, after a request that was to complete `stage`.
     ///
     /// `needs_confirmation`: the stage is complete only if the server lists it. Otherwise it is enough
     /// that the server does not complain.
@@ -132,7 +132,7 @@ impl UiaSession {
     }
 }
 
-/// The part of the server's demand that is used and stored, within limits.
+/// The part of what the server requires that is used and stored, within limits.
 fn bounded(mut info: UiaInfo) -> UiaInfo {
     const MAX_FLOWS: usize = 50;
     const MAX_STAGES: usize = 20;

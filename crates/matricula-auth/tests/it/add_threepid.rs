@@ -124,7 +124,7 @@ fn resume_sends_no_second_message() {
     first.reply(Answer::Unavailable);
     assert!(matches!(
         first.error(),
-        AuthError::Threepid(ThreepidError::AddressNotProved { .. })
+        AuthError::Threepid(ThreepidError::AddressNotValidated { .. })
     ));
     let mut server = another_process(&first, email());
     assert_eq!(server.requests, [ADD]);
@@ -178,7 +178,7 @@ fn more_messages_are_limited() {
     assert_eq!(attempts, [2, 3, 4, 5, 6]);
     assert!(matches!(
         server.error(),
-        AuthError::Threepid(ThreepidError::AddressNotProved { .. })
+        AuthError::Threepid(ThreepidError::AddressNotValidated { .. })
     ));
 }
 

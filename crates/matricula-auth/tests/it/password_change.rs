@@ -246,7 +246,7 @@ fn browser_stage_keeps_the_password() {
     let kept = stored(&server).unwrap().unwrap().1.unwrap();
     let change = PasswordChange::generated(&account(None))
         .resume(pending(&kept))
-        .session("s1");
+        .uia_session("s1");
     let mut server = ScriptedServer::start(change);
     assert_eq!(server.body()["new_password"], new);
     assert_eq!(server.body()["auth"], json!({ "session": "s1" }));

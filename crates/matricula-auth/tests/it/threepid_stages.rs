@@ -123,7 +123,7 @@ fn polling_ends_after_half_an_hour() {
     server.reply(Answer::Unavailable);
     assert!(matches!(
         server.error(),
-        AuthError::Threepid(ThreepidError::AddressNotProved { .. })
+        AuthError::Threepid(ThreepidError::AddressNotValidated { .. })
     ));
 }
 
@@ -166,7 +166,7 @@ fn resume_tries_the_stage_first() {
     server.reply(Answer::Unavailable);
     assert!(matches!(
         server.error(),
-        AuthError::Threepid(ThreepidError::AddressNotProved { .. })
+        AuthError::Threepid(ThreepidError::AddressNotValidated { .. })
     ));
     let mut later = ScriptedServer::start(reload(&server));
     assert_eq!(later.body()["auth"]["threepid_creds"]["sid"], "sid1");

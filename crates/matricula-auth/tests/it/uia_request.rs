@@ -248,7 +248,7 @@ fn unopened_page_can_be_resumed() {
 
     let again = || {
         let request = DeleteDevices::new(vec!["A".into(), "B".into()]);
-        ScriptedServer::start(UiaRequest::new(&account(None), request).session("s1"))
+        ScriptedServer::start(UiaRequest::new(&account(None), request).uia_session("s1"))
     };
     let mut server = again();
     assert_eq!(server.body()["auth"], json!({ "session": "s1" }));

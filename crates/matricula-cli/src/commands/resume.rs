@@ -133,7 +133,7 @@ fn resumable(context: &Context<'_>, pending: &PendingAuth, error: Error) -> Comm
         error: Box::new(error),
         details: json!({
             "resume": id,
-            "session": pending.session(),
+            "session": pending.uia_session(),
             "url": url,
             "stage": stage,
         }),
@@ -157,7 +157,7 @@ fn missing(error: &Error, pending: &PendingAuth) -> (Option<Stage>, &'static str
             };
             (Some(stage.clone()), answer)
         }
-        AuthError::Threepid(ThreepidError::AddressNotProved { stage, .. }) => {
+        AuthError::Threepid(ThreepidError::AddressNotValidated { stage, .. }) => {
             let answer = match stage {
                 Stage::Msisdn => " --code-file FILE",
                 _ => "",

@@ -148,7 +148,7 @@ async fn email_is_added_and_removed() {
     assert!(matches!(
         left,
         Err(Error::Auth(AuthError::Threepid(
-            ThreepidError::AddressNotProved { .. }
+            ThreepidError::AddressNotValidated { .. }
         )))
     ));
     follow_link(&server, &address);

@@ -31,7 +31,7 @@ impl OAuthLogin {
             ),
         };
         let stages = vec![Stage::OAuth];
-        self.core.progress(Progress::Route { stages, why });
+        self.conversation.progress(Progress::Route { stages, why });
     }
 
     /// Draws the secrets of an authorization, and asks the person to open the page.
@@ -44,10 +44,10 @@ impl OAuthLogin {
     pub(super) fn open_page(&mut self, state: Secret, verifier: Secret, why: Option<String>) {
         let url = match self.page(&state, &verifier) {
             Ok(url) => url,
-            Err(error) => return self.core.fail(error),
+            Err(error) => return self.conversation.fail(error),
         };
         let redirect_uri = self.redirect_uri().unwrap_or_default().to_owned();
-        self.core.ask(Prompt::OpenPage {
+        self.conversation.ask(Prompt::OpenPage {
             url,
             redirect_uri,
             state: state.clone(),
@@ -97,12 +97,14 @@ impl OAuthLogin {
         let issuer = self.issuer();
         let url = match answer {
             Answer::Text(url) => url,
-            Answer::No => return self.core.fail(ServerError::Cancelled),
+            Answer::No => return self.conversation.fail(ServerError::Cancelled),
             Answer::Yes => Secret::default(),
             Answer::Unavailable => {
                 return match self.page(&state, &verifier) {
-                    Ok(url) => self.core.pause(BrowserError::BrowserNeeded { issuer, url }),
-                    Err(error) => self.core.fail(error),
+                    Ok(url) => self
+                        .conversation
+                        .pause(BrowserError::BrowserNeeded { issuer, url }),
+                    Err(error) => self.conversation.fail(error),
                 };
             }
         };
@@ -111,12 +113,13 @@ impl OAuthLogin {
             Err(CallbackError::Refused(refusal)) => self.on_refused(cx, refusal),
             // Any site can make a browser open the address: that must not end the login, and must not go
             // on without a limit.
-            Err(error) if self.core.count_try(true) => {
+            Err(error) if self.conversation.count_try(true) => {
                 self.open_page(state, verifier, Some(error.to_string()));
             }
             Err(error) => {
                 let what = error.to_string();
-                self.core.fail(BrowserError::WrongCallback { issuer, what });
+                self.conversation
+                    .fail(BrowserError::WrongCallback { issuer, what });
             }
         }
     }
@@ -127,9 +130,9 @@ impl OAuthLogin {
         };
         if is_transient(&refusal) {
             self.phase = Phase::Authorizing;
-            self.core.pause(self.refused(refusal));
+            self.conversation.pause(self.refused(refusal));
         } else {
-            self.core.fail(self.refused(refusal));
+            self.conversation.fail(self.refused(refusal));
         }
     }
 
@@ -137,11 +140,11 @@ impl OAuthLogin {
     pub(super) fn redeem(&mut self, code: Secret, verifier: Secret, is_replay: bool) {
         match self.code_grant(&code, &verifier) {
             Ok(job) => {
-                self.core.send(job);
+                self.conversation.send(job);
             }
             Err(what) => {
                 let error = ServerError::not_matrix(self.server(), what);
-                self.core.fail(error);
+                self.conversation.fail(error);
             }
         }
         self.phase = Phase::Redeeming {
@@ -182,8 +185,8 @@ impl OAuthLogin {
         let (what, error) = match outcome {
             Outcome::Responded(response) if response.status_code() == 429 => {
                 return match AuthorizationCodeGrant::read(&response) {
-                    Ok(_) => self.core.pause(ServerError::Cancelled),
-                    Err(error) => self.core.pause(self.oauth_error(error)),
+                    Ok(_) => self.conversation.pause(ServerError::Cancelled),
+                    Err(error) => self.conversation.pause(self.oauth_error(error)),
                 };
             }
             Outcome::Responded(response) if response.status_code() >= 500 => {
@@ -200,16 +203,16 @@ impl OAuthLogin {
             ),
             Outcome::Failed(error) => {
                 let error = ServerError::unreachable(self.server(), error);
-                return self.core.pause(error);
+                return self.conversation.pause(error);
             }
-            _ => return self.core.pause(ServerError::Cancelled),
+            _ => return self.conversation.pause(ServerError::Cancelled),
         };
         // The same again: if the first was processed, the server refuses the code and revokes the tokens
         // that it issued for it. So no token is left behind that nothing knows of.
         if is_replay {
-            self.core.pause(error);
+            self.conversation.pause(error);
         } else {
-            self.core
+            self.conversation
                 .settling(format!("the answer with the tokens was lost ({what})"));
             self.redeem(code, verifier, true);
         }
@@ -231,9 +234,9 @@ impl OAuthLogin {
                     let why = "the code was used up by the request whose answer was lost";
                     return self.start_over(cx, why);
                 }
-                self.core.fail(self.refused(refusal));
+                self.conversation.fail(self.refused(refusal));
             }
-            Err(error) => self.core.fail(self.oauth_error(error)),
+            Err(error) => self.conversation.fail(self.oauth_error(error)),
         }
     }
 }

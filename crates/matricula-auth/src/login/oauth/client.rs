@@ -5,7 +5,7 @@ use matricula_core::{Secret, ServerUrl, Timestamp, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use super::provider::Provider;
-use crate::{OAuthLoginError, account::tables, machine::to_json};
+use crate::{OAuthLoginError, account::tables, conversation::to_json};
 
 /// A registered client of an OAuth 2.0 server. Stored in [`tables::OAUTH_CLIENTS`]; give it to the next
 /// [`OAuthLogin`](crate::OAuthLogin) at the same server.

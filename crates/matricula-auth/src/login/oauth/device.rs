@@ -28,18 +28,22 @@ impl OAuthLogin {
         self.phase = Phase::GettingDeviceCode;
         let server = self.server().clone();
         let (Some(provider), Some(client)) = (&self.provider, &self.client) else {
-            return self.core.fail(OAuthLoginError::NoOAuth { server });
+            return self.conversation.fail(OAuthLoginError::NoOAuth { server });
         };
         let Some(endpoint) = provider.device_authorization_endpoint.clone() else {
             let what = "its OAuth 2.0 server does not support device codes";
-            return self.core.fail(ServerError::not_matrix(&server, what));
+            return self
+                .conversation
+                .fail(ServerError::not_matrix(&server, what));
         };
         match Scope::client(self.device.device_id.as_deref().unwrap_or_default()) {
             Ok(scope) => {
                 let request = DeviceAuthorizationRequest::new(client.client_id.clone(), scope);
                 self.send_to_issuer(request.job(&endpoint));
             }
-            Err(error) => self.core.fail(ServerError::not_matrix(&server, error)),
+            Err(error) => self
+                .conversation
+                .fail(ServerError::not_matrix(&server, error)),
         }
     }
 
@@ -49,7 +53,7 @@ impl OAuthLogin {
                 let complete = response.verification_uri_complete.take();
                 response.verification_uri_complete = complete.filter(|url| is_web_page(url));
                 let wait = DeviceWait::new(cx.now, response);
-                self.core.progress(wait.progress());
+                self.conversation.progress(wait.progress());
                 return self.wait(cx.now, wait);
             }
             Ok(_) => {
@@ -62,11 +66,12 @@ impl OAuthLogin {
             },
             Err(error) => self.oauth_error(error),
         };
-        self.core.fail(error);
+        self.conversation.fail(error);
     }
 
     pub(super) fn wait(&mut self, now: Timestamp, wait: DeviceWait) {
-        self.core.wait(now.plus(wait.interval).min(wait.expires_at));
+        self.conversation
+            .wait(now.plus(wait.interval).min(wait.expires_at));
         self.phase = Phase::Waiting(wait);
     }
 
@@ -89,7 +94,8 @@ impl OAuthLogin {
 
     fn on_expired(&mut self) {
         let issuer = self.issuer();
-        self.core.fail(OAuthLoginError::CodeExpired { issuer });
+        self.conversation
+            .fail(OAuthLoginError::CodeExpired { issuer });
     }
 
     pub(super) fn on_polled(
@@ -107,7 +113,7 @@ impl OAuthLogin {
             }
             _ => {
                 self.phase = Phase::Waiting(wait);
-                return self.core.pause(ServerError::Cancelled);
+                return self.conversation.pause(ServerError::Cancelled);
             }
         };
         match DeviceCodeGrant::read(&response) {
@@ -121,7 +127,7 @@ impl OAuthLogin {
                 wait.is_lost = true;
                 self.wait_longer(cx.now, wait);
             }
-            Err(error) => self.core.fail(self.oauth_error(error)),
+            Err(error) => self.conversation.fail(self.oauth_error(error)),
         }
     }
 
@@ -147,7 +153,7 @@ impl OAuthLogin {
             _ if is_transient(&refusal) => self.wait_longer(cx.now, wait),
             _ => {
                 if let Some(refusal) = self.register_again(cx, refusal) {
-                    self.core.fail(self.refused(refusal));
+                    self.conversation.fail(self.refused(refusal));
                 }
             }
         }

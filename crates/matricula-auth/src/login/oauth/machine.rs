@@ -24,7 +24,7 @@ use crate::{
     Account, Conversation, DeviceOptions, Effect, Event, Input, OAuthLoginError, OAuthRefusal,
     OAuthSession, ServerError, ServerInfo,
     account::tables,
-    machine::{Core, persist},
+    conversation::{ConversationState, persist},
     random,
 };
 
@@ -47,7 +47,7 @@ pub struct OAuthLogin {
     /// another one.
     client_is_new: bool,
     pub(super) phase: Phase,
-    pub(super) core: Core<Account, OAuthLoginError>,
+    pub(super) conversation: ConversationState<Account, OAuthLoginError>,
 }
 
 impl OAuthLogin {
@@ -102,7 +102,7 @@ impl OAuthLogin {
             client: None,
             client_is_new: false,
             phase: Phase::New,
-            core: Core::default(),
+            conversation: ConversationState::default(),
         }
     }
 
@@ -188,12 +188,12 @@ impl OAuthLogin {
             Phase::Redeeming { code, verifier, .. } => self.redeem(code, verifier, true),
             Phase::GettingDeviceCode => self.get_device_code(),
             Phase::Waiting(wait) => {
-                self.core.progress(wait.progress());
+                self.conversation.progress(wait.progress());
                 self.wait(cx.now, wait);
             }
             Phase::Polling(mut wait) => {
                 wait.is_lost = true;
-                self.core.progress(wait.progress());
+                self.conversation.progress(wait.progress());
                 self.poll(cx.now, wait);
             }
             Phase::AskingWho(tokens) => self.ask_who(tokens),
@@ -202,7 +202,8 @@ impl OAuthLogin {
 
     fn get_metadata(&mut self) {
         self.phase = Phase::GettingMetadata;
-        self.core.send(GetAuthMetadata::default().job(&self.server));
+        self.conversation
+            .send(GetAuthMetadata::default().job(&self.server));
     }
 
     fn on_metadata(&mut self, cx: &mut StepContext<'_>, response: &Response) {
@@ -210,16 +211,20 @@ impl OAuthLogin {
         let metadata = match GetAuthMetadata::read(response) {
             Ok(metadata) => metadata,
             Err(_) if response.status_code() == 404 => {
-                return self.core.fail(OAuthLoginError::NoOAuth { server });
+                return self.conversation.fail(OAuthLoginError::NoOAuth { server });
             }
-            Err(error) => return self.core.fail(ServerError::from_api(&server, error)),
+            Err(error) => {
+                return self
+                    .conversation
+                    .fail(ServerError::from_api(&server, error));
+            }
         };
         match Provider::new(&server, metadata) {
             Ok(provider) => {
                 self.provider = Some(provider);
                 self.register_client(cx);
             }
-            Err(error) => self.core.fail(error),
+            Err(error) => self.conversation.fail(error),
         }
     }
 
@@ -241,7 +246,7 @@ impl OAuthLogin {
         };
         let wanted = match self.wanted_metadata(&provider) {
             Ok(wanted) => wanted,
-            Err(error) => return self.core.fail(error),
+            Err(error) => return self.conversation.fail(error),
         };
         let fits = |client: &OAuthClient| client.fits(cx.now, &provider.issuer, &wanted);
         if self.client.as_ref().is_some_and(fits) {
@@ -264,12 +269,12 @@ impl OAuthLogin {
         match client {
             Ok(client) => {
                 // Durable before it is used: another login finds it.
-                client.write_to(self.core.writes());
+                client.write_to(self.conversation.writes());
                 self.client = Some(client);
                 self.client_is_new = true;
                 self.authorize(cx);
             }
-            Err(error) => self.core.fail(error),
+            Err(error) => self.conversation.fail(error),
         }
     }
 
@@ -298,21 +303,23 @@ impl OAuthLogin {
         }
         self.client = None;
         let issuer = self.issuer();
-        self.core
+        self.conversation
             .settling(format!("{issuer} does not know this program any more"));
-        self.core.writes().remove(tables::OAUTH_CLIENTS, issuer);
+        self.conversation
+            .writes()
+            .remove(tables::OAUTH_CLIENTS, issuer);
         self.register_client(cx);
         None
     }
 
     /// Starts the authorization over: the code or the tokens are not valid any more.
     pub(super) fn start_over(&mut self, cx: &mut StepContext<'_>, why: &str) {
-        if self.core.count_try(true) {
-            self.core.settling(why);
+        if self.conversation.count_try(true) {
+            self.conversation.settling(why);
             return self.authorize(cx);
         }
         let server = self.server.clone();
-        self.core.fail(OAuthLoginError::Endless { server });
+        self.conversation.fail(OAuthLoginError::Endless { server });
     }
 
     /// Handles a token response: asks whose the tokens are.
@@ -322,12 +329,14 @@ impl OAuthLogin {
         }
         let kind = &response.token_type;
         let what = format!("its OAuth 2.0 server gives tokens of the type {kind:?}");
-        self.core.fail(ServerError::not_matrix(&self.server, what));
+        self.conversation
+            .fail(ServerError::not_matrix(&self.server, what));
     }
 
     fn ask_who(&mut self, tokens: Tokens) {
         let job = WhoAmI::default().job(&self.server);
-        self.core.send(job.with_token(tokens.access_token.clone()));
+        self.conversation
+            .send(job.with_token(tokens.access_token.clone()));
         self.phase = Phase::AskingWho(tokens);
     }
 
@@ -344,13 +353,15 @@ impl OAuthLogin {
                 account.renew_at = tokens.renew_at;
                 account.is_guest = owner.is_guest.unwrap_or_default();
                 account.oauth = self.session();
-                self.core.finish_account(Ok(account));
+                self.conversation.finish_account(Ok(account));
             }
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::UnknownToken => {
                 self.start_over(cx, "the tokens are not good any more");
             }
             // The tokens stay stored: otherwise they could never be revoked.
-            Err(error) => self.core.pause(ServerError::from_api(&self.server, error)),
+            Err(error) => self
+                .conversation
+                .pause(ServerError::from_api(&self.server, error)),
         }
     }
 
@@ -383,10 +394,11 @@ impl OAuthLogin {
     pub(super) fn send_to_issuer(&mut self, job: Result<Job, EndpointUrlError>) {
         match job {
             Ok(job) => {
-                self.core.send(job);
+                self.conversation.send(job);
             }
             Err(error) => {
-                self.core.fail(ServerError::not_matrix(&self.server, error));
+                self.conversation
+                    .fail(ServerError::not_matrix(&self.server, error));
             }
         }
     }
@@ -415,16 +427,16 @@ impl OAuthLogin {
                 self.on_owner(cx, tokens, &response);
             }
             (Phase::AskingWho(_), Outcome::Failed(error) | Outcome::InDoubt(error)) => {
-                self.core
+                self.conversation
                     .pause(ServerError::unreachable(&self.server, error));
             }
-            (Phase::AskingWho(_), _) => self.core.pause(ServerError::Cancelled),
+            (Phase::AskingWho(_), _) => self.conversation.pause(ServerError::Cancelled),
             // Nothing is lost: the person has not done anything yet.
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
-                self.core
+                self.conversation
                     .fail(ServerError::unreachable(&self.server, error));
             }
-            _ => self.core.fail(ServerError::Cancelled),
+            _ => self.conversation.fail(ServerError::Cancelled),
         }
     }
 }
@@ -439,7 +451,7 @@ impl Machine for OAuthLogin {
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<Account, OAuthLoginError>> {
-        match (self.core.accept(input), self.phase.clone()) {
+        match (self.conversation.accept(input), self.phase.clone()) {
             (Some(Input::Start), _) => self.start(cx),
             (Some(Input::Answer(_, answer)), Phase::OnPage { state, verifier }) => {
                 self.on_page(cx, state, verifier, answer);
@@ -450,7 +462,7 @@ impl Machine for OAuthLogin {
             }
             _ => return Step::default(),
         }
-        let (step, is_over) = (self.core.take_step(), self.core.is_over());
+        let (step, is_over) = (self.conversation.take_step(), self.conversation.is_over());
         persist(step, is_over, (tables::OAUTH_LOGINS, &self.id), self)
     }
 }

@@ -84,7 +84,7 @@ async fn add(
         addition = addition.password(password);
     }
     if let Some(session) = &authentication.resume {
-        addition = addition.session(session);
+        addition = addition.uia_session(session);
     }
     if authentication.dry_run {
         return dry_run::conversation(context, &mut addition);

@@ -18,7 +18,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<()
         deactivation = deactivation.password(password);
     }
     if let Some(session) = &authentication.resume {
-        deactivation = deactivation.session(session);
+        deactivation = deactivation.uia_session(session);
     }
     if authentication.dry_run {
         return dry_run::conversation(context, &mut deactivation);

@@ -84,7 +84,7 @@ async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Com
         conversation = conversation.password(password);
     }
     if let Some(session) = &authentication.resume {
-        conversation = conversation.session(session);
+        conversation = conversation.uia_session(session);
     }
     if authentication.dry_run {
         return dry_run::conversation(context, &mut conversation);

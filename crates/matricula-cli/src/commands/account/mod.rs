@@ -92,7 +92,7 @@ fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str)
             });
             (details, format!("{command}{resume}"))
         }
-        Error::Auth(AuthError::Threepid(ThreepidError::AddressNotProved {
+        Error::Auth(AuthError::Threepid(ThreepidError::AddressNotValidated {
             stage,
             address,
             ..

@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), 
         change = change.password(password);
     }
     if let Some(session) = &authentication.resume {
-        change = change.session(session);
+        change = change.uia_session(session);
     }
     if authentication.dry_run {
         return dry_run::conversation(context, &mut change);

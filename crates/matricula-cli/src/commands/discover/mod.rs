@@ -10,7 +10,7 @@ use matricula::{
 
 use super::{Context, read_secret};
 use crate::{args, error::CommandError, shell::shell_word, terminal::Terminal};
-use try_methods::{Answers, Attempts, Guest};
+use try_methods::{Attempts, Guest, KnownAnswers};
 
 pub(crate) async fn run(
     context: &Context<'_>,
@@ -35,7 +35,7 @@ pub(crate) async fn run(
         sheet.print(context.output);
         return Ok(());
     }
-    let answers = Answers {
+    let answers = KnownAnswers {
         token,
         accepts_terms: options.accept_terms,
     };

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The answers given in advance.
-pub(super) struct Answers {
+pub(super) struct KnownAnswers {
     pub(super) token: Option<Secret>,
     pub(super) accepts_terms: bool,
 }
@@ -149,7 +149,7 @@ impl Attempts {
 pub(super) async fn every_way(
     context: &Context<'_>,
     info: &ServerInfo,
-    answers: &Answers,
+    answers: &KnownAnswers,
 ) -> Result<Vec<Attempts>, CommandError> {
     let mut walks = Vec::new();
     for way in info.registration_methods() {
@@ -167,7 +167,7 @@ pub(super) async fn every_way(
 }
 
 /// Why the method needs a person.
-fn needs(flow: &Flow, answers: &Answers) -> Option<String> {
+fn needs(flow: &Flow, answers: &KnownAnswers) -> Option<String> {
     let need = |stage: &Stage| match stage {
         Stage::Dummy => None,
         Stage::RegistrationToken if answers.token.is_some() => None,
@@ -186,7 +186,7 @@ async fn try_flow(
     context: &Context<'_>,
     info: &ServerInfo,
     flow: Flow,
-    answers: &Answers,
+    answers: &KnownAnswers,
     attempts: &mut Attempts,
 ) -> Result<(), CommandError> {
     let name = SystemEntropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 10);

@@ -1,29 +1,15 @@
-//! What all conversations share: their inputs, effects, events and prompts, and the [`Core`] that does
+//! What all conversations share: their inputs, effects and events, and the [`ConversationState`] that does
 //! their bookkeeping.
-//!
-//! # Adding a prompt
-//!
-//! 1. Here: a variant of [`Prompt`], with the data that a user interface shows. If the answer is
-//!    neither text nor yes or no, also a variant of [`Answer`].
-//! 2. Where it is asked: `uia/prompts.rs` if a stage of user-interactive authentication needs it, which
-//!    begins with a list of what to add; `register/prompts.rs` if only a registration does. Both have one
-//!    enum `Question` and short matches over it: the prompt that is shown, what an answer changes, and the
-//!    error without an answer. The compiler names each missing arm.
-//! 3. In the command line: an arm in `ask` in `terminal/prompts.rs`. Other user interfaces compile
-//!    without it.
 
 use std::fmt;
 
-use matricula_api::{
-    UserId,
-    uia::{Policy, Stage},
-};
+use matricula_api::uia::Stage;
 use matricula_core::{
-    EffectId, Job, Machine, Secret, ServerUrl, Step, Timestamp, WriteBatch, scheduler::Outcome,
+    EffectId, Job, Machine, ServerUrl, Step, Timestamp, WriteBatch, scheduler::Outcome,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, IdentityProvider};
+use crate::{Account, Answer, Prompt};
 
 /// A machine that talks to a server, perhaps to a person, and ends in a result.
 pub trait Conversation:
@@ -112,118 +98,6 @@ pub enum Progress {
     },
 }
 
-/// A question that only the person can answer.
-///
-/// `why` is set when an earlier answer was refused, and says why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Prompt {
-    /// The address of the homeserver with this name, like `https://matrix.example.org`.
-    HomeserverUrl {
-        /// The name.
-        name: String,
-        /// Why it was not found.
-        why: String,
-    },
-    /// The username of the new account.
-    Username {
-        /// Why the last one was refused.
-        why: Option<String>,
-    },
-    /// The password of the new account.
-    Password {
-        /// Why the last one was refused.
-        why: Option<String>,
-    },
-    /// The current password of the account, to authenticate the person.
-    CurrentPassword {
-        /// The account.
-        user_id: UserId,
-        /// Why the last one was refused.
-        why: Option<String>,
-    },
-    /// The registration token that the server's administrators gave out.
-    RegistrationToken {
-        /// Why the last one was refused.
-        why: Option<String>,
-    },
-    /// Whether the person accepts these documents.
-    AcceptTerms {
-        /// The documents.
-        policies: Vec<Policy>,
-    },
-    /// The email address of the new account.
-    EmailAddress {
-        /// Why the last one was refused.
-        why: Option<String>,
-    },
-    /// The phone number of the new account, like `GB:07700900001`.
-    PhoneNumber {
-        /// Why the last one was refused.
-        why: Option<String>,
-    },
-    /// The server sent a message with a link to this address. [`Answer::Yes`]: the link is opened, or
-    /// will be soon, and the conversation polls the server until it is. [`Answer::No`]: send another
-    /// message.
-    FollowLink {
-        /// Where the message went.
-        address: String,
-        /// Why it is asked again.
-        why: Option<String>,
-    },
-    /// The server sent a message with a code to this address; the answer is the code. [`Answer::No`]:
-    /// send another message.
-    Code {
-        /// Where the message went.
-        address: String,
-        /// Why the last code was refused.
-        why: Option<String>,
-    },
-    /// A stage to complete on a page of the server, in any browser. [`Answer::Yes`]: it is complete,
-    /// or will be soon, and the conversation polls the server until it is.
-    StagePage {
-        /// The stage.
-        stage: Stage,
-        /// The page.
-        url: String,
-        /// Why it is asked again.
-        why: Option<String>,
-    },
-    /// Which identity provider to sign in with: the answer is its id. With [`Answer::Unavailable`] the
-    /// server's own page asks.
-    IdentityProvider {
-        /// The providers that the server offers.
-        providers: Vec<IdentityProvider>,
-    },
-    /// A page to open in a browser; the answer is the whole [callback address], as [`Answer::Text`].
-    ///
-    /// [callback address]: https://spec.matrix.org/v1.19/client-server-api/#callback
-    OpenPage {
-        /// The page. It contains a secret: show it to this person only.
-        url: Secret,
-        /// How the callback address begins.
-        redirect_uri: String,
-        /// The `state` that the callback address must have. Other sites can send a browser there too.
-        state: Secret,
-        /// Why the last answer was refused.
-        why: Option<String>,
-    },
-}
-
-/// The person's answer to a [`Prompt`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Answer {
-    /// This text.
-    Text(Secret),
-    /// Yes.
-    Yes,
-    /// No.
-    No,
-    /// There is no person to ask.
-    Unavailable,
-}
-
 /// The most requests of one registration or authenticated request, after which the server is said to
 /// ask without end. Polls have a limit of their own.
 pub(crate) const MAX_REQUESTS: u32 = 40;
@@ -232,12 +106,12 @@ const MAX_TRIES: u32 = 5;
 
 /// The bookkeeping of one conversation: effect ids, the number of requests, and the step under way.
 ///
-/// A conversation calls [`send`](Core::send), [`ask`](Core::ask), [`wait`](Core::wait) and
-/// [`finish`](Core::finish) while it handles an input, and returns [`take_step`](Core::take_step) at
-/// the end. Between two steps the step under way is empty, so a clone and a stored copy leave it out.
+/// A conversation calls [`send`](Self::send), [`ask`](Self::ask), [`wait`](Self::wait) and
+/// [`finish`](Self::finish) while it handles an input, and returns [`take_step`](Self::take_step) at the
+/// end. Between two steps the step under way is empty, so a clone and a stored copy leave it out.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
-pub struct Core<T, E> {
+pub struct ConversationState<T, E> {
     last_effect: u64,
     requests: u32,
     tries: u32,
@@ -247,7 +121,7 @@ pub struct Core<T, E> {
     step: Step<Effect, Event<T, E>>,
 }
 
-impl<T, E> Core<T, E> {
+impl<T, E> ConversationState<T, E> {
     /// The input, if the conversation waits for it: [`Input::Start`], or what answers the last effect.
     /// `None` once the conversation is over.
     pub fn accept(&self, input: Input) -> Option<Input> {
@@ -325,7 +199,7 @@ impl<T, E> Core<T, E> {
         self.stop(Err(error.into()));
     }
 
-    /// [Ends](Core::finish) the conversation with an error.
+    /// [Ends](Self::finish) the conversation with an error.
     pub fn fail(&mut self, error: impl Into<E>) {
         self.finish(Err(error.into()));
     }
@@ -352,7 +226,7 @@ impl<T, E> Core<T, E> {
     }
 
     /// Numbers effects from the last one of `other`: both are parts of one conversation.
-    pub(crate) fn continue_after<U, F>(&mut self, other: &Core<U, F>) {
+    pub(crate) fn continue_after<U, F>(&mut self, other: &ConversationState<U, F>) {
         self.last_effect = other.last_effect;
     }
 
@@ -374,8 +248,8 @@ impl<T, E> Core<T, E> {
     }
 }
 
-impl<E> Core<Account, E> {
-    /// [Ends](Core::finish) the conversation and stores its account.
+impl<E> ConversationState<Account, E> {
+    /// [Ends](Self::finish) the conversation and stores its account.
     pub fn finish_account(&mut self, result: Result<Account, E>) {
         if let Ok(account) = &result {
             account.write_to(&mut self.step.writes);
@@ -408,7 +282,7 @@ pub fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("stored values have a JSON form")
 }
 
-impl<T, E> Default for Core<T, E> {
+impl<T, E> Default for ConversationState<T, E> {
     fn default() -> Self {
         Self {
             last_effect: 0,
@@ -420,7 +294,7 @@ impl<T, E> Default for Core<T, E> {
     }
 }
 
-impl<T, E> Clone for Core<T, E> {
+impl<T, E> Clone for ConversationState<T, E> {
     fn clone(&self) -> Self {
         Self {
             last_effect: self.last_effect,
@@ -432,25 +306,25 @@ impl<T, E> Clone for Core<T, E> {
     }
 }
 
-impl<T, E> PartialEq for Core<T, E> {
+impl<T, E> PartialEq for ConversationState<T, E> {
     fn eq(&self, other: &Self) -> bool {
-        let state = |core: &Self| {
+        let fields = |state: &Self| {
             let Self {
                 last_effect,
                 requests,
                 tries,
                 is_over,
                 step: _,
-            } = core;
+            } = state;
             (*last_effect, *requests, *tries, *is_over)
         };
-        state(self) == state(other)
+        fields(self) == fields(other)
     }
 }
 
-impl<T, E> fmt::Debug for Core<T, E> {
+impl<T, E> fmt::Debug for ConversationState<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core")
+        f.debug_struct("ConversationState")
             .field("last_effect", &self.last_effect)
             .field("requests", &self.requests)
             .field("tries", &self.tries)

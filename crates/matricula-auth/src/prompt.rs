@@ -1,0 +1,121 @@
+//! What a conversation asks a person, and the answers.
+
+use matricula_api::{
+    UserId,
+    uia::{Policy, Stage},
+};
+use matricula_core::Secret;
+
+use crate::IdentityProvider;
+
+/// A question that only the person can answer.
+///
+/// `why` is set when an earlier answer was refused, and says why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Prompt {
+    /// The address of the homeserver with this name, like `https://matrix.example.org`.
+    HomeserverUrl {
+        /// The name.
+        name: String,
+        /// Why it was not found.
+        why: String,
+    },
+    /// The username of the new account.
+    Username {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The password of the new account.
+    Password {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The current password of the account, to authenticate the person.
+    CurrentPassword {
+        /// The account.
+        user_id: UserId,
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The registration token that the server's administrators gave out.
+    RegistrationToken {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// Whether the person accepts these documents.
+    AcceptTerms {
+        /// The documents.
+        policies: Vec<Policy>,
+    },
+    /// The email address of the new account.
+    EmailAddress {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The phone number of the new account, like `GB:07700900001`.
+    PhoneNumber {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The server sent a message with a link to this address. [`Answer::Yes`]: the link is opened, or
+    /// will be soon, and the conversation polls the server until it is. [`Answer::No`]: send another
+    /// message.
+    FollowLink {
+        /// Where the message went.
+        address: String,
+        /// Why it is asked again.
+        why: Option<String>,
+    },
+    /// The server sent a message with a code to this address; the answer is the code. [`Answer::No`]:
+    /// send another message.
+    Code {
+        /// Where the message went.
+        address: String,
+        /// Why the last code was refused.
+        why: Option<String>,
+    },
+    /// A stage to complete on a page of the server, in any browser. [`Answer::Yes`]: it is complete,
+    /// or will be soon, and the conversation polls the server until it is.
+    StagePage {
+        /// The stage.
+        stage: Stage,
+        /// The page.
+        url: String,
+        /// Why it is asked again.
+        why: Option<String>,
+    },
+    /// Which identity provider to sign in with: the answer is its id. With [`Answer::Unavailable`] the
+    /// server's own page asks.
+    IdentityProvider {
+        /// The providers that the server offers.
+        providers: Vec<IdentityProvider>,
+    },
+    /// A page to open in a browser; the answer is the whole [callback address], as [`Answer::Text`].
+    ///
+    /// [callback address]: https://spec.matrix.org/v1.19/client-server-api/#callback
+    OpenPage {
+        /// The page. It contains a secret: show it to this person only.
+        url: Secret,
+        /// How the callback address begins.
+        redirect_uri: String,
+        /// The `state` that the callback address must have. Other sites can send a browser there too.
+        state: Secret,
+        /// Why the last answer was refused.
+        why: Option<String>,
+    },
+}
+
+/// The person's answer to a [`Prompt`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// This text.
+    Text(Secret),
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+    /// There is no person to ask.
+    Unavailable,
+}
