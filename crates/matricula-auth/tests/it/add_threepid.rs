@@ -33,7 +33,7 @@ fn adding(address: Threepid) -> ScriptedServer<AddThreepid> {
 /// Up to the question whether the link was followed.
 fn written_to() -> ScriptedServer<AddThreepid> {
     let mut server = adding(email());
-    server.answer(200, &json!({ "sid": "sid1" }));
+    server.respond(200, &json!({ "sid": "sid1" }));
     server
 }
 
@@ -69,28 +69,28 @@ fn opened_link_adds_the_address() {
         (&json!("alice@example.org"), &json!(1))
     );
     assert!(stored(&server).is_some(), "stored before it is sent");
-    server.answer(200, &json!({ "sid": "sid1" }));
+    server.respond(200, &json!({ "sid": "sid1" }));
     let address = "alice@example.org".to_owned();
     assert_eq!(
         *server.question(),
         Prompt::FollowLink { address, why: None }
     );
-    server.reply(Answer::Yes);
+    server.answer(Answer::Yes);
     assert_eq!(server.requests.last().unwrap(), ADD);
     assert_eq!(
         server.body(),
         json!({ "sid": "sid1", "client_secret": secret })
     );
-    server.answer(401, &password());
+    server.respond(401, &password());
     assert_eq!(server.body()["auth"]["password"], "kept");
     let mut waits = Vec::new();
     for _ in 0..3 {
-        server.answer(400, &not_yet());
+        server.respond(400, &not_yet());
         waits.push(server.wake());
         assert_eq!(server.body()["auth"], json!({ "session": "s1" }));
     }
     assert_eq!(waits, [2_000, 3_000, 4_500]);
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     server.ok();
     assert_eq!(stored(&server), None);
     let sent = server.requests.iter().filter(|request| *request == EMAIL);
@@ -103,36 +103,36 @@ fn wrong_code_is_asked_again() {
     assert_eq!(server.requests, [PHONE]);
     assert_eq!(server.body()["country"], "GB");
     let url = "https://id.example.org/submit";
-    server.answer(200, &json!({ "sid": "sid1", "submit_url": url }));
-    server.reply(Answer::Text("000000".into()));
+    server.respond(200, &json!({ "sid": "sid1", "submit_url": url }));
+    server.answer(Answer::Text("000000".into()));
     assert_eq!(server.requests.last().unwrap(), "POST /submit");
-    server.answer(400, &refused("M_TOKEN_INCORRECT"));
+    server.respond(400, &refused("M_TOKEN_INCORRECT"));
     assert!(matches!(
         server.question(),
         Prompt::Code { why: Some(_), .. }
     ));
-    server.reply(Answer::Text("123456".into()));
+    server.answer(Answer::Text("123456".into()));
     server
-        .answer(200, &json!({ "success": true }))
-        .answer(200, &json!({}));
+        .respond(200, &json!({ "success": true }))
+        .respond(200, &json!({}));
     server.ok();
 }
 
 #[test]
 fn resume_sends_no_second_message() {
     let mut first = written_to();
-    first.reply(Answer::Unavailable);
+    first.answer(Answer::Unavailable);
     assert!(matches!(
         first.error(),
         AuthError::Threepid(ThreepidError::AddressNotValidated { .. })
     ));
     let mut server = another_process(&first, email());
     assert_eq!(server.requests, [ADD]);
-    server.answer(400, &not_yet());
+    server.respond(400, &not_yet());
     assert!(server.is_asking());
-    server.reply(Answer::Unavailable);
+    server.answer(Answer::Unavailable);
     let mut server = another_process(&first, email());
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     server.ok();
     assert_eq!(stored(&server), None);
 }
@@ -158,8 +158,8 @@ fn crash_sends_no_second_message() {
         let again = another_process(&server, email());
         assert_eq!(again.requests, [ADD]);
         match server.is_asking() {
-            true => server.reply(Answer::Yes),
-            false => server.answer(401, &password()),
+            true => server.answer(Answer::Yes),
+            false => server.respond(401, &password()),
         };
     }
 }
@@ -169,10 +169,10 @@ fn more_messages_are_limited() {
     let mut server = written_to();
     let mut attempts = Vec::new();
     while server.result.is_none() {
-        server.reply(Answer::No);
+        server.answer(Answer::No);
         if server.result.is_none() {
             attempts.push(server.body()["send_attempt"].as_u64().unwrap());
-            server.answer(200, &json!({ "sid": "sid" }));
+            server.respond(200, &json!({ "sid": "sid" }));
         }
     }
     assert_eq!(attempts, [2, 3, 4, 5, 6]);
@@ -191,7 +191,7 @@ fn refused_address_is_removed() {
         "M_SERVER_NOT_TRUSTED",
     ] {
         let mut server = adding(email());
-        server.answer(400, &refused(code));
+        server.respond(400, &refused(code));
         let AuthError::Threepid(ThreepidError::AddressRefused { code: told, .. }) = server.error()
         else {
             panic!("{}", server.error())
@@ -202,8 +202,8 @@ fn refused_address_is_removed() {
     // Somebody else was faster.
     let mut server = written_to();
     server
-        .reply(Answer::Yes)
-        .answer(400, &refused("M_THREEPID_IN_USE"));
+        .answer(Answer::Yes)
+        .respond(400, &refused("M_THREEPID_IN_USE"));
     assert!(matches!(
         server.error(),
         AuthError::Threepid(ThreepidError::AddressRefused { .. })
@@ -216,13 +216,13 @@ fn other_errors_keep_the_address() {
     type Ending = fn(&mut ScriptedServer<AddThreepid>);
     let endings: [Ending; 6] = [
         |server| {
-            server.answer(404, &refused("M_UNRECOGNIZED"));
+            server.respond(404, &refused("M_UNRECOGNIZED"));
         },
         |server| {
-            server.answer(500, &refused("M_UNKNOWN"));
+            server.respond(500, &refused("M_UNKNOWN"));
         },
         |server| {
-            server.answer(429, &refused("M_LIMIT_EXCEEDED"));
+            server.respond(429, &refused("M_LIMIT_EXCEEDED"));
         },
         |server| {
             server.lose();
@@ -234,10 +234,10 @@ fn other_errors_keep_the_address() {
         },
         |server| {
             server
-                .answer(200, &json!({ "sid": "sid1" }))
-                .reply(Answer::Yes)
-                .answer(401, &stages(&["m.login.sso"]))
-                .reply(Answer::Unavailable);
+                .respond(200, &json!({ "sid": "sid1" }))
+                .answer(Answer::Yes)
+                .respond(401, &stages(&["m.login.sso"]))
+                .answer(Answer::Unavailable);
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
@@ -258,20 +258,20 @@ fn lost_response_lists_addresses() {
         (json!({}), false),
     ] {
         let mut server = written_to();
-        server.reply(Answer::Yes).answer(401, &password()).lose();
+        server.answer(Answer::Yes).respond(401, &password()).lose();
         assert_eq!(server.requests.last().unwrap(), LIST);
-        server.answer(200, &listed);
+        server.respond(200, &listed);
         if !is_there {
             assert_eq!(server.requests.last().unwrap(), ADD, "{listed}");
-            server.answer(401, &password());
+            server.respond(401, &password());
             assert_eq!(server.body()["auth"]["password"], "kept");
-            server.answer(200, &json!({}));
+            server.respond(200, &json!({}));
         }
         server.ok();
         assert_eq!(stored(&server), None);
     }
     let mut server = written_to();
-    server.reply(Answer::Yes).lose().lose();
+    server.answer(Answer::Yes).lose().lose();
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::MayBeDone { .. })
@@ -283,14 +283,14 @@ fn lost_response_lists_addresses() {
 fn phone_number_matches_server_format() {
     let mut server = adding(phone());
     server
-        .answer(
+        .respond(
             200,
             &json!({ "sid": "sid1", "submit_url": "https://id.example.org/submit" }),
         )
-        .reply(Answer::Text("123456".into()))
-        .answer(200, &json!({ "success": true }))
+        .answer(Answer::Text("123456".into()))
+        .respond(200, &json!({ "success": true }))
         .lose();
-    server.answer(
+    server.respond(
         200,
         &json!({ "threepids": [
         { "medium": "msisdn", "address": "447700900001", "validated_at": 1, "added_at": 1 }
@@ -309,8 +309,8 @@ fn code_goes_to_safe_urls_only() {
     ] {
         let mut server = adding(phone());
         server
-            .answer(200, &json!({ "sid": "sid1", "submit_url": url }))
-            .reply(Answer::Text("123456".into()));
+            .respond(200, &json!({ "sid": "sid1", "submit_url": url }))
+            .answer(Answer::Text("123456".into()));
         assert!(
             matches!(
                 server.error(),
@@ -340,12 +340,12 @@ fn every_addition_ends() {
                 turns += 1;
                 assert!(turns < 5_000, "{first:?} {second:?}");
                 if server.is_asking() {
-                    server.reply(Answer::Yes);
+                    server.answer(Answer::Yes);
                 } else if server.is_waiting() {
                     server.wake();
                 } else {
                     let (status, body) = if turns % 2 == 0 { first } else { second };
-                    server.answer(*status, body);
+                    server.respond(*status, body);
                 }
             }
         }
@@ -357,8 +357,8 @@ fn known_code_is_submitted() {
     let mut first = adding(phone());
     let url = "https://id.example.org/submit";
     first
-        .answer(200, &json!({ "sid": "sid1", "submit_url": url }))
-        .reply(Answer::Unavailable);
+        .respond(200, &json!({ "sid": "sid1", "submit_url": url }))
+        .answer(Answer::Unavailable);
     let later = AddThreepid::new(&account(Some("kept")), phone())
         .resume(stored(&first).unwrap())
         .code("123456".into());
@@ -366,7 +366,7 @@ fn known_code_is_submitted() {
     assert_eq!(server.requests, ["POST /submit"]);
     assert_eq!(server.body()["token"], "123456");
     server
-        .answer(200, &json!({ "success": true }))
-        .answer(200, &json!({}));
+        .respond(200, &json!({ "success": true }))
+        .respond(200, &json!({}));
     server.ok();
 }

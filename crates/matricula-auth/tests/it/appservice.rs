@@ -8,7 +8,7 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    registration::{dummy, facts, refused},
+    registration::{dummy, refused, server_info},
     scripted_server::{ScriptedServer, transport_error},
 };
 
@@ -18,7 +18,7 @@ const LOGIN: &str = "POST /_matrix/client/v3/login";
 fn register() -> ScriptedServer<AppserviceRegistration> {
     let token = "as-token".into();
     ScriptedServer::start(AppserviceRegistration::new(
-        &facts(),
+        &server_info(),
         token,
         "_bridge_alice",
     ))
@@ -53,7 +53,7 @@ fn one_request_makes_a_user() {
         "and nothing else: {body}"
     );
     assert_eq!(server.commits.len(), 0, "the service's token is not stored");
-    server.answer(200, &success());
+    server.respond(200, &success());
     assert_eq!(server.requests, [REGISTER]);
     assert_eq!(server.ok().access_token, Some("syt_b".into()));
     assert_eq!(&*server.commits[0].writes()[0].table, tables::ACCOUNTS);
@@ -62,14 +62,14 @@ fn one_request_makes_a_user() {
 #[test]
 fn user_without_session_is_made() {
     let mut server = register();
-    server.answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"));
+    server.respond(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"));
     assert_eq!(server.progress, [Progress::NoSession]);
     assert!(carries_the_token(&server));
     assert_eq!(
         server.body(),
         json!({ "type": "m.login.application_service", "username": "_bridge_alice", "inhibit_login": true })
     );
-    server.answer(200, &bare());
+    server.respond(200, &bare());
     let account = server.ok();
     assert_eq!((&account.access_token, &account.device_id), (&None, &None));
 }
@@ -78,10 +78,10 @@ fn user_without_session_is_made() {
 fn refused_session_still_makes_the_user() {
     let mut server = register();
     server
-        .answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"))
-        .answer(400, &refused("M_USER_IN_USE"));
+        .respond(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"))
+        .respond(400, &refused("M_USER_IN_USE"));
     assert_eq!(server.requests[2], "GET /_matrix/client/v3/account/whoami");
-    server.answer(200, &json!({ "user_id": "@bridge_bot:example.org" }));
+    server.respond(200, &json!({ "user_id": "@bridge_bot:example.org" }));
     let account = server.ok();
     assert_eq!(account.user_id.as_str(), "@_bridge_alice:example.org");
     assert_eq!(account.access_token, None);
@@ -91,8 +91,8 @@ fn refused_session_still_makes_the_user() {
 fn refused_session_is_retried_once() {
     let mut server = register();
     server
-        .answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"))
-        .answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"));
+        .respond(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"))
+        .respond(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"));
     assert!(matches!(
         server.error(),
         AuthError::Appservice(AppserviceError::NoServiceLogin { .. })
@@ -101,9 +101,13 @@ fn refused_session_is_retried_once() {
 
 #[test]
 fn delegating_server_gives_no_session() {
-    let mut facts = ServerInfo::of("https://matrix.example.org".parse().unwrap());
-    facts.oauth_issuer = Some("https://account.example.org/".into());
-    let server = ScriptedServer::start(AppserviceRegistration::new(&facts, "as-token".into(), "a"));
+    let mut server_info = ServerInfo::of("https://matrix.example.org".parse().unwrap());
+    server_info.oauth_issuer = Some("https://account.example.org/".into());
+    let server = ScriptedServer::start(AppserviceRegistration::new(
+        &server_info,
+        "as-token".into(),
+        "a",
+    ));
     assert_eq!(server.body()["inhibit_login"], true);
 }
 
@@ -146,13 +150,13 @@ fn registration_refusals_are_actionable() {
     ];
     for (status, code, is_it) in table {
         let mut server = register();
-        server.answer(status, &refused(code));
+        server.respond(status, &refused(code));
         assert!(is_it(server.error()), "{code}: {:?}", server.error());
         assert!(!server.error().to_string().contains("as-token"));
         assert!(server.commits.is_empty(), "{code}");
     }
     let mut server = register();
-    server.answer(401, &dummy());
+    server.respond(401, &dummy());
     assert!(
         matches!(
             server.error(),
@@ -169,7 +173,7 @@ fn lost_response_is_repeated() {
     server.lose();
     assert!(matches!(&server.progress[..], [Progress::Settling(_)]));
     assert_eq!(server.body(), before);
-    server.answer(200, &success());
+    server.respond(200, &success());
     server.ok();
 }
 
@@ -177,7 +181,7 @@ fn lost_response_is_repeated() {
 fn taken_username_after_loss_is_ours() {
     let mut server = register();
     let device = server.body()["device_id"].clone();
-    server.lose().answer(400, &refused("M_USER_IN_USE"));
+    server.lose().respond(400, &refused("M_USER_IN_USE"));
     assert_eq!(server.requests, [REGISTER, REGISTER, LOGIN]);
     assert!(carries_the_token(&server));
     assert_eq!(server.body()["type"], "m.login.application_service");
@@ -186,18 +190,19 @@ fn taken_username_after_loss_is_ours() {
         device,
         "the same device, not a second one"
     );
-    server.answer(200, &success());
+    server.respond(200, &success());
     server.ok();
 }
 
 #[test]
 fn server_name_comes_from_whoami() {
-    let registration = AppserviceRegistration::new(&facts(), "as-token".into(), "_bridge_alice");
+    let registration =
+        AppserviceRegistration::new(&server_info(), "as-token".into(), "_bridge_alice");
     let mut server = ScriptedServer::start(registration.inhibit_login(true));
-    server.lose().answer(400, &refused("M_USER_IN_USE"));
+    server.lose().respond(400, &refused("M_USER_IN_USE"));
     assert_eq!(server.requests[2], "GET /_matrix/client/v3/account/whoami");
     assert!(carries_the_token(&server));
-    server.answer(200, &json!({ "user_id": "@bridge_bot:example.org" }));
+    server.respond(200, &json!({ "user_id": "@bridge_bot:example.org" }));
     assert_eq!(server.ok().user_id.as_str(), "@_bridge_alice:example.org");
     assert_eq!(server.ok().access_token, None);
 }
@@ -205,7 +210,7 @@ fn server_name_comes_from_whoami() {
 #[test]
 fn unreadable_success_is_not_a_failure() {
     let mut server = register();
-    server.answer_text(200, r#"{"user_id": 5}"#);
+    server.respond_text(200, r#"{"user_id": 5}"#);
     assert_eq!(server.requests, [REGISTER, REGISTER]);
 }
 
@@ -241,7 +246,7 @@ fn second_loss_is_in_doubt() {
 fn log_in() -> ScriptedServer<AppserviceLogin> {
     let token = "as-token".into();
     ScriptedServer::start(AppserviceLogin::new(
-        &facts(),
+        &server_info(),
         token,
         "@_bridge_alice:example.org",
     ))
@@ -258,7 +263,7 @@ fn login_uses_the_service_token() {
             "identifier": { "type": "m.id.user", "user": "@_bridge_alice:example.org" },
         })
     );
-    server.answer(200, &success());
+    server.respond(200, &success());
     assert_eq!(server.ok().access_token, Some("syt_b".into()));
     assert_eq!(&*server.commits[0].writes()[0].table, tables::ACCOUNTS);
 }
@@ -291,7 +296,7 @@ fn login_refusals_are_actionable() {
     ];
     for (status, code, is_it) in table {
         let mut server = log_in();
-        server.answer(status, &refused(code));
+        server.respond(status, &refused(code));
         assert!(is_it(server.error()), "{code}: {:?}", server.error());
     }
     let mut server = log_in();

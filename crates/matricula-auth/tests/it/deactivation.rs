@@ -27,7 +27,7 @@ fn is_forgotten(server: &ScriptedServer<Deactivation>) -> bool {
 /// Up to where the answer to the request that does it is lost.
 fn lost(account: &Account) -> ScriptedServer<Deactivation> {
     let mut server = begun(account);
-    server.answer(401, &password()).lose();
+    server.respond(401, &password()).lose();
     server
 }
 
@@ -35,10 +35,10 @@ fn lost(account: &Account) -> ScriptedServer<Deactivation> {
 fn account_is_removed_after_confirmation() {
     let mut server = begun(&account(Some("kept")));
     assert_eq!(server.body(), json!({ "erase": false }));
-    server.answer(401, &password());
+    server.respond(401, &password());
     assert!(!is_forgotten(&server));
     assert_eq!(server.body()["auth"]["password"], "kept");
-    server.answer(200, &json!({ "id_server_unbind_result": "no-support" }));
+    server.respond(200, &json!({ "id_server_unbind_result": "no-support" }));
     server.ok();
     assert!(is_forgotten(&server));
     assert_eq!(server.requests, [DEACTIVATE, DEACTIVATE]);
@@ -55,12 +55,12 @@ fn failure_keeps_the_account() {
     let endings: [Ending; 5] = [
         |server| {
             server
-                .answer(401, &password())
-                .answer(401, &wrong())
-                .reply(Answer::Unavailable);
+                .respond(401, &password())
+                .respond(401, &wrong())
+                .answer(Answer::Unavailable);
         },
         |server| {
-            server.answer(403, &refused("M_FORBIDDEN"));
+            server.respond(403, &refused("M_FORBIDDEN"));
         },
         |server| {
             server.outcome(Outcome::Failed(transport_error(
@@ -69,10 +69,10 @@ fn failure_keeps_the_account() {
         },
         // It was no session before: that tells nothing of the account.
         |server| {
-            server.answer(401, &refused("M_UNKNOWN_TOKEN"));
+            server.respond(401, &refused("M_UNKNOWN_TOKEN"));
         },
         |server| {
-            server.answer(401, &password()).lose().lose();
+            server.respond(401, &password()).lose().lose();
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
@@ -88,24 +88,24 @@ fn lost_response_checks_the_session() {
     for gone in ["M_UNKNOWN_TOKEN", "M_USER_DEACTIVATED"] {
         let mut server = lost(&account(Some("kept")));
         assert_eq!(server.requests.last().unwrap(), WHOAMI);
-        server.answer(401, &refused(gone));
+        server.respond(401, &refused(gone));
         server.ok();
         assert!(is_forgotten(&server), "{gone}");
     }
     // It is known: the server did not do it, and is asked again.
     let mut server = lost(&account(Some("kept")));
-    server.answer(200, &json!({ "user_id": "@alice:example.org" }));
+    server.respond(200, &json!({ "user_id": "@alice:example.org" }));
     assert_eq!(server.requests.last().unwrap(), DEACTIVATE);
-    server.answer(401, &password());
+    server.respond(401, &password());
     assert_eq!(server.body()["auth"]["password"], "kept");
-    server.answer(200, &json!({ "id_server_unbind_result": "success" }));
+    server.respond(200, &json!({ "id_server_unbind_result": "success" }));
     assert!(is_forgotten(&server));
 }
 
 #[test]
 fn unreadable_success_checks_the_session() {
     let mut server = begun(&account(Some("kept")));
-    server.answer(401, &password()).answer(200, &json!({}));
+    server.respond(401, &password()).respond(200, &json!({}));
     assert_eq!(server.requests.last().unwrap(), WHOAMI);
 }
 
@@ -120,7 +120,7 @@ fn expired_session_proves_nothing() {
         (account(Some("kept")), 404, "M_UNRECOGNIZED"),
     ] {
         let mut server = lost(&account);
-        server.answer(status, &refused(code));
+        server.respond(status, &refused(code));
         assert!(
             matches!(server.error(), AuthError::Uia(UiaError::MayBeDone { .. })),
             "{code}"
@@ -134,9 +134,9 @@ fn deactivation_is_requested_three_times() {
     let mut server = lost(&account(Some("kept")));
     while server.result.is_none() {
         let me = json!({ "user_id": "@alice:example.org" });
-        server.answer(200, &me);
+        server.respond(200, &me);
         if server.result.is_none() {
-            server.answer(401, &password()).lose();
+            server.respond(401, &password()).lose();
         }
     }
     assert!(matches!(

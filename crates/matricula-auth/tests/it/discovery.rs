@@ -21,9 +21,9 @@ fn discover(server: &str) -> ScriptedServer<Discovery> {
 /// Answers the three questions of a server without OAuth 2.0.
 fn ordinary(script: &mut ScriptedServer<Discovery>) -> &ServerInfo {
     script
-        .answer_path("/versions", 200, VERSIONS)
-        .answer_path("/login", 200, LOGIN)
-        .answer_path("/auth_metadata", 404, NO_OAUTH);
+        .respond_path("/versions", 200, VERSIONS)
+        .respond_path("/login", 200, LOGIN)
+        .respond_path("/auth_metadata", 404, NO_OAUTH);
     script.ok()
 }
 
@@ -38,9 +38,9 @@ fn server_is_asked_in_parallel() {
             "GET /_matrix/client/v1/auth_metadata",
         ]
     );
-    let facts = ordinary(&mut script);
-    assert_eq!(facts.versions, ["v1.1", "v1.15"]);
-    let kinds: Vec<_> = facts
+    let server_info = ordinary(&mut script);
+    assert_eq!(server_info.versions, ["v1.1", "v1.15"]);
+    let kinds: Vec<_> = server_info
         .login_flows
         .iter()
         .map(|flow| flow.kind.as_str())
@@ -50,7 +50,10 @@ fn server_is_asked_in_parallel() {
         ["m.login.password", "m.login.sso"],
         "what is malformed hides nothing else"
     );
-    assert_eq!((&facts.oauth_issuer, &facts.registration), (&None, &None));
+    assert_eq!(
+        (&server_info.oauth_issuer, &server_info.registration),
+        (&None, &None)
+    );
 }
 
 #[test]
@@ -60,7 +63,7 @@ fn name_leads_to_well_known_document() {
         script.job().url(),
         "https://example.org/.well-known/matrix/client"
     );
-    script.answer(
+    script.respond(
         200,
         &json!({ "m.homeserver": { "base_url": "https://matrix.example.org/" }, "x": 1 }),
     );
@@ -73,7 +76,7 @@ fn name_leads_to_well_known_document() {
 #[test]
 fn missing_document_means_same_host() {
     let mut script = discover("example.org");
-    script.answer_text(404, "<html>not found</html>");
+    script.respond_text(404, "<html>not found</html>");
     assert_eq!(ordinary(&mut script).server.as_str(), "https://example.org");
 }
 
@@ -115,9 +118,9 @@ fn invalid_document_is_refused() {
         (200, r#"{"m.homeserver":{"base_url":"https://2130706433"}}"#),
     ] {
         let mut script = discover("example.org");
-        script.answer_text(status, body);
+        script.respond_text(status, body);
         if script.is_asking() {
-            script.reply(Answer::Unavailable);
+            script.answer(Answer::Unavailable);
         }
         assert!(
             matches!(
@@ -141,7 +144,7 @@ fn non_matrix_server_is_reported() {
         (200, r#"{"versions":"all"}"#),
     ] {
         let mut script = discover("https://example.org");
-        script.answer_path("/versions", status, body);
+        script.respond_path("/versions", status, body);
         assert!(
             matches!(
                 script.error(),
@@ -159,7 +162,7 @@ fn network_failure_differs_from_non_matrix() {
     script.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
-    script.reply(Answer::Unavailable);
+    script.answer(Answer::Unavailable);
     assert!(matches!(
         script.error(),
         AuthError::Server(ServerError::Unreachable { .. })
@@ -168,7 +171,7 @@ fn network_failure_differs_from_non_matrix() {
     script.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::TooLarge,
     )));
-    script.reply(Answer::Unavailable);
+    script.answer(Answer::Unavailable);
     assert!(matches!(
         script.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
@@ -190,9 +193,9 @@ fn delegating_server_is_recognised() {
     });
     let mut script = discover("https://matrix.example.org");
     script
-        .answer_path("/versions", 200, VERSIONS)
-        .answer_path("/login", 404, NO_OAUTH)
-        .answer_path("/auth_metadata", 200, &metadata.to_string());
+        .respond_path("/versions", 200, VERSIONS)
+        .respond_path("/login", 404, NO_OAUTH)
+        .respond_path("/auth_metadata", 200, &metadata.to_string());
     assert_eq!(
         script.ok().oauth_issuer.as_deref(),
         Some("https://account.example.org/")
@@ -204,10 +207,10 @@ fn registration(status: u16, body: &str) -> RegistrationOffer {
     let mut script =
         ScriptedServer::start(Discovery::new("https://e.org".parse().unwrap()).registration(true));
     script
-        .answer_path("/versions", 200, VERSIONS)
-        .answer_path("/login", 200, LOGIN)
-        .answer_path("/auth_metadata", 404, NO_OAUTH)
-        .answer_path("/register", status, body);
+        .respond_path("/versions", 200, VERSIONS)
+        .respond_path("/login", 200, LOGIN)
+        .respond_path("/auth_metadata", 404, NO_OAUTH)
+        .respond_path("/register", status, body);
     script.ok().registration.clone().unwrap()
 }
 
@@ -232,9 +235,12 @@ fn registration_flows_are_optional() {
 #[test]
 fn server_info_survives_storage() {
     let mut script = discover("https://matrix.example.org");
-    let facts = ordinary(&mut script);
-    let stored = serde_json::to_string(facts).unwrap();
-    assert_eq!(&serde_json::from_str::<ServerInfo>(&stored).unwrap(), facts);
+    let server_info = ordinary(&mut script);
+    let stored = serde_json::to_string(server_info).unwrap();
+    assert_eq!(
+        &serde_json::from_str::<ServerInfo>(&stored).unwrap(),
+        server_info
+    );
 }
 
 #[test]
@@ -243,9 +249,9 @@ fn preferred_sso_skips_registration_probe() {
     let mut script =
         ScriptedServer::start(Discovery::new("https://e.org".parse().unwrap()).registration(true));
     script
-        .answer_path("/versions", 200, VERSIONS)
-        .answer_path("/login", 200, sso)
-        .answer_path("/auth_metadata", 404, NO_OAUTH);
+        .respond_path("/versions", 200, VERSIONS)
+        .respond_path("/login", 200, sso)
+        .respond_path("/auth_metadata", 404, NO_OAUTH);
     assert_eq!(script.ok().registration, None);
     assert!(
         !script
@@ -259,8 +265,8 @@ fn preferred_sso_skips_registration_probe() {
 fn oauth_metadata_may_fail() {
     let mut script = discover("https://matrix.example.org");
     script
-        .answer_path("/versions", 200, VERSIONS)
-        .answer_path("/login", 200, LOGIN);
+        .respond_path("/versions", 200, VERSIONS)
+        .respond_path("/login", 200, LOGIN);
     script.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Redirect,
     )));
@@ -278,7 +284,7 @@ fn well_known_follows_the_specification() {
     };
     let verdict = |status: u16, body: &str| {
         let mut script = discover("example.org");
-        script.answer_text(status, body);
+        script.respond_text(status, body);
         if script.is_asking() {
             return "FAIL_PROMPT";
         }
@@ -336,21 +342,21 @@ fn well_known_follows_the_specification() {
 #[test]
 fn missing_document_is_reported() {
     let mut script = discover("example.org");
-    script.answer_text(404, "");
+    script.respond_text(404, "");
     let notice = Progress::NoWellKnown {
         name: "example.org".into(),
         server: "https://example.org".parse().unwrap(),
     };
     assert_eq!(script.progress, [notice]);
-    let facts = ordinary(&mut script);
-    assert_eq!(facts.well_known, WellKnown::Missing);
-    assert!(facts.warnings().contains(&Warning::NoWellKnown));
+    let server_info = ordinary(&mut script);
+    assert_eq!(server_info.well_known, WellKnown::Missing);
+    assert!(server_info.warnings().contains(&Warning::NoWellKnown));
 }
 
 #[test]
 fn invalid_document_asks_for_address() {
     let mut script = discover("@alice:example.org");
-    script.answer_text(200, "<html>");
+    script.respond_text(200, "<html>");
     let Prompt::HomeserverUrl { name, why } = script.question() else {
         panic!("{:?}", script.question());
     };
@@ -359,23 +365,26 @@ fn invalid_document_asks_for_address() {
         why.contains("names no homeserver that can be used"),
         "{why}"
     );
-    script.reply(Answer::Text("not a server/".into()));
-    script.reply(Answer::Text("https://matrix.example.org".into()));
-    let facts = ordinary(&mut script);
-    assert_eq!(facts.server.as_str(), "https://matrix.example.org");
-    assert!(matches!(facts.well_known, WellKnown::GivenInstead { .. }));
+    script.answer(Answer::Text("not a server/".into()));
+    script.answer(Answer::Text("https://matrix.example.org".into()));
+    let server_info = ordinary(&mut script);
+    assert_eq!(server_info.server.as_str(), "https://matrix.example.org");
+    assert!(matches!(
+        server_info.well_known,
+        WellKnown::GivenInstead { .. }
+    ));
 }
 
 #[test]
 fn guessed_host_asks_for_address() {
     let mut script = discover("example.org");
-    script.answer_text(404, "");
+    script.respond_text(404, "");
     script
-        .answer_path("/auth_metadata", 404, NO_OAUTH)
-        .answer_path("/login", 404, NO_OAUTH)
-        .answer_path("/versions", 404, "<html>");
+        .respond_path("/auth_metadata", 404, NO_OAUTH)
+        .respond_path("/login", 404, NO_OAUTH)
+        .respond_path("/versions", 404, "<html>");
     assert!(matches!(script.question(), Prompt::HomeserverUrl { .. }));
-    script.reply(Answer::Unavailable);
+    script.answer(Answer::Unavailable);
     assert!(matches!(
         script.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
@@ -385,9 +394,9 @@ fn guessed_host_asks_for_address() {
 #[test]
 fn address_is_asked_five_times() {
     let mut script = discover("example.org");
-    script.answer_text(200, "<html>");
+    script.respond_text(200, "<html>");
     for _ in 0..5 {
-        script.reply(Answer::Text("http://example.org is plain".into()));
+        script.answer(Answer::Text("http://example.org is plain".into()));
     }
     assert!(matches!(
         script.error(),
@@ -398,24 +407,24 @@ fn address_is_asked_five_times() {
 #[test]
 fn probes_are_recorded_in_order() {
     let mut script = discover("example.org");
-    script.answer(
+    script.respond(
         200,
         &json!({ "m.homeserver": { "base_url": "https://matrix.example.org" }, "m.identity_server": { "base_url": "https://id.example.org" } }),
     );
     script
-        .answer_path(
+        .respond_path(
             "/auth_metadata",
             404,
             r#"{"errcode":"M_UNRECOGNIZED","error":"no"}"#,
         )
-        .answer_path("/login", 200, LOGIN)
-        .answer_path("/versions", 200, VERSIONS);
-    let facts = script.ok();
+        .respond_path("/login", 200, LOGIN)
+        .respond_path("/versions", 200, VERSIONS);
+    let server_info = script.ok();
     assert_eq!(
-        facts.identity_server.as_ref().map(|url| url.as_str()),
+        server_info.identity_server.as_ref().map(|url| url.as_str()),
         Some("https://id.example.org")
     );
-    let tried: Vec<_> = facts
+    let tried: Vec<_> = server_info
         .tried
         .iter()
         .map(|one| {
@@ -437,7 +446,7 @@ fn probes_are_recorded_in_order() {
 #[test]
 fn probes_are_available_after_failure() {
     let mut script = discover("https://example.org");
-    script.answer_path("/versions", 200, r#"{"versions":"all"}"#);
+    script.respond_path("/versions", 200, r#"{"versions":"all"}"#);
     script.error();
     let tried = &script.conversation.server_info().tried;
     assert_eq!(tried.len(), 3);
@@ -451,7 +460,7 @@ fn password_policy_checks_passwords() {
     let policy = |status: u16, body: &str| -> Option<PasswordPolicy> {
         let address = "https://e.org".parse().unwrap();
         let mut script = ScriptedServer::start(Discovery::new(address).password_policy(true));
-        script.answer_path("/password_policy", status, body);
+        script.respond_path("/password_policy", status, body);
         ordinary(&mut script).password_policy.clone()
     };
     for (status, body) in [
@@ -495,7 +504,7 @@ fn capabilities_need_a_session() {
     let job = script.job_to("/capabilities");
     assert_eq!(*job.auth(), Auth::Required(credential));
     let body = r#"{"capabilities":{"m.change_password":{"enabled":false}}}"#;
-    script.answer_path("/capabilities", 200, body);
+    script.respond_path("/capabilities", 200, body);
     let capabilities = ordinary(&mut script).capabilities.clone().unwrap();
     assert_eq!(
         capabilities.change_password.map(|one| one.enabled),
@@ -521,11 +530,11 @@ fn oauth_abilities_are_recorded() {
     });
     let mut script = discover("https://matrix.example.org");
     script
-        .answer_path("/versions", 200, VERSIONS)
-        .answer_path("/login", 404, NO_OAUTH)
-        .answer_path("/auth_metadata", 200, &metadata.to_string());
-    let facts = script.ok();
-    let oauth = facts.oauth.as_ref().unwrap();
+        .respond_path("/versions", 200, VERSIONS)
+        .respond_path("/login", 404, NO_OAUTH)
+        .respond_path("/auth_metadata", 200, &metadata.to_string());
+    let server_info = script.ok();
+    let oauth = server_info.oauth.as_ref().unwrap();
     assert!(oauth.can_sign_up());
     assert_eq!(oauth.grants, ["authorization_code", "refresh_token"]);
     assert_eq!(oauth.account_management, None, "nobody is sent to a script");
@@ -534,28 +543,28 @@ fn oauth_abilities_are_recorded() {
         issuer: "https://account.example.org/".into(),
         can_sign_up: true,
     };
-    assert_eq!(facts.registration_methods(), [way]);
+    assert_eq!(server_info.registration_methods(), [way]);
 }
 
 #[test]
 fn methods_and_warnings_follow_from_info() {
-    let facts = |server: &str, versions: &str, flows: &str| {
+    let server_info = |server: &str, versions: &str, flows: &str| {
         let address = server.parse().unwrap();
         let mut script = ScriptedServer::start(Discovery::new(address).registration(true));
         script
-            .answer_path("/versions", 200, versions)
-            .answer_path("/login", 200, LOGIN)
-            .answer_path("/auth_metadata", 404, NO_OAUTH)
-            .answer_path("/register", 401, flows);
+            .respond_path("/versions", 200, versions)
+            .respond_path("/login", 200, LOGIN)
+            .respond_path("/auth_metadata", 404, NO_OAUTH)
+            .respond_path("/register", 401, flows);
         script.ok().clone()
     };
     let open = r#"{"session":"s","flows":[{"stages":["m.login.dummy"]},{"stages":["m.login.recaptcha","m.login.email.identity"]}]}"#;
-    let facts_of_open = facts("https://e.org", r#"{"versions":["r0.6.1"]}"#, open);
+    let info_of_open = server_info("https://e.org", r#"{"versions":["r0.6.1"]}"#, open);
     assert_eq!(
-        facts_of_open.warnings(),
+        info_of_open.warnings(),
         [Warning::OpenRegistration, Warning::OldVersions]
     );
-    let ways: Vec<_> = facts_of_open
+    let ways: Vec<_> = info_of_open
         .registration_methods()
         .iter()
         .map(|way| format!("{way}: {}", way.demands()))
@@ -569,6 +578,6 @@ fn methods_and_warnings_follow_from_info() {
         ]
     );
     let verified = r#"{"session":"s","flows":[{"stages":["m.login.email.identity"]}]}"#;
-    let facts_of_verified = facts("http://127.0.0.1:1", VERSIONS, verified);
-    assert_eq!(facts_of_verified.warnings(), []);
+    let info_of_verified = server_info("http://127.0.0.1:1", VERSIONS, verified);
+    assert_eq!(info_of_verified.warnings(), []);
 }

@@ -4,14 +4,14 @@ use matricula_auth::{Answer, AuthError, Prompt, RegisterError, Registration, Reg
 use serde_json::{Value, json};
 
 use crate::{
-    registration::{alice, facts, refused, success, uia},
+    registration::{alice, refused, server_info, success, uia},
     scripted_server::ScriptedServer,
 };
 
-fn with_policy(wishes: RegistrationOptions, policy: Value) -> ScriptedServer<Registration> {
-    let mut facts = facts();
-    facts.password_policy = Some(serde_json::from_value(policy).unwrap());
-    ScriptedServer::start(Registration::new(&facts, wishes))
+fn with_policy(options: RegistrationOptions, policy: Value) -> ScriptedServer<Registration> {
+    let mut server_info = server_info();
+    server_info.password_policy = Some(serde_json::from_value(policy).unwrap());
+    ScriptedServer::start(Registration::new(&server_info, options))
 }
 
 fn twelve_with_digit() -> Value {
@@ -21,16 +21,16 @@ fn twelve_with_digit() -> Value {
 #[test]
 fn weak_password_is_never_sent() {
     let mut server = with_policy(alice(), twelve_with_digit());
-    server.answer(200, &json!({ "available": true }));
+    server.respond(200, &json!({ "available": true }));
     for weak in ["short1", "long but without"] {
         let Prompt::Password { why: Some(why) } = server.question() else {
             panic!("{:?}", server.question());
         };
         assert!(why.contains("does not accept the password"), "{why}");
-        server.reply(Answer::Text(weak.into()));
+        server.answer(Answer::Text(weak.into()));
     }
     assert_eq!(server.requests.len(), 1, "the name, and no password");
-    server.reply(Answer::Text("long enough 1".into()));
+    server.answer(Answer::Text("long enough 1".into()));
     assert_eq!(server.body()["password"], "long enough 1");
 }
 
@@ -38,8 +38,8 @@ fn weak_password_is_never_sent() {
 fn weak_password_without_person_fails() {
     let mut server = with_policy(alice(), twelve_with_digit());
     server
-        .answer(200, &json!({ "available": true }))
-        .reply(Answer::Unavailable);
+        .respond(200, &json!({ "available": true }))
+        .answer(Answer::Unavailable);
     let AuthError::Register(RegisterError::WeakPassword { code, .. }) = server.error() else {
         panic!("{}", server.error());
     };
@@ -57,7 +57,7 @@ fn generated_password_has_required_length() {
             continue;
         }
         assert_eq!(server.body()["password"].as_str().unwrap().len(), length);
-        server.answer(200, &success());
+        server.respond(200, &success());
         server.ok();
     }
 }
@@ -69,24 +69,26 @@ fn required_flow_is_taken() {
         { "stages": ["m.login.registration_token"] },
     ]));
     let way = serde_json::from_value(json!({ "stages": ["m.login.registration_token"] })).unwrap();
-    let wishes = RegistrationOptions {
+    let options = RegistrationOptions {
         token: Some("t".into()),
         ..RegistrationOptions::default()
     };
-    let registration = Registration::new(&facts(), wishes).only_flow(way);
+    let registration = Registration::new(&server_info(), options).only_flow(way);
     let mut server = ScriptedServer::start(registration.clone());
-    server.answer(401, &flows);
+    server.respond(401, &flows);
     assert_eq!(server.body()["auth"]["type"], "m.login.registration_token");
     let mut server = ScriptedServer::start(registration);
-    server.answer(401, &uia(&json!([{ "stages": ["m.login.dummy"] }])));
+    server.respond(401, &uia(&json!([{ "stages": ["m.login.dummy"] }])));
     assert!(matches!(
         server.error(),
         AuthError::Register(RegisterError::Closed { .. })
     ));
     // Everything else stays as it is.
-    let mut server =
-        ScriptedServer::start(Registration::new(&facts(), RegistrationOptions::default()));
-    server.answer(403, &refused("M_FORBIDDEN"));
+    let mut server = ScriptedServer::start(Registration::new(
+        &server_info(),
+        RegistrationOptions::default(),
+    ));
+    server.respond(403, &refused("M_FORBIDDEN"));
     assert!(matches!(
         server.error(),
         AuthError::Register(RegisterError::Closed { .. })

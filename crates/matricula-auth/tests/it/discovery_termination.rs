@@ -59,7 +59,7 @@ proptest! {
             // The look-up, and six questions for each server: the guess, and what the person says.
             prop_assert!(script.requests.len() <= 13, "no end: {:?}", script.requests);
             if script.is_asking() {
-                script.reply(match luck { 0 => Answer::Unavailable, 1 => Answer::No, _ => Answer::Text((*address).into()) });
+                script.answer(match luck { 0 => Answer::Unavailable, 1 => Answer::No, _ => Answer::Text((*address).into()) });
                 continue;
             }
             let job = script.any_job().clone();
@@ -67,13 +67,13 @@ proptest! {
             prop_assert!(url.is_https() || url.is_loopback(), "{url}");
             match luck {
                 0 => script.fail(transport_error(TransportErrorKind::Connect)),
-                _ => script.answer_first(*status, body),
+                _ => script.respond_first(*status, body),
             };
         }
         let tried = &script.conversation.server_info().tried;
         prop_assert_eq!(tried.len(), script.requests.len(), "every request is written down");
-        if let Some(Ok(facts)) = &script.result {
-            prop_assert!(facts.server.is_https() || facts.server.is_loopback());
+        if let Some(Ok(server_info)) = &script.result {
+            prop_assert!(server_info.server.is_https() || server_info.server.is_loopback());
         }
     }
 }

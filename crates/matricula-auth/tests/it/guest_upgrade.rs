@@ -27,7 +27,7 @@ fn account(changes: &Value) -> Account {
     serde_json::from_value(account).unwrap()
 }
 
-fn wishes() -> RegistrationOptions {
+fn options() -> RegistrationOptions {
     RegistrationOptions {
         upgrade: Some(Guest::of(&account(&json!({}))).unwrap()),
         password: Some("wordpass".into()),
@@ -41,8 +41,8 @@ fn success() -> Value {
 
 /// The guest, whose answer to the last request is on its way.
 fn last_request() -> ScriptedServer<Registration> {
-    let mut server = register(wishes());
-    server.answer(401, &dummy());
+    let mut server = register(options());
+    server.respond(401, &dummy());
     server
 }
 
@@ -60,7 +60,7 @@ fn guest_token_is_in_every_request() {
         "keys of the guest's device are not taken over"
     );
     assert!(!server.job().masked_body().contains("guests-token"));
-    server.answer(200, &success());
+    server.respond(200, &success());
     let user = server.ok();
     assert_eq!(user.user_id.as_str(), "@17:example.org");
     assert!(!user.is_guest);
@@ -70,7 +70,7 @@ fn guest_token_is_in_every_request() {
 #[test]
 fn user_replaces_guest_in_one_write() {
     let mut server = last_request();
-    server.answer(200, &success());
+    server.respond(200, &success());
     let last = server.commits.last().unwrap().writes();
     assert_eq!(last.len(), 2);
     assert_eq!(
@@ -85,7 +85,7 @@ fn user_replaces_guest_in_one_write() {
 fn other_username_is_ignored() {
     let server = register(RegistrationOptions {
         username: Some("alice".into()),
-        ..wishes()
+        ..options()
     });
     assert_eq!(server.body()["username"], "17");
     let registration = server.conversation.answers(RegistrationOptions {
@@ -124,8 +124,8 @@ fn guest_refusal_ends_the_upgrade() {
         (403, "M_FORBIDDEN"),
         (403, "M_UNKNOWN"),
     ] {
-        let mut server = register(wishes());
-        server.answer(status, &refused(code));
+        let mut server = register(options());
+        server.respond(status, &refused(code));
         let error = server.error();
         assert!(
             matches!(error, AuthError::Register(RegisterError::GuestNotUpgraded { guest, .. }) if guest == "17"),
@@ -143,10 +143,10 @@ fn guest_refusal_ends_the_upgrade() {
 
 #[test]
 fn weak_password_is_asked_again() {
-    let mut server = register(wishes());
+    let mut server = register(options());
     server
-        .answer(400, &refused("M_WEAK_PASSWORD"))
-        .reply(Answer::Text("better".into()));
+        .respond(400, &refused("M_WEAK_PASSWORD"))
+        .answer(Answer::Text("better".into()));
     assert_eq!(server.body()["password"], "better");
     assert_eq!(server.body()["guest_access_token"], "guests-token");
 }
@@ -157,7 +157,7 @@ fn lost_response_is_replayed_in_session() {
     let before = server.body();
     server.lose();
     assert_eq!(server.body(), before);
-    server.answer(200, &success());
+    server.respond(200, &success());
     server.ok();
 }
 
@@ -171,7 +171,7 @@ fn dead_guest_token_leads_to_login() {
     ] {
         let mut server = last_request();
         let device = server.body()["device_id"].clone();
-        server.lose().answer(status, &refused(code));
+        server.lose().respond(status, &refused(code));
         assert_eq!(
             server.requests.last().unwrap(),
             "POST /_matrix/client/v3/login",
@@ -184,7 +184,7 @@ fn dead_guest_token_leads_to_login() {
             device,
             "the same device, not a second one"
         );
-        server.answer(200, &success());
+        server.respond(200, &success());
         assert!(!server.ok().is_guest);
     }
 }
@@ -194,8 +194,8 @@ fn unknown_result_is_stored_in_doubt() {
     let mut server = last_request();
     server
         .lose()
-        .answer(401, &refused("M_UNKNOWN_TOKEN"))
-        .answer(403, &refused("M_FORBIDDEN"));
+        .respond(401, &refused("M_UNKNOWN_TOKEN"))
+        .respond(403, &refused("M_FORBIDDEN"));
     assert!(matches!(
         server.error(),
         AuthError::Register(RegisterError::InDoubt { .. })
@@ -209,33 +209,33 @@ fn unknown_result_is_stored_in_doubt() {
 #[test]
 fn upgrade_resumes_after_any_step() {
     for dies_after in 0..2 {
-        let mut server = register(wishes());
+        let mut server = register(options());
         if dies_after == 1 {
-            server.answer(401, &dummy());
+            server.respond(401, &dummy());
         }
         let before = server.body();
         let mut server = ScriptedServer::start(reload(&server));
         assert_eq!(server.body(), before, "the same device, password and token");
         if dies_after == 0 {
-            server.answer(401, &dummy());
+            server.respond(401, &dummy());
         }
-        server.answer(200, &success());
+        server.respond(200, &success());
         server.ok();
     }
     let mut server = ScriptedServer::start(reload(&last_request()));
-    server.answer(401, &refused("M_UNKNOWN_TOKEN"));
+    server.respond(401, &refused("M_UNKNOWN_TOKEN"));
     assert_eq!(
         server.requests.last().unwrap(),
         "POST /_matrix/client/v3/login"
     );
     let mut server = ScriptedServer::start(reload(&server));
-    server.answer(200, &success());
+    server.respond(200, &success());
     server.ok();
 }
 
 #[test]
 fn unsent_upgrade_is_stored() {
-    let mut server = register(wishes());
+    let mut server = register(options());
     server.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));

@@ -5,17 +5,17 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::{
-    registration::facts,
+    registration::server_info,
     scripted_server::{ScriptedServer, transport_error},
 };
 
 fn login() -> ScriptedServer<Login> {
-    ScriptedServer::start(Login::new(&facts(), "alice", "wordpass".into()))
+    ScriptedServer::start(Login::new(&server_info(), "alice", "wordpass".into()))
 }
 
 #[test]
 fn user_password_and_device_are_sent() {
-    let login = Login::new(&facts(), "@alice:example.org", "wordpass".into()).device(
+    let login = Login::new(&server_info(), "@alice:example.org", "wordpass".into()).device(
         DeviceOptions::new()
             .device_id("DEV")
             .device_name("phone")
@@ -38,11 +38,11 @@ fn user_password_and_device_are_sent() {
 
 #[test]
 fn generated_password_is_stored_with_account() {
-    let login = Login::new(&facts(), "alice", "made".into())
+    let login = Login::new(&server_info(), "alice", "made".into())
         .generated_password("made".into())
         .device(DeviceOptions::new().data(json!({ "k": 1 })));
     let mut server = ScriptedServer::start(login);
-    server.answer(
+    server.respond(
         200,
         &json!({ "user_id": "@alice:e.org", "access_token": "t", "device_id": "D" }),
     );
@@ -58,7 +58,7 @@ fn generated_password_is_stored_with_account() {
 #[test]
 fn refusals_are_distinguished() {
     let mut server = login();
-    server.answer(
+    server.respond(
         403,
         &json!({ "errcode": "M_FORBIDDEN", "error": "Invalid username or password" }),
     );
@@ -67,13 +67,13 @@ fn refusals_are_distinguished() {
         AuthError::Login(LoginError::WrongPassword { .. })
     ));
     let mut server = login();
-    server.answer(403, &json!({ "errcode": "M_USER_DEACTIVATED" }));
+    server.respond(403, &json!({ "errcode": "M_USER_DEACTIVATED" }));
     assert!(matches!(
         server.error(),
         AuthError::Server(ServerError::Refused { .. })
     ));
     let mut server = login();
-    server.answer(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" }));
+    server.respond(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" }));
     assert!(matches!(
         server.error(),
         AuthError::Server(ServerError::RateLimited { .. })
@@ -87,7 +87,7 @@ fn refusals_are_distinguished() {
         AuthError::Server(ServerError::Unreachable { .. })
     ));
     let mut server = login();
-    server.answer_text(200, "{}");
+    server.respond_text(200, "{}");
     assert!(matches!(
         server.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
@@ -96,13 +96,13 @@ fn refusals_are_distinguished() {
 
 #[test]
 fn password_needs_an_offered_flow() {
-    let facts: ServerInfo = serde_json::from_value(json!({
+    let server_info: ServerInfo = serde_json::from_value(json!({
         "server": "https://matrix.example.org", "versions": [], "registration": null,
         "oauth_issuer": "https://account.example.org/",
         "login_flows": [{ "type": "m.login.sso", "oauth_aware_preferred": false }],
     }))
     .unwrap();
-    let server = ScriptedServer::start(Login::new(&facts, "alice", "wordpass".into()));
+    let server = ScriptedServer::start(Login::new(&server_info, "alice", "wordpass".into()));
     let AuthError::Login(LoginError::NoPasswordLogin { offers, .. }) = server.error() else {
         panic!("{}", server.error())
     };

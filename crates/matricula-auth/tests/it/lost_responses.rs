@@ -5,16 +5,16 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::{
-    registration::{alice, dummy, facts, reload, success},
+    registration::{alice, dummy, reload, server_info, success},
     scripted_server::{ScriptedServer, transport_error},
 };
 
 /// Alice, whose answer to the last request of a dummy flow is on its way.
 fn last_request() -> ScriptedServer<Registration> {
-    let mut server = ScriptedServer::start(Registration::new(&facts(), alice()));
+    let mut server = ScriptedServer::start(Registration::new(&server_info(), alice()));
     server
-        .answer(200, &json!({ "available": true }))
-        .answer(401, &dummy());
+        .respond(200, &json!({ "available": true }))
+        .respond(401, &dummy());
     server
 }
 
@@ -28,7 +28,7 @@ fn lost_response_is_replayed_in_session() {
     let before = server.body();
     server.lose();
     assert_eq!(server.body(), before);
-    server.answer(200, &success());
+    server.respond(200, &success());
     assert_eq!(server.ok().user_id.as_str(), "@alice:example.org");
 }
 
@@ -36,7 +36,7 @@ fn lost_response_is_replayed_in_session() {
 fn taken_username_leads_to_login() {
     let mut server = last_request();
     let device = server.body()["device_id"].clone();
-    server.lose().answer(400, &refused("M_USER_IN_USE"));
+    server.lose().respond(400, &refused("M_USER_IN_USE"));
     assert_eq!(
         server.requests.last().unwrap(),
         "POST /_matrix/client/v3/login"
@@ -51,7 +51,7 @@ fn taken_username_leads_to_login() {
         device,
         "the same device, not a second one"
     );
-    server.answer(200, &success());
+    server.respond(200, &success());
     assert_eq!(server.ok().user_id.as_str(), "@alice:example.org");
 }
 
@@ -60,8 +60,8 @@ fn foreign_username_stays_in_doubt() {
     let mut server = last_request();
     server
         .lose()
-        .answer(400, &refused("M_USER_IN_USE"))
-        .answer(403, &refused("M_FORBIDDEN"));
+        .respond(400, &refused("M_USER_IN_USE"))
+        .respond(403, &refused("M_FORBIDDEN"));
     assert!(matches!(
         server.error(),
         AuthError::Register(RegisterError::InDoubt { .. })
@@ -75,7 +75,7 @@ fn forgotten_session_leads_to_login() {
         (401, json!({ "session": "s2", "flows": [] })),
     ] {
         let mut server = last_request();
-        server.lose().answer(status, &answer);
+        server.lose().respond(status, &answer);
         assert_eq!(
             server.requests.last().unwrap(),
             "POST /_matrix/client/v3/login"
@@ -100,9 +100,11 @@ fn third_loss_ends_in_doubt() {
 
 #[test]
 fn second_loss_without_username_is_in_doubt() {
-    let mut server =
-        ScriptedServer::start(Registration::new(&facts(), RegistrationOptions::default()));
-    server.answer(401, &dummy()).lose().lose();
+    let mut server = ScriptedServer::start(Registration::new(
+        &server_info(),
+        RegistrationOptions::default(),
+    ));
+    server.respond(401, &dummy()).lose().lose();
     assert!(matches!(
         server.error(),
         AuthError::Register(RegisterError::InDoubt { .. })
@@ -111,11 +113,11 @@ fn second_loss_without_username_is_in_doubt() {
 
 #[test]
 fn lost_guest_is_not_repeated() {
-    let wishes = RegistrationOptions {
+    let options = RegistrationOptions {
         kind: AccountKind::Guest,
         ..RegistrationOptions::default()
     };
-    let mut server = ScriptedServer::start(Registration::new(&facts(), wishes));
+    let mut server = ScriptedServer::start(Registration::new(&server_info(), options));
     server.lose();
     assert!(matches!(
         server.error(),
@@ -127,7 +129,7 @@ fn lost_guest_is_not_repeated() {
 #[test]
 fn unreadable_success_is_not_a_failure() {
     let mut server = last_request();
-    server.answer_text(200, r#"{"user_id": 5}"#);
+    server.respond_text(200, r#"{"user_id": 5}"#);
     assert_eq!(
         server.requests.last().unwrap(),
         "POST /_matrix/client/v3/login"
@@ -155,12 +157,12 @@ fn unreachable_login_leaves_doubt() {
 fn registration_resumes_after_any_step() {
     let flow =
         json!({ "session": "s1", "flows": [{ "stages": ["m.login.terms", "m.login.dummy"] }] });
-    let wishes = || RegistrationOptions {
+    let options = || RegistrationOptions {
         accept_terms: true,
         ..alice()
     };
     for dies_after in 0..4 {
-        let mut server = ScriptedServer::start(Registration::new(&facts(), wishes()));
+        let mut server = ScriptedServer::start(Registration::new(&server_info(), options()));
         let answers = [
             (200, json!({})),
             (401, flow.clone()),
@@ -171,7 +173,7 @@ fn registration_resumes_after_any_step() {
             }),
         ];
         for (status, answer) in &answers[..dies_after] {
-            server.answer(*status, answer);
+            server.respond(*status, answer);
         }
         let before = (
             server.requests.last().unwrap().clone(),
@@ -187,9 +189,9 @@ fn registration_resumes_after_any_step() {
             "the same request, with the same password and session"
         );
         for (status, answer) in &answers[dies_after..] {
-            server.answer(*status, answer);
+            server.respond(*status, answer);
         }
-        server.answer(200, &success());
+        server.respond(200, &success());
         assert_eq!(server.ok().user_id.as_str(), "@alice:example.org");
     }
 }
@@ -197,9 +199,9 @@ fn registration_resumes_after_any_step() {
 #[test]
 fn recovery_login_resumes() {
     let mut server = last_request();
-    server.lose().answer(400, &refused("M_USER_IN_USE"));
+    server.lose().respond(400, &refused("M_USER_IN_USE"));
     let mut server = ScriptedServer::start(reload(&server));
     assert_eq!(server.requests, ["POST /_matrix/client/v3/login"]);
-    server.answer(200, &success());
+    server.respond(200, &success());
     server.ok();
 }

@@ -9,7 +9,7 @@ use matricula_core::{EffectId, Job, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    registration::facts,
+    registration::server_info,
     scripted_server::{ScriptedServer, transport_error},
 };
 
@@ -80,21 +80,21 @@ pub(crate) fn on_page(server: &ScriptedServer<OAuthLogin>, name: &str) -> Option
 /// The browser comes back with this, and the page's state.
 pub(crate) fn come_back(server: &mut ScriptedServer<OAuthLogin>, answer: &str) {
     let state = on_page(server, "state").unwrap();
-    server.reply(Answer::Text(
+    server.answer(Answer::Text(
         format!("{BACK}?state={state}&{answer}").into(),
     ));
 }
 
 pub(crate) fn login() -> OAuthLogin {
-    OAuthLogin::browser(&facts(), about(), BACK)
+    OAuthLogin::browser(&server_info(), about(), BACK)
 }
 
 /// Up to the question to open the page.
 pub(crate) fn asked(login: OAuthLogin) -> ScriptedServer<OAuthLogin> {
     let mut server = ScriptedServer::start(login);
     server
-        .answer(200, &metadata())
-        .answer(201, &json!({ "client_id": "c1" }));
+        .respond(200, &metadata())
+        .respond(201, &json!({ "client_id": "c1" }));
     server
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn is_kept(server: &ScriptedServer<OAuthLogin>) -> bool {
 #[test]
 fn login_runs_from_client_to_whoami() {
     let mut server = ScriptedServer::start(login());
-    server.answer(200, &metadata());
+    server.respond(200, &metadata());
     assert_eq!(
         server.body(),
         json!({
@@ -135,7 +135,7 @@ fn login_runs_from_client_to_whoami() {
             "token_endpoint_auth_method": "none", "application_type": "native",
         })
     );
-    server.answer(201, &json!({ "client_id": "c1" }));
+    server.respond(201, &json!({ "client_id": "c1" }));
     let challenge = on_page(&server, "code_challenge").unwrap();
     assert_eq!((challenge.len(), on_page(&server, "prompt")), (43, None));
     assert_eq!(on_page(&server, "client_id").as_deref(), Some("c1"));
@@ -147,7 +147,7 @@ fn login_runs_from_client_to_whoami() {
         "the same address as on the page, with its port"
     );
     assert_eq!(form(server.job(), "code_verifier").unwrap().len(), 43);
-    server.answer(200, &tokens()).answer(200, &owner());
+    server.respond(200, &tokens()).respond(200, &owner());
     assert_eq!(
         server.requests,
         [
@@ -176,7 +176,7 @@ fn login_runs_from_client_to_whoami() {
 
 #[test]
 fn sign_up_uses_prompt_create() {
-    let server = asked(OAuthLogin::sign_up(&facts(), about(), BACK));
+    let server = asked(OAuthLogin::sign_up(&server_info(), about(), BACK));
     assert_eq!(on_page(&server, "prompt").as_deref(), Some("create"));
 }
 
@@ -184,10 +184,10 @@ fn sign_up_uses_prompt_create() {
 fn missing_prompt_create_is_reported() {
     let mut without = metadata();
     without["prompt_values_supported"] = Value::Null;
-    let mut server = ScriptedServer::start(OAuthLogin::sign_up(&facts(), about(), BACK));
+    let mut server = ScriptedServer::start(OAuthLogin::sign_up(&server_info(), about(), BACK));
     server
-        .answer(200, &without)
-        .answer(201, &json!({ "client_id": "c1" }));
+        .respond(200, &without)
+        .respond(201, &json!({ "client_id": "c1" }));
     assert_eq!(on_page(&server, "prompt"), None);
     let [Progress::Route { why, .. }] = &server.progress[..] else {
         panic!("{:?}", server.progress)
@@ -199,39 +199,43 @@ fn missing_prompt_create_is_reported() {
 fn stored_client_is_reused() {
     let client = known_client();
     assert_eq!(client.client_id, "c1");
-    let other_port = OAuthLogin::browser(&facts(), about(), "http://127.0.0.1:99/back");
+    let other_port = OAuthLogin::browser(&server_info(), about(), "http://127.0.0.1:99/back");
     let mut server = ScriptedServer::start(other_port.client(client.clone()));
-    server.answer(200, &metadata());
+    server.respond(200, &metadata());
     assert_eq!(on_page(&server, "client_id").as_deref(), Some("c1"));
     // What was said of it must still be true.
     for other in [
-        OAuthLogin::browser(&facts(), about(), "http://127.0.0.1:99/elsewhere"),
-        OAuthLogin::browser(&facts(), ClientMetadata::new("https://new.example/"), BACK),
+        OAuthLogin::browser(&server_info(), about(), "http://127.0.0.1:99/elsewhere"),
+        OAuthLogin::browser(
+            &server_info(),
+            ClientMetadata::new("https://new.example/"),
+            BACK,
+        ),
     ] {
         let mut server = ScriptedServer::start(other.client(client.clone()));
-        server.answer(200, &metadata());
+        server.respond(200, &metadata());
         assert_eq!(server.requests.last().unwrap(), "POST /clients");
     }
     // One that was let in by codes alone cannot come back from a page.
     let mut by_codes = client.clone();
     by_codes.metadata.grant_types = Some(vec![GrantType::DeviceCode, GrantType::RefreshToken]);
     let mut server = ScriptedServer::start(login().client(by_codes));
-    server.answer(200, &metadata());
+    server.respond(200, &metadata());
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
     let mut elsewhere = metadata();
     elsewhere["issuer"] = json!("https://other.example.org/");
     let mut server = ScriptedServer::start(login().client(client));
-    server.answer(200, &elsewhere);
+    server.respond(200, &elsewhere);
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
 }
 
 #[test]
 fn forgotten_client_is_registered_once() {
     let mut server = ScriptedServer::start(login().client(known_client()));
-    server.answer(200, &metadata());
+    server.respond(200, &metadata());
     let first = page(&server);
     come_back(&mut server, "code=xyz");
-    server.answer(401, &refusal("invalid_client"));
+    server.respond(401, &refusal("invalid_client"));
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
     let forgotten = server.commits.last().unwrap().writes();
     assert!(
@@ -239,7 +243,7 @@ fn forgotten_client_is_registered_once() {
             .iter()
             .any(|change| change.table == tables::OAUTH_CLIENTS && change.value.is_none())
     );
-    server.answer(201, &json!({ "client_id": "c2" }));
+    server.respond(201, &json!({ "client_id": "c2" }));
     assert_eq!(on_page(&server, "client_id").as_deref(), Some("c2"));
     assert_ne!(
         page(&server),
@@ -247,7 +251,7 @@ fn forgotten_client_is_registered_once() {
         "what proved who asked is not used twice"
     );
     come_back(&mut server, "code=abc");
-    server.answer(401, &refusal("invalid_client"));
+    server.respond(401, &refusal("invalid_client"));
     assert!(matches!(
         server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })
@@ -257,7 +261,7 @@ fn forgotten_client_is_registered_once() {
 #[test]
 fn callback_error_registers_client_again() {
     let mut server = ScriptedServer::start(login().client(known_client()));
-    server.answer(200, &metadata());
+    server.respond(200, &metadata());
     come_back(&mut server, "error=unauthorized_client");
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
 }
@@ -267,14 +271,14 @@ fn wrong_state_is_asked_again() {
     let mut server = asked(login());
     let first = page(&server);
     for at in 0..5 {
-        server.reply(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
+        server.answer(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
         let Prompt::OpenPage { why, .. } = server.question() else {
             panic!("{at}")
         };
         assert!(why.is_some(), "{at}");
         assert_eq!(page(&server), first, "{at}: the same page");
     }
-    server.reply(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
+    server.answer(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
     assert!(
         matches!(
             server.error(),
@@ -290,8 +294,8 @@ fn wrong_state_is_asked_again() {
 fn incomplete_callback_is_asked_again() {
     let mut server = asked(login());
     server
-        .reply(Answer::Text("nonsense".into()))
-        .reply(Answer::Yes);
+        .answer(Answer::Text("nonsense".into()))
+        .answer(Answer::Yes);
     come_back(&mut server, "neither=1");
     come_back(&mut server, "code=xyz");
     assert_eq!(form(server.job(), "code").as_deref(), Some("xyz"));
@@ -300,7 +304,7 @@ fn incomplete_callback_is_asked_again() {
 #[test]
 fn refused_verifier_fails() {
     let mut server = redeeming();
-    server.answer(400, &refusal("invalid_grant"));
+    server.respond(400, &refusal("invalid_grant"));
     let AuthError::OAuthRefused(OAuthRefusal { refusal, .. }) = server.error() else {
         panic!("{}", server.error())
     };
@@ -315,17 +319,17 @@ fn stale_inputs_are_ignored() {
     let answer = |code: &str| Answer::Text(format!("{BACK}?state={state}&code={code}").into());
     // Two requests came before the page.
     let (page, again, grant) = (EffectId(3), EffectId(4), EffectId(5));
-    server.reply(Answer::Yes);
+    server.answer(Answer::Yes);
     server.step(Input::Answer(page, answer("old")));
     server.step(Input::Waited(again));
-    server.reply(answer("xyz"));
+    server.answer(answer("xyz"));
     server.step(Input::Answer(again, answer("xyz")));
     let sent = form(server.job(), "code");
     assert_eq!(sent.as_deref(), Some("xyz"));
     let lost = || Outcome::InDoubt(transport_error(TransportErrorKind::ConnectionLost));
-    server.answer(200, &tokens());
+    server.respond(200, &tokens());
     server.step(Input::Outcome(grant, lost()));
-    server.answer(200, &owner());
+    server.respond(200, &owner());
     server.ok();
     server.step(Input::Outcome(grant, lost()));
     let grants = server.requests.iter().filter(|sent| *sent == "POST /token");
@@ -355,7 +359,7 @@ fn page_refusals_carry_server_message() {
 #[test]
 fn refusal_with_wrong_state_is_ignored() {
     let mut server = asked(login());
-    server.reply(Answer::Text(
+    server.answer(Answer::Text(
         format!("{BACK}?state=other&error=access_denied").into(),
     ));
     assert!(server.is_asking());
@@ -376,12 +380,12 @@ fn transient_refusal_keeps_the_login() {
 #[test]
 fn cancelled_login_is_removed() {
     let mut server = asked(login());
-    server.reply(Answer::No);
+    server.answer(Answer::No);
     assert_eq!(server.error(), &AuthError::Server(ServerError::Cancelled));
     assert!(!is_kept(&server));
     let mut server = asked(login());
     let first = page(&server);
-    server.reply(Answer::Unavailable);
+    server.answer(Answer::Unavailable);
     let AuthError::Browser(BrowserError::BrowserNeeded { url, .. }) = server.error() else {
         panic!("{}", server.error())
     };
@@ -406,8 +410,9 @@ fn invalid_redirect_uri_is_refused() {
         "http://127.0.0.1.evil/",
         "https://app.example/#x",
     ] {
-        let mut server = ScriptedServer::start(OAuthLogin::browser(&facts(), about(), address));
-        server.answer(200, &metadata());
+        let mut server =
+            ScriptedServer::start(OAuthLogin::browser(&server_info(), about(), address));
+        server.respond(200, &metadata());
         assert!(
             matches!(
                 server.error(),
@@ -426,8 +431,9 @@ fn invalid_redirect_uri_is_refused() {
         ("https://app.example/back", "https://app.example/back"),
         ("org.example.app:/back", "org.example.app:/back"),
     ] {
-        let mut server = ScriptedServer::start(OAuthLogin::browser(&facts(), about(), address));
-        server.answer(200, &metadata());
+        let mut server =
+            ScriptedServer::start(OAuthLogin::browser(&server_info(), about(), address));
+        server.respond(200, &metadata());
         assert_eq!(server.body()["redirect_uris"], json!([registered]));
     }
 }
@@ -451,7 +457,7 @@ fn unsafe_metadata_is_refused() {
         let mut metadata = metadata();
         metadata[name] = value;
         let mut server = ScriptedServer::start(login());
-        server.answer(200, &metadata);
+        server.respond(200, &metadata);
         assert!(
             matches!(
                 server.error(),
@@ -463,7 +469,7 @@ fn unsafe_metadata_is_refused() {
         assert_eq!(server.requests.len(), 1, "{name}");
     }
     let mut server = ScriptedServer::start(login());
-    server.answer(404, &json!({ "errcode": "M_UNRECOGNIZED" }));
+    server.respond(404, &json!({ "errcode": "M_UNRECOGNIZED" }));
     assert!(matches!(
         server.error(),
         AuthError::OAuth(OAuthLoginError::NoOAuth { .. })
@@ -473,7 +479,7 @@ fn unsafe_metadata_is_refused() {
     let mut metadata = metadata();
     metadata["registration_endpoint"] = json!("http://127.0.0.1:1/clients");
     let mut server = ScriptedServer::start(OAuthLogin::browser(&here, about(), BACK));
-    server.answer(200, &metadata);
+    server.respond(200, &metadata);
     assert_eq!(server.requests.len(), 2);
 }
 
@@ -481,12 +487,12 @@ fn unsafe_metadata_is_refused() {
 fn client_registration_refusals_fail() {
     let mut server = ScriptedServer::start(login());
     server
-        .answer(200, &metadata())
-        .answer(400, &refusal("invalid_redirect_uri"));
+        .respond(200, &metadata())
+        .respond(400, &refusal("invalid_redirect_uri"));
     assert!(server.error().to_string().contains("invalid_redirect_uri"));
     let mut server = ScriptedServer::start(login());
     server
-        .answer(200, &metadata())
+        .respond(200, &metadata())
         .outcome(Outcome::Failed(transport_error(
             TransportErrorKind::Connect,
         )));
@@ -501,7 +507,7 @@ fn non_bearer_tokens_are_refused() {
     let mut server = redeeming();
     let mut other = tokens();
     other["token_type"] = json!("mac");
-    server.answer(200, &other);
+    server.respond(200, &other);
     assert!(matches!(
         server.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
@@ -512,7 +518,7 @@ fn non_bearer_tokens_are_refused() {
 fn client_secret_is_sent_until_expiry() {
     let mut server = ScriptedServer::start(login());
     let named = json!({ "client_id": "c1", "client_secret": "shh", "client_secret_expires_at": 1_700_000_100 });
-    server.answer(200, &metadata()).answer(201, &named);
+    server.respond(200, &metadata()).respond(201, &named);
     let stored = server.commits.last().unwrap().writes();
     let stored = stored
         .iter()
@@ -522,6 +528,6 @@ fn client_secret_is_sent_until_expiry() {
     assert_eq!(form(server.job(), "client_secret").as_deref(), Some("shh"));
     let mut later = ScriptedServer::start(login().client(client));
     later.now = 1_700_000_100_000;
-    later.answer(200, &metadata());
+    later.respond(200, &metadata());
     assert_eq!(later.requests.last().unwrap(), "POST /clients");
 }

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use crate::{
     oauth::{about, form, metadata, owner, refusal, tokens},
     oauth_resume::reload,
-    registration::facts,
+    registration::server_info,
     scripted_server::{ScriptedServer, transport_error},
 };
 
 pub(crate) fn login() -> OAuthLogin {
-    OAuthLogin::device_code(&facts(), about())
+    OAuthLogin::device_code(&server_info(), about())
 }
 
 pub(crate) fn code() -> Value {
@@ -30,9 +30,9 @@ pub(crate) fn code() -> Value {
 fn waiting() -> ScriptedServer<OAuthLogin> {
     let mut server = ScriptedServer::start(login());
     server
-        .answer(200, &metadata())
-        .answer(201, &json!({ "client_id": "c1" }))
-        .answer(200, &code());
+        .respond(200, &metadata())
+        .respond(201, &json!({ "client_id": "c1" }))
+        .respond(200, &code());
     server
 }
 
@@ -57,7 +57,7 @@ fn code_is_polled_until_decision() {
     );
     assert_eq!(server.wake(), 7_000);
     assert_eq!(form(server.job(), "device_code").as_deref(), Some("d3v1c3"));
-    server.answer(200, &tokens()).answer(200, &owner());
+    server.respond(200, &tokens()).respond(200, &owner());
     let account = server.ok();
     assert_eq!(account.user_id.as_str(), "@alice:example.org");
     assert!(account.oauth.is_some());
@@ -66,23 +66,23 @@ fn code_is_polled_until_decision() {
 #[test]
 fn authorization_pending_keeps_the_interval() {
     let mut server = polling();
-    server.answer(400, &refusal("authorization_pending"));
+    server.respond(400, &refusal("authorization_pending"));
     assert_eq!(server.wake(), 7_000);
 }
 
 #[test]
 fn slow_down_adds_five_seconds() {
     let mut server = polling();
-    server.answer(400, &refusal("slow_down"));
+    server.respond(400, &refusal("slow_down"));
     assert_eq!(server.wake(), 12_000);
-    server.answer(400, &refusal("authorization_pending"));
+    server.respond(400, &refusal("authorization_pending"));
     assert_eq!(server.wake(), 12_000);
 }
 
 #[test]
 fn expired_token_fails() {
     let mut server = polling();
-    server.answer(400, &refusal("expired_token"));
+    server.respond(400, &refusal("expired_token"));
     assert!(matches!(
         server.error(),
         AuthError::OAuth(OAuthLoginError::CodeExpired { .. })
@@ -92,7 +92,7 @@ fn expired_token_fails() {
 #[test]
 fn access_denied_fails() {
     let mut server = polling();
-    server.answer(400, &refusal("access_denied"));
+    server.respond(400, &refusal("access_denied"));
     let AuthError::OAuthRefused(OAuthRefusal { refusal, .. }) = server.error() else {
         panic!("{}", server.error())
     };
@@ -103,10 +103,10 @@ fn access_denied_fails() {
 fn expired_code_is_not_polled() {
     let mut server = polling();
     for _ in 0..7 {
-        server.answer(400, &refusal("authorization_pending"));
+        server.respond(400, &refusal("authorization_pending"));
         server.wake();
     }
-    server.answer(400, &refusal("authorization_pending"));
+    server.respond(400, &refusal("authorization_pending"));
     assert_eq!(server.wake(), 4_000, "until the code ends, and no longer");
     assert!(matches!(
         server.error(),
@@ -121,9 +121,9 @@ fn default_interval_is_five_seconds() {
         let mut code = code();
         code["interval"] = interval;
         server
-            .answer(200, &metadata())
-            .answer(201, &json!({ "client_id": "c1" }))
-            .answer(200, &code);
+            .respond(200, &metadata())
+            .respond(201, &json!({ "client_id": "c1" }))
+            .respond(200, &code);
         assert_eq!(server.wake(), waited);
     }
 }
@@ -135,7 +135,7 @@ fn unreachable_server_increases_the_interval() {
         TransportErrorKind::Connect,
     )));
     assert_eq!(server.wake(), 14_000);
-    server.answer(503, &json!({}));
+    server.respond(503, &json!({}));
     assert_eq!(server.wake(), 28_000);
 }
 
@@ -144,10 +144,10 @@ fn lost_tokens_lead_to_new_code() {
     let mut server = polling();
     server.lose();
     server.wake();
-    server.answer(400, &refusal("invalid_grant"));
+    server.respond(400, &refusal("invalid_grant"));
     assert_eq!(server.requests.last().unwrap(), "POST /device");
     let mut server = polling();
-    server.answer(400, &refusal("invalid_grant"));
+    server.respond(400, &refusal("invalid_grant"));
     assert!(matches!(
         server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })
@@ -161,7 +161,7 @@ fn stored_device_login_resumes() {
     server.wake();
     let mut server = ScriptedServer::start(reload(&server));
     assert_eq!(form(server.job(), "device_code").as_deref(), Some("d3v1c3"));
-    server.answer(400, &refusal("invalid_grant"));
+    server.respond(400, &refusal("invalid_grant"));
     assert_eq!(
         server.requests.last().unwrap(),
         "POST /device",
@@ -175,8 +175,8 @@ fn missing_device_endpoint_is_reported() {
     without["device_authorization_endpoint"] = Value::Null;
     let mut server = ScriptedServer::start(login());
     server
-        .answer(200, &without)
-        .answer(201, &json!({ "client_id": "c1" }));
+        .respond(200, &without)
+        .respond(201, &json!({ "client_id": "c1" }));
     assert!(matches!(
         server.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
@@ -185,9 +185,9 @@ fn missing_device_endpoint_is_reported() {
     let mut script = code();
     script["verification_uri"] = json!("javascript:alert(1)");
     server
-        .answer(200, &metadata())
-        .answer(201, &json!({ "client_id": "c1" }))
-        .answer(200, &script);
+        .respond(200, &metadata())
+        .respond(201, &json!({ "client_id": "c1" }))
+        .respond(200, &script);
     assert!(matches!(
         server.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
@@ -197,7 +197,7 @@ fn missing_device_endpoint_is_reported() {
 #[test]
 fn rate_limit_sets_the_interval() {
     let mut server = polling();
-    server.answer(
+    server.respond(
         429,
         &json!({ "errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 20_000 }),
     );
@@ -215,7 +215,7 @@ fn polling_ends_with_stopped_clock() {
         server.wake();
         server.now = now;
         if server.result.is_none() {
-            server.answer(400, &refusal("authorization_pending"));
+            server.respond(400, &refusal("authorization_pending"));
         }
     }
     assert!(matches!(
@@ -228,21 +228,21 @@ fn polling_ends_with_stopped_clock() {
 fn forgotten_client_is_registered_again() {
     let mut stored = ScriptedServer::start(login());
     stored
-        .answer(200, &metadata())
-        .answer(201, &json!({ "client_id": "c1" }));
+        .respond(200, &metadata())
+        .respond(201, &json!({ "client_id": "c1" }));
     let changes = stored.commits.last().unwrap().writes();
     let client = changes
         .iter()
         .find(|change| change.table == tables::OAUTH_CLIENTS);
     let client = OAuthClient::from_stored(client.unwrap().value.as_deref().unwrap()).unwrap();
     let mut server = ScriptedServer::start(login().client(client));
-    server.answer(200, &metadata());
+    server.respond(200, &metadata());
     assert_eq!(server.requests.last().unwrap(), "POST /device");
-    server.answer(401, &refusal("invalid_client"));
+    server.respond(401, &refusal("invalid_client"));
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
-    server.answer(201, &json!({ "client_id": "c2" }));
+    server.respond(201, &json!({ "client_id": "c2" }));
     assert_eq!(form(server.job(), "client_id").as_deref(), Some("c2"));
-    server.answer(401, &refusal("invalid_client"));
+    server.respond(401, &refusal("invalid_client"));
     assert!(matches!(
         server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })

@@ -11,7 +11,7 @@ use crate::{
 
 fn account() -> Account {
     let mut server = redeeming();
-    server.answer(200, &tokens()).answer(200, &owner());
+    server.respond(200, &tokens()).respond(200, &owner());
     server.ok().clone()
 }
 
@@ -55,7 +55,7 @@ fn logout_revokes_the_refresh_token() {
         form(server.job(), "token_type_hint").as_deref(),
         Some("refresh_token")
     );
-    server.answer_text(200, "");
+    server.respond_text(200, "");
     assert_eq!(server.ok().access_token, None);
     assert_eq!(stored(&server), *server.ok());
 }
@@ -63,9 +63,9 @@ fn logout_revokes_the_refresh_token() {
 #[test]
 fn access_token_is_revoked_as_fallback() {
     let mut server = ScriptedServer::start(OAuthLogout::new(account()));
-    server.answer(400, &refusal("unsupported_token_type"));
+    server.respond(400, &refusal("unsupported_token_type"));
     assert_eq!(form(server.job(), "token").as_deref(), Some("acc"));
-    server.answer(400, &refusal("unsupported_token_type"));
+    server.respond(400, &refusal("unsupported_token_type"));
     assert!(matches!(
         server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })
@@ -76,7 +76,7 @@ fn access_token_is_revoked_as_fallback() {
 #[test]
 fn revocation_refusal_is_reported() {
     let mut server = ScriptedServer::start(OAuthLogout::new(account()));
-    server.answer(400, &refusal("invalid_request"));
+    server.respond(400, &refusal("invalid_request"));
     assert!(matches!(
         server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })

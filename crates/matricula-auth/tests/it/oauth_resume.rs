@@ -36,8 +36,8 @@ fn login_resumes_after_any_step() {
                 crash(&mut server);
             }
             match at {
-                0 => _ = server.answer(200, &metadata()),
-                1 => _ = server.answer(201, &json!({ "client_id": "c1" })),
+                0 => _ = server.respond(200, &metadata()),
+                1 => _ = server.respond(201, &json!({ "client_id": "c1" })),
                 2 => {
                     device = page(&server)
                         .split("device%3A")
@@ -45,9 +45,9 @@ fn login_resumes_after_any_step() {
                         .map(|rest| rest[..10].to_owned());
                     come_back(&mut server, "code=xyz");
                 }
-                3 => _ = server.answer(200, &tokens()),
+                3 => _ = server.respond(200, &tokens()),
                 _ => {
-                    _ = server.answer(
+                    _ = server.respond(
                         200,
                         &json!({ "user_id": "@alice:example.org", "device_id": null }),
                     )
@@ -75,7 +75,7 @@ fn lost_token_response_is_repeated() {
     let first = form(server.job(), "code_verifier");
     server.lose();
     assert_eq!(form(server.job(), "code_verifier"), first);
-    server.answer(200, &tokens()).answer(200, &owner());
+    server.respond(200, &tokens()).respond(200, &owner());
     assert_eq!(server.ok().access_token, Some("acc".into()));
 }
 
@@ -89,11 +89,11 @@ fn used_code_opens_a_new_page() {
             true => crash(&mut server),
             false => _ = server.lose(),
         }
-        server.answer(400, &refusal("invalid_grant"));
+        server.respond(400, &refusal("invalid_grant"));
         assert_ne!(page(&server), first, "{crashes}");
         assert!(matches!(&server.progress[..], [.., Progress::Route { .. }]));
         come_back(&mut server, "code=abc");
-        server.answer(200, &tokens()).answer(200, &owner());
+        server.respond(200, &tokens()).respond(200, &owner());
         assert!(server.ok().oauth.is_some());
     }
 }
@@ -107,8 +107,8 @@ fn transient_failure_keeps_the_code() {
                 TransportErrorKind::Connect,
             )))
         },
-        |server| _ = server.answer(503, &json!({})).answer(503, &json!({})),
-        |server| _ = server.answer(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" })),
+        |server| _ = server.respond(503, &json!({})).respond(503, &json!({})),
+        |server| _ = server.respond(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" })),
         |server| _ = server.outcome(Outcome::Cancelled),
     ];
     for (at, ending) in endings.into_iter().enumerate() {
@@ -125,10 +125,10 @@ fn transient_failure_keeps_the_code() {
 fn tokens_are_stored_before_whoami() {
     let endings: [fn(&mut ScriptedServer<OAuthLogin>); 4] = [
         |server| _ = server.lose(),
-        |server| _ = server.answer(502, &json!({})),
-        |server| _ = server.answer(429, &json!({})),
+        |server| _ = server.respond(502, &json!({})),
+        |server| _ = server.respond(429, &json!({})),
         |server| {
-            _ = server.answer(
+            _ = server.respond(
                 401,
                 &json!({ "errcode": "M_USER_LOCKED", "soft_logout": true }),
             )
@@ -136,11 +136,11 @@ fn tokens_are_stored_before_whoami() {
     ];
     for (at, ending) in endings.into_iter().enumerate() {
         let mut server = redeeming();
-        server.answer(200, &tokens());
+        server.respond(200, &tokens());
         ending(&mut server);
         assert!(is_kept(&server), "{at}: {}", server.error());
         crash(&mut server);
-        server.answer(200, &owner());
+        server.respond(200, &owner());
         assert_eq!(server.ok().refresh_token, Some("ref".into()), "{at}");
     }
 }
@@ -149,8 +149,8 @@ fn tokens_are_stored_before_whoami() {
 fn invalid_tokens_open_a_new_page() {
     let mut server = redeeming();
     server
-        .answer(200, &tokens())
-        .answer(401, &json!({ "errcode": "M_UNKNOWN_TOKEN" }));
+        .respond(200, &tokens())
+        .respond(401, &json!({ "errcode": "M_UNKNOWN_TOKEN" }));
     assert!(server.is_asking());
 }
 
@@ -159,13 +159,13 @@ fn secrets_stay_in_secret_tables() {
     let mut server = asked(login());
     let state = crate::oauth::on_page(&server, "state").unwrap();
     let mut seen = format!("{:?}{:?}", server.conversation, server.question());
-    server.reply(Answer::Text(
+    server.answer(Answer::Text(
         format!("http://127.0.0.1/?state={state}&code=c0d3").into(),
     ));
     let verifier = form(server.job(), "code_verifier").unwrap();
     seen += &format!("{:?}{:?}", server.conversation, server.job());
     seen += &server.job().masked_body();
-    server.answer(
+    server.respond(
         200,
         &json!({ "access_token": "acc3ss", "refresh_token": "r3fr3sh", "token_type": "Bearer" }),
     );
@@ -174,11 +174,11 @@ fn secrets_stay_in_secret_tables() {
     seen += &format!("{:?}{}", server.error(), server.error());
     seen += &format!("{:?}{:?}", server.commits, server.progress);
     crash(&mut server);
-    server.answer(200, &owner());
+    server.respond(200, &owner());
     seen += &format!("{:?}{:?}", server.ok(), server.commits);
     let mut nobody = asked(login());
     let other = crate::oauth::on_page(&nobody, "state").unwrap();
-    nobody.reply(Answer::Unavailable);
+    nobody.answer(Answer::Unavailable);
     seen += &format!("{:?}{}", nobody.error(), nobody.error());
     for secret in [&state, &verifier, &other, "c0d3", "acc3ss", "r3fr3sh"] {
         assert!(!seen.contains(secret), "{secret} in {seen}");
@@ -222,7 +222,7 @@ proptest! {
             false => login(),
         };
         let mut server = ScriptedServer::start(login);
-        server.answer(200, &metadata()).answer(201, &json!({ "client_id": "c1" }));
+        server.respond(200, &metadata()).respond(201, &json!({ "client_id": "c1" }));
         let mut turns = 0;
         for ((status, body), luck) in answers.iter().cycle() {
             if server.result.is_some() {
@@ -232,9 +232,9 @@ proptest! {
             prop_assert!(turns < 8000, "no end: {:?}", &server.requests[..20]);
             if server.is_asking() {
                 match luck {
-                    0 => _ = server.reply(Answer::Unavailable),
-                    1 => _ = server.reply(Answer::No),
-                    2 => _ = server.reply(Answer::Text("x".into())),
+                    0 => _ = server.answer(Answer::Unavailable),
+                    1 => _ = server.answer(Answer::No),
+                    2 => _ = server.answer(Answer::Text("x".into())),
                     _ => come_back(&mut server, "code=xyz"),
                 }
             } else if server.is_waiting() {
@@ -242,7 +242,7 @@ proptest! {
             } else if *luck == 7 {
                 server.lose();
             } else {
-                server.answer(*status, body);
+                server.respond(*status, body);
             }
         }
     }

@@ -15,11 +15,11 @@ use crate::{
 
 const CHANGE: &str = "POST /_matrix/client/v3/account/password";
 
-fn given(account: &Account) -> ScriptedServer<PasswordChange> {
+fn to_given_password(account: &Account) -> ScriptedServer<PasswordChange> {
     ScriptedServer::start(PasswordChange::new(account, "new".into()))
 }
 
-fn made(account: &Account) -> ScriptedServer<PasswordChange> {
+fn to_generated_password(account: &Account) -> ScriptedServer<PasswordChange> {
     ScriptedServer::start(PasswordChange::generated(account))
 }
 
@@ -37,7 +37,7 @@ fn stored(server: &ScriptedServer<PasswordChange>) -> Option<Option<(bool, Optio
 }
 
 /// This password, which the account may have.
-fn maybe(password: &str) -> Option<Option<(bool, Option<String>)>> {
+fn change_in_doubt(password: &str) -> Option<Option<(bool, Option<String>)>> {
     Some(Some((false, Some(password.to_owned()))))
 }
 
@@ -51,15 +51,15 @@ fn tried(server: &ScriptedServer<PasswordChange>) -> Value {
 
 #[test]
 fn old_password_authenticates_the_change() {
-    let mut server = given(&account(Some("old")));
+    let mut server = to_given_password(&account(Some("old")));
     assert_eq!(
         server.body(),
         json!({ "new_password": "new", "logout_devices": true })
     );
-    server.answer(401, &password());
+    server.respond(401, &password());
     assert_eq!(tried(&server), "old");
     assert_eq!(server.body()["new_password"], "new");
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     assert_eq!(*server.ok(), None, "the person keeps it");
     assert_eq!(stored(&server), Some(Some((true, None))));
     assert_eq!(server.requests, [CHANGE, CHANGE]);
@@ -73,12 +73,12 @@ fn old_password_authenticates_the_change() {
 
 #[test]
 fn generated_password_is_stored_before_sending() {
-    let mut server = made(&account(Some("old")));
+    let mut server = to_generated_password(&account(Some("old")));
     let new = server.body()["new_password"].as_str().unwrap().to_owned();
     assert_eq!(new.len(), 24);
     assert_eq!(server.commits.len(), 1);
-    assert_eq!(stored(&server), maybe(&new));
-    server.answer(401, &password()).answer(200, &json!({}));
+    assert_eq!(stored(&server), change_in_doubt(&new));
+    server.respond(401, &password()).respond(200, &json!({}));
     assert_eq!(server.ok().as_ref().unwrap().expose(), new);
     assert_eq!(stored(&server), Some(Some((true, Some(new)))));
 }
@@ -88,7 +88,7 @@ fn certain_failure_removes_generated_password() {
     type Ending = fn(&mut ScriptedServer<PasswordChange>);
     let endings: [Ending; 5] = [
         |server| {
-            server.answer(400, &refused("M_WEAK_PASSWORD"));
+            server.respond(400, &refused("M_WEAK_PASSWORD"));
         },
         |server| {
             server.outcome(Outcome::Failed(transport_error(
@@ -97,19 +97,19 @@ fn certain_failure_removes_generated_password() {
         },
         |server| {
             server
-                .answer(401, &password())
-                .answer(401, &wrong())
-                .reply(Answer::Unavailable);
+                .respond(401, &password())
+                .respond(401, &wrong())
+                .answer(Answer::Unavailable);
         },
         |server| {
-            server.answer(404, &refused("M_UNRECOGNIZED"));
+            server.respond(404, &refused("M_UNRECOGNIZED"));
         },
         |server| {
-            server.answer(429, &refused("M_LIMIT_EXCEEDED"));
+            server.respond(429, &refused("M_LIMIT_EXCEEDED"));
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
-        let mut server = made(&account(Some("old")));
+        let mut server = to_generated_password(&account(Some("old")));
         ending(&mut server);
         server.error();
         assert_eq!(stored(&server), Some(None), "{at}");
@@ -118,8 +118,8 @@ fn certain_failure_removes_generated_password() {
 
 #[test]
 fn weak_password_is_reported() {
-    let mut server = given(&account(Some("old")));
-    server.answer(400, &refused("M_PASSWORD_TOO_SHORT"));
+    let mut server = to_given_password(&account(Some("old")));
+    server.respond(400, &refused("M_PASSWORD_TOO_SHORT"));
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::WeakPassword { .. })
@@ -128,21 +128,21 @@ fn weak_password_is_reported() {
 
 /// A server on which the change was made, or was not; it loses the answer.
 fn lost(is_changed: bool) -> ScriptedServer<PasswordChange> {
-    let mut server = given(&account(Some("old")));
-    server.answer(401, &password()).lose();
+    let mut server = to_given_password(&account(Some("old")));
+    server.respond(401, &password()).lose();
     assert!(matches!(
         server.progress.last(),
         Some(Progress::Settling(how)) if how.contains("asking again")
     ));
-    server.answer(401, &password());
+    server.respond(401, &password());
     let right = if is_changed { "new" } else { "old" };
     let mut given = Vec::new();
     while server.result.is_none() {
         let password = tried(&server).as_str().unwrap().to_owned();
         given.push(password.clone());
         match password == right {
-            true => server.answer(200, &json!({})),
-            false => server.answer(401, &wrong()),
+            true => server.respond(200, &json!({})),
+            false => server.respond(401, &wrong()),
         };
     }
     assert!(given.len() <= 2, "{given:?}");
@@ -169,23 +169,23 @@ fn unknown_result_keeps_the_password() {
             )));
         },
         |server| {
-            server.answer(401, &json!({ "errcode": "M_UNKNOWN_TOKEN" }));
+            server.respond(401, &json!({ "errcode": "M_UNKNOWN_TOKEN" }));
         },
         |server| {
             server
-                .answer(401, &password())
-                .answer(401, &wrong())
-                .answer(401, &wrong());
-            server.reply(Answer::Unavailable);
+                .respond(401, &password())
+                .respond(401, &wrong())
+                .respond(401, &wrong());
+            server.answer(Answer::Unavailable);
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
         for first in [0, 1] {
-            let mut server = made(&account(Some("old")));
-            server.answer(401, &password());
+            let mut server = to_generated_password(&account(Some("old")));
+            server.respond(401, &password());
             match first {
                 0 => server.lose(),
-                _ => server.answer(500, &refused("M_UNKNOWN")),
+                _ => server.respond(500, &refused("M_UNKNOWN")),
             };
             ending(&mut server);
             assert!(
@@ -206,8 +206,8 @@ fn unknown_result_keeps_the_password() {
 
 #[test]
 fn resume_uses_the_same_password() {
-    let mut server = made(&account(Some("old")));
-    server.answer(401, &password());
+    let mut server = to_generated_password(&account(Some("old")));
+    server.respond(401, &password());
     // The program ends here. What was stored is read back.
     let kept = stored(&server).unwrap().unwrap().1.unwrap();
     let pending = || pending(&kept);
@@ -215,12 +215,12 @@ fn resume_uses_the_same_password() {
         let change = PasswordChange::generated(&account(Some("old"))).resume(pending());
         let mut server = ScriptedServer::start(change);
         assert_eq!(server.body()["new_password"], kept.as_str());
-        server.answer(401, &password());
+        server.respond(401, &password());
         let right = if is_changed { kept.as_str() } else { "old" };
         while server.result.is_none() {
             match tried(&server) == right {
-                true => server.answer(200, &json!({})),
-                false => server.answer(401, &wrong()),
+                true => server.respond(200, &json!({})),
+                false => server.respond(401, &wrong()),
             };
         }
         assert_eq!(server.ok().as_ref().unwrap().expose(), kept);
@@ -228,17 +228,17 @@ fn resume_uses_the_same_password() {
     // A refusal does not say what became of the earlier change.
     let change = PasswordChange::generated(&account(Some("old"))).resume(pending());
     let mut server = ScriptedServer::start(change);
-    server.answer(400, &refused("M_WEAK_PASSWORD"));
-    assert_eq!(stored(&server), maybe(&kept));
+    server.respond(400, &refused("M_WEAK_PASSWORD"));
+    assert_eq!(stored(&server), change_in_doubt(&kept));
 }
 
 #[test]
 fn browser_stage_keeps_the_password() {
-    let mut server = made(&account(None));
+    let mut server = to_generated_password(&account(None));
     let new = server.body()["new_password"].clone();
     server
-        .answer(401, &stages(&["m.login.sso"]))
-        .reply(Answer::Unavailable);
+        .respond(401, &stages(&["m.login.sso"]))
+        .answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::StagesNotSupported(_))
@@ -250,7 +250,7 @@ fn browser_stage_keeps_the_password() {
     let mut server = ScriptedServer::start(change);
     assert_eq!(server.body()["new_password"], new);
     assert_eq!(server.body()["auth"], json!({ "session": "s1" }));
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     server.ok();
 }
 
@@ -275,7 +275,7 @@ fn oauth_account_needs_account_page() {
         ),
         (None, "; look for it there in a browser"),
     ] {
-        let server = given(&delegated(page));
+        let server = to_given_password(&delegated(page));
         assert_eq!(server.requests, [""; 0]);
         let error = server.error().to_string();
         assert!(error.ends_with(told), "{error}");
@@ -289,7 +289,7 @@ fn debug_output_has_no_password() {
         .password("canary-old".into())
         .resume(pending("canary-pending"));
     let mut server = ScriptedServer::start(change);
-    server.answer(401, &password());
+    server.respond(401, &password());
     let shown = format!("{:?}", server.conversation);
     assert!(!shown.contains("canary"), "{shown}");
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::scripted_server::{ScriptedServer, transport_error};
 
-pub(crate) fn facts() -> ServerInfo {
+pub(crate) fn server_info() -> ServerInfo {
     ServerInfo::of("https://matrix.example.org".parse().unwrap())
 }
 
@@ -35,14 +35,14 @@ pub(crate) fn success() -> Value {
     json!({ "user_id": "@alice:example.org", "access_token": "syt_a", "device_id": "DEV" })
 }
 
-pub(crate) fn register(wishes: RegistrationOptions) -> ScriptedServer<Registration> {
-    ScriptedServer::start(Registration::new(&facts(), wishes))
+pub(crate) fn register(options: RegistrationOptions) -> ScriptedServer<Registration> {
+    ScriptedServer::start(Registration::new(&server_info(), options))
 }
 
 /// Registers `alice` up to the first answer of `/register`.
-fn named() -> ScriptedServer<Registration> {
+fn register_alice() -> ScriptedServer<Registration> {
     let mut server = register(alice());
-    server.answer(200, &json!({ "available": true }));
+    server.respond(200, &json!({ "available": true }));
     server
 }
 
@@ -62,8 +62,8 @@ fn username_is_checked_before_password_is_sent() {
         [("username".into(), "alice".to_owned())]
     );
     server
-        .answer(400, &refused("M_USER_IN_USE"))
-        .reply(Answer::Unavailable);
+        .respond(400, &refused("M_USER_IN_USE"))
+        .answer(Answer::Unavailable);
     assert!(
         matches!(server.error(), AuthError::Register(RegisterError::NameTaken { username, .. }) if username == "alice")
     );
@@ -72,10 +72,10 @@ fn username_is_checked_before_password_is_sent() {
 
 #[test]
 fn dummy_flow_takes_three_requests() {
-    let mut server = named();
+    let mut server = register_alice();
     assert_eq!(server.body()["auth"], Value::Null);
     assert_eq!(server.body()["username"], "alice");
-    server.answer(401, &dummy());
+    server.respond(401, &dummy());
     assert_eq!(
         server.body()["auth"],
         json!({ "type": "m.login.dummy", "session": "s1" })
@@ -85,7 +85,7 @@ fn dummy_flow_takes_three_requests() {
         "wordpass",
         "every request repeats the whole body"
     );
-    server.answer(200, &success());
+    server.respond(200, &success());
     let account = server.ok();
     assert_eq!(account.user_id.as_str(), "@alice:example.org");
     assert_eq!(account.device_id.as_deref(), Some("DEV"));
@@ -99,8 +99,8 @@ fn dummy_flow_takes_three_requests() {
 
 #[test]
 fn user_id_is_the_servers_choice() {
-    let mut server = named();
-    server.answer(
+    let mut server = register_alice();
+    server.respond(
         200,
         &json!({ "user_id": "@other-1:elsewhere.org", "access_token": "t", "device_id": "D" }),
     );
@@ -115,7 +115,7 @@ fn missing_username_is_chosen_by_server() {
     });
     assert_eq!(server.requests, ["POST /_matrix/client/v3/register"]);
     assert_eq!(server.body().get("username"), None);
-    server.answer(401, &dummy()).answer(200, &success());
+    server.respond(401, &dummy()).respond(200, &success());
     server.ok();
 }
 
@@ -137,23 +137,23 @@ fn generated_password_is_stored_before_sending() {
     ] {
         assert!(sent.chars().any(class), "{sent}");
     }
-    server.answer(401, &dummy()).answer(200, &success());
+    server.respond(401, &dummy()).respond(200, &success());
     assert_eq!(server.ok().password, Some(sent.into()));
 }
 
 #[test]
 fn device_id_is_generated_once() {
-    let mut server = named();
+    let mut server = register_alice();
     let made = server.body()["device_id"].clone();
     assert_eq!(made.as_str().unwrap().len(), 10);
-    server.answer(401, &dummy());
+    server.respond(401, &dummy());
     assert_eq!(server.body()["device_id"], made);
 
     let mut server = register(RegistrationOptions {
         device: DeviceOptions::new().device_id("MINE"),
         ..alice()
     });
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     assert_eq!(server.body()["device_id"], "MINE");
 }
 
@@ -166,7 +166,7 @@ fn all_options_reach_the_server() {
         inhibit_login: true,
         ..alice()
     });
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     let body = server.body();
     assert_eq!(body["initial_device_display_name"], "phone");
     assert_eq!(body["inhibit_login"], true);
@@ -176,7 +176,7 @@ fn all_options_reach_the_server() {
         None,
         "no device where nobody signs in"
     );
-    server.answer(200, &json!({ "user_id": "@alice:example.org" }));
+    server.respond(200, &json!({ "user_id": "@alice:example.org" }));
     assert_eq!(server.ok().access_token, None);
 }
 
@@ -195,7 +195,7 @@ fn guest_sends_only_a_device_name() {
         server.body(),
         json!({ "initial_device_display_name": "kiosk" })
     );
-    server.answer(
+    server.respond(
         200,
         &json!({ "user_id": "@1:e.org", "access_token": "t", "device_id": "guest_device" }),
     );
@@ -204,7 +204,7 @@ fn guest_sends_only_a_device_name() {
         kind: AccountKind::Guest,
         ..RegistrationOptions::default()
     });
-    server.answer(403, &refused("M_UNKNOWN"));
+    server.respond(403, &refused("M_UNKNOWN"));
     assert!(matches!(
         server.error(),
         AuthError::Register(RegisterError::GuestsNotAllowed { .. })
@@ -213,12 +213,12 @@ fn guest_sends_only_a_device_name() {
 
 #[test]
 fn token_expiry_follows_the_server() {
-    let mut server = named();
+    let mut server = register_alice();
     let mut answer = success();
     answer["expires_in_ms"] = json!(5_000);
     answer["refresh_token"] = json!("syr_r");
     let expected = Timestamp::from_millis(server.now + 5_000);
-    server.answer(200, &answer);
+    server.respond(200, &answer);
     assert_eq!(server.ok().expires_at, Some(expected));
     assert_eq!(server.ok().refresh_token, Some("syr_r".into()));
 }
@@ -241,7 +241,7 @@ fn easiest_flow_is_chosen_and_explained() {
             accept_terms,
             ..alice()
         });
-        server.answer(200, &json!({})).answer(401, &uia(&offered));
+        server.respond(200, &json!({})).respond(401, &uia(&offered));
         let [Progress::Route { stages, why }] = &server.progress[..] else {
             panic!("{:?}", server.progress)
         };
@@ -258,8 +258,8 @@ fn easiest_flow_is_chosen_and_explained() {
         ..alice()
     });
     server
-        .answer(200, &json!({}))
-        .answer(401, &uia(&with_token));
+        .respond(200, &json!({}))
+        .respond(401, &uia(&with_token));
     assert_eq!(
         server.body()["auth"]["type"],
         "m.login.registration_token",
@@ -276,7 +276,7 @@ fn stages_run_in_order_and_once() {
         accept_terms: true,
         ..alice()
     });
-    server.answer(200, &json!({})).answer(401, &uia(&flow));
+    server.respond(200, &json!({})).respond(401, &uia(&flow));
     let mut sent = Vec::new();
     for completed in [
         json!(["m.login.registration_token"]),
@@ -285,7 +285,7 @@ fn stages_run_in_order_and_once() {
         sent.push(server.body()["auth"].clone());
         let mut answer = uia(&flow);
         answer["completed"] = completed;
-        server.answer(401, &answer);
+        server.respond(401, &answer);
     }
     sent.push(server.body()["auth"].clone());
     assert_eq!(
@@ -296,7 +296,7 @@ fn stages_run_in_order_and_once() {
             json!({ "type": "m.login.dummy", "session": "s1" }),
         ]
     );
-    server.answer(200, &success());
+    server.respond(200, &success());
     server.ok();
 }
 
@@ -308,28 +308,28 @@ fn missing_completed_list_counts_as_accepted() {
         ..alice()
     });
     server
-        .answer(200, &json!({}))
-        .answer(401, &uia(&flow))
-        .answer(401, &uia(&flow));
+        .respond(200, &json!({}))
+        .respond(401, &uia(&flow))
+        .respond(401, &uia(&flow));
     assert_eq!(server.body()["auth"]["type"], "m.login.dummy");
 }
 
 #[test]
 fn wrong_token_is_asked_again() {
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
-    let mut server = named();
-    server.answer(401, &uia(&flow));
+    let mut server = register_alice();
+    server.respond(401, &uia(&flow));
     assert_eq!(server.question(), &Prompt::RegistrationToken { why: None });
-    server.reply(Answer::Text("wrong".into()));
+    server.answer(Answer::Text("wrong".into()));
     let mut failed = uia(&flow);
     failed["errcode"] = json!("M_UNAUTHORIZED");
     failed["error"] = json!("Invalid registration token");
-    server.answer(401, &failed);
+    server.respond(401, &failed);
     let why = Some("Invalid registration token".to_owned());
     assert_eq!(server.question(), &Prompt::RegistrationToken { why });
-    server.reply(Answer::Text("right".into()));
+    server.answer(Answer::Text("right".into()));
     assert_eq!(server.body()["auth"]["token"], "right");
-    server.answer(200, &success());
+    server.respond(200, &success());
     server.ok();
 }
 
@@ -340,10 +340,10 @@ fn wrong_token_without_person_fails() {
         token: Some("wrong".into()),
         ..alice()
     });
-    server.answer(200, &json!({})).answer(401, &uia(&flow));
+    server.respond(200, &json!({})).respond(401, &uia(&flow));
     let mut failed = uia(&flow);
     failed["errcode"] = json!("M_UNAUTHORIZED");
-    server.answer(401, &failed).reply(Answer::Unavailable);
+    server.respond(401, &failed).answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::TokenWrong { .. })
@@ -358,8 +358,8 @@ fn terms_need_an_explicit_yes() {
         "fr": { "name": "Confidentialité", "url": "https://e.org/fr" },
         "en": { "name": "Privacy", "url": "https://e.org/en" },
     }}}});
-    let mut server = named();
-    server.answer(401, &offer);
+    let mut server = register_alice();
+    server.respond(401, &offer);
     let Prompt::AcceptTerms { policies } = server.question() else {
         panic!()
     };
@@ -367,14 +367,14 @@ fn terms_need_an_explicit_yes() {
         (policies[0].name.as_str(), policies[0].url.as_str()),
         ("Privacy", "https://e.org/en")
     );
-    server.reply(Answer::No);
+    server.answer(Answer::No);
     let AuthError::Uia(UiaError::TermsNotAccepted { documents, .. }) = server.error() else {
         panic!("{}", server.error())
     };
     assert_eq!(documents, "Privacy (https://e.org/en)");
 
-    let mut server = named();
-    server.answer(401, &offer).reply(Answer::Yes);
+    let mut server = register_alice();
+    server.respond(401, &offer).answer(Answer::Yes);
     assert_eq!(server.body()["auth"]["type"], "m.login.terms");
 }
 
@@ -382,38 +382,38 @@ fn terms_need_an_explicit_yes() {
 fn refused_username_can_be_replaced() {
     for code in ["M_USER_IN_USE", "M_INVALID_USERNAME", "M_EXCLUSIVE"] {
         let mut server = register(alice());
-        server.answer(400, &refused(code));
+        server.respond(400, &refused(code));
         assert!(matches!(
             server.question(),
             Prompt::Username { why: Some(_) }
         ));
-        server.reply(Answer::Text("bob".into()));
+        server.answer(Answer::Text("bob".into()));
         assert_eq!(server.job().request_query()[0].1, "bob");
         server
-            .answer(200, &json!({}))
-            .answer(401, &dummy())
-            .answer(200, &success());
+            .respond(200, &json!({}))
+            .respond(401, &dummy())
+            .respond(200, &success());
         server.ok();
     }
 }
 
 #[test]
 fn username_lost_midway_begins_new_session() {
-    let mut server = named();
+    let mut server = register_alice();
     server
-        .answer(401, &dummy())
-        .answer(400, &refused("M_USER_IN_USE"));
+        .respond(401, &dummy())
+        .respond(400, &refused("M_USER_IN_USE"));
     server
-        .reply(Answer::Text("bob".into()))
-        .answer(200, &json!({}));
+        .answer(Answer::Text("bob".into()))
+        .respond(200, &json!({}));
     assert_eq!(server.body()["auth"], Value::Null);
     assert_eq!(server.body()["username"], "bob");
 }
 
 #[test]
 fn refused_password_can_be_replaced() {
-    let mut server = named();
-    server.answer(400, &refused("M_PASSWORD_TOO_SHORT"));
+    let mut server = register_alice();
+    server.respond(400, &refused("M_PASSWORD_TOO_SHORT"));
     let Prompt::Password { why: Some(why) } = server.question() else {
         panic!()
     };
@@ -421,16 +421,16 @@ fn refused_password_can_be_replaced() {
         why.contains("M_PASSWORD_TOO_SHORT") && why.contains("the server's words"),
         "{why}"
     );
-    server.reply(Answer::Text("longer than before".into()));
+    server.answer(Answer::Text("longer than before".into()));
     assert_eq!(server.body()["password"], "longer than before");
 }
 
 /// What the server answers to the first registration, and how that reads.
 fn refusal(status: u16, body: &Value) -> AuthError {
-    let mut server = named();
-    server.answer(status, body);
+    let mut server = register_alice();
+    server.respond(status, body);
     if server.result.is_none() {
-        server.reply(Answer::Unavailable);
+        server.answer(Answer::Unavailable);
     }
     server.error().clone()
 }
@@ -470,7 +470,7 @@ fn documented_errors_have_actionable_messages() {
 
 #[test]
 fn oauth_or_sso_is_required_before_sending() {
-    let mut oauth = facts();
+    let mut oauth = server_info();
     oauth.oauth_issuer = Some("https://account.example.org/".into());
     let server = ScriptedServer::start(Registration::new(&oauth, alice()));
     assert!(
@@ -497,7 +497,7 @@ fn oauth_or_sso_is_required_before_sending() {
 fn missing_username_check_is_skipped() {
     for (status, code) in [(404, "M_UNRECOGNIZED"), (403, "M_FORBIDDEN")] {
         let mut server = register(alice());
-        server.answer(status, &refused(code));
+        server.respond(status, &refused(code));
         assert_eq!(
             server.requests.last().unwrap(),
             "POST /_matrix/client/v3/register"
@@ -519,9 +519,9 @@ fn unreachable_server_is_reported() {
 
 #[test]
 fn account_replaces_registration_in_one_write() {
-    let mut server = named();
+    let mut server = register_alice();
     let id = server.conversation.id().to_owned();
-    server.answer(200, &success());
+    server.respond(200, &success());
     let last = server.commits.last().unwrap().writes();
     let tables: Vec<_> = last
         .iter()
@@ -548,8 +548,8 @@ pub(crate) fn reload(server: &ScriptedServer<Registration>) -> Registration {
 #[test]
 fn stored_registration_resumes_with_token() {
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
-    let mut server = named();
-    server.answer(401, &uia(&flow)).reply(Answer::Unavailable);
+    let mut server = register_alice();
+    server.respond(401, &uia(&flow)).answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::TokenNeeded { .. })
@@ -564,25 +564,25 @@ fn stored_registration_resumes_with_token() {
         json!({ "type": "m.login.registration_token", "token": "letmein", "session": "s1" });
     assert_eq!(server.body()["auth"], expected);
     assert_eq!(server.body()["password"], "wordpass");
-    server.answer(200, &success());
+    server.respond(200, &success());
     server.ok();
 }
 
 #[test]
 fn forgotten_session_is_restarted() {
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
-    let mut server = named();
-    server.answer(401, &uia(&flow)).reply(Answer::Unavailable);
+    let mut server = register_alice();
+    server.respond(401, &uia(&flow)).answer(Answer::Unavailable);
     let answers = RegistrationOptions {
         token: Some("letmein".into()),
         ..RegistrationOptions::default()
     };
     let mut server = ScriptedServer::start(reload(&server).answers(answers));
-    server.answer(400, &refused("M_UNKNOWN"));
+    server.respond(400, &refused("M_UNKNOWN"));
     assert_eq!(server.body()["auth"], Value::Null);
     let mut second = uia(&flow);
     second["session"] = json!("s2");
-    server.answer(401, &second);
+    server.respond(401, &second);
     assert_eq!(server.body()["auth"]["session"], "s2");
 }
 
@@ -590,8 +590,8 @@ fn forgotten_session_is_restarted() {
 fn unsupported_stage_names_fallback_page() {
     let mut offer = uia(&json!([{ "stages": ["m.login.recaptcha"] }]));
     offer["session"] = json!("a b&c");
-    let mut server = named();
-    server.answer(401, &offer).reply(Answer::Unavailable);
+    let mut server = register_alice();
+    server.respond(401, &offer).answer(Answer::Unavailable);
     let AuthError::Uia(UiaError::StagesNotSupported(missing)) = server.error() else {
         panic!("{}", server.error())
     };
@@ -602,7 +602,7 @@ fn unsupported_stage_names_fallback_page() {
 #[test]
 fn generated_passwords_differ_by_seed() {
     let stored = |seed| {
-        let mut registration = Registration::new(&facts(), RegistrationOptions::default());
+        let mut registration = Registration::new(&server_info(), RegistrationOptions::default());
         let mut entropy = SeededEntropy::new(seed);
         let mut cx = StepContext::new(Timestamp::from_millis(0), &mut entropy);
         let step = registration.step(&mut cx, Input::Start);

@@ -8,7 +8,7 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    registration::{alice, dummy, facts, reload, success, uia},
+    registration::{alice, dummy, reload, server_info, success, uia},
     scripted_server::{ScriptedServer, transport_error},
 };
 
@@ -21,12 +21,12 @@ fn no_connection() -> Outcome {
 }
 
 /// A registration with a made password, whose answer to the last request is on its way.
-fn last_request(wishes: RegistrationOptions) -> ScriptedServer<Registration> {
-    let mut server = ScriptedServer::start(Registration::new(&facts(), wishes));
+fn last_request(options: RegistrationOptions) -> ScriptedServer<Registration> {
+    let mut server = ScriptedServer::start(Registration::new(&server_info(), options));
     if server.requests[0].starts_with("GET") {
-        server.answer(200, &json!({}));
+        server.respond(200, &json!({}));
     }
-    server.answer(401, &dummy());
+    server.respond(401, &dummy());
     server
 }
 
@@ -52,7 +52,10 @@ fn doubt_keeps_the_generated_password() {
     type Ending = fn(&mut ScriptedServer<Registration>);
     let endings: [(RegistrationOptions, Ending); 6] = [
         (named(), |server| {
-            server.lose().lose().answer(404, &refused("M_UNRECOGNIZED"));
+            server
+                .lose()
+                .lose()
+                .respond(404, &refused("M_UNRECOGNIZED"));
         }),
         (named(), |server| {
             server.lose().lose().lose();
@@ -70,8 +73,8 @@ fn doubt_keeps_the_generated_password() {
             server.lose().lose().outcome(no_connection());
         }),
     ];
-    for (at, (wishes, ending)) in endings.into_iter().enumerate() {
-        let mut server = last_request(wishes);
+    for (at, (options, ending)) in endings.into_iter().enumerate() {
+        let mut server = last_request(options);
         let password = server.body()["password"].clone();
         ending(&mut server);
         assert!(
@@ -85,7 +88,7 @@ fn doubt_keeps_the_generated_password() {
         assert!(is_kept(&server), "{at}");
         let mut server = ScriptedServer::start(reload(&server));
         assert_eq!(server.body()["password"], password, "{at}");
-        server.answer(200, &success());
+        server.respond(200, &success());
         assert_eq!(
             server.ok().password,
             Some(password.as_str().unwrap().into()),
@@ -102,24 +105,24 @@ fn failure_midway_keeps_completed_stages() {
             server.outcome(no_connection());
         },
         |server, limited| {
-            server.answer(429, limited);
+            server.respond(429, limited);
         },
         |server, _| {
             server.outcome(Outcome::Cancelled);
         },
     ];
     for ending in endings {
-        let wishes = RegistrationOptions {
+        let options = RegistrationOptions {
             token: Some("once".into()),
             ..alice()
         };
-        let mut server = ScriptedServer::start(Registration::new(&facts(), wishes));
+        let mut server = ScriptedServer::start(Registration::new(&server_info(), options));
         let mut done = two_stages();
         done["completed"] = json!(["m.login.registration_token"]);
         server
-            .answer(200, &json!({}))
-            .answer(401, &two_stages())
-            .answer(401, &done);
+            .respond(200, &json!({}))
+            .respond(401, &two_stages())
+            .respond(401, &done);
         ending(&mut server, &limited);
         assert!(is_kept(&server), "{}", server.error());
         let server = ScriptedServer::start(reload(&server));
@@ -140,9 +143,9 @@ fn final_refusal_removes_the_registration() {
     ];
     for (status, code) in refusals {
         let mut server = last_request(alice());
-        server.answer(status, &refused(code));
+        server.respond(status, &refused(code));
         if server.result.is_none() {
-            server.reply(Answer::Unavailable);
+            server.answer(Answer::Unavailable);
         }
         let is_closed = matches!(
             server.error(),
@@ -155,29 +158,29 @@ fn final_refusal_removes_the_registration() {
 
 #[test]
 fn nothing_is_stored_before_sending() {
-    let mut server = ScriptedServer::start(Registration::new(&facts(), alice()));
+    let mut server = ScriptedServer::start(Registration::new(&server_info(), alice()));
     server.outcome(no_connection());
     assert!(!is_kept(&server));
 }
 
 #[test]
 fn new_password_begins_a_new_session() {
-    let wishes = RegistrationOptions {
+    let options = RegistrationOptions {
         username: Some("bob".into()),
         ..RegistrationOptions::default()
     };
-    let mut server = ScriptedServer::start(Registration::new(&facts(), wishes));
+    let mut server = ScriptedServer::start(Registration::new(&server_info(), options));
     server
-        .answer(200, &json!({}))
-        .answer(401, &two_stages())
-        .reply(Answer::Unavailable);
+        .respond(200, &json!({}))
+        .respond(401, &two_stages())
+        .answer(Answer::Unavailable);
     let answers = RegistrationOptions {
         password: Some("mine".into()),
         token: Some("t".into()),
         ..RegistrationOptions::default()
     };
     let mut server = ScriptedServer::start(reload(&server).answers(answers));
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     assert_eq!(
         (
             server.body()["auth"].clone(),
@@ -186,15 +189,15 @@ fn new_password_begins_a_new_session() {
         (Value::Null, json!("mine"))
     );
     server
-        .answer(401, &two_stages())
-        .answer(401, &two_stages())
-        .answer(200, &success());
+        .respond(401, &two_stages())
+        .respond(401, &two_stages())
+        .respond(200, &success());
     assert_eq!(server.ok().password, None, "the person knows it");
 }
 
 #[test]
 fn forgotten_session_restarts_without_doubt() {
-    let wishes = || RegistrationOptions {
+    let options = || RegistrationOptions {
         token: Some("t".into()),
         ..alice()
     };
@@ -208,42 +211,42 @@ fn forgotten_session_restarts_without_doubt() {
             json!({ "type": "m.login.registration_token", "token": "t", "session": "s2" }),
         ),
     ] {
-        let mut server = ScriptedServer::start(Registration::new(&facts(), wishes()));
-        server.answer(200, &json!({})).answer(401, &two_stages());
+        let mut server = ScriptedServer::start(Registration::new(&server_info(), options()));
+        server.respond(200, &json!({})).respond(401, &two_stages());
         let mut server = ScriptedServer::start(reload(&server));
-        server.answer(status, &answer);
+        server.respond(status, &answer);
         assert_eq!(server.body()["auth"], auth);
     }
 }
 
 #[test]
 fn replaced_session_has_no_completed_stages() {
-    let wishes = RegistrationOptions {
+    let options = RegistrationOptions {
         token: Some("t".into()),
         ..alice()
     };
-    let mut server = ScriptedServer::start(Registration::new(&facts(), wishes));
+    let mut server = ScriptedServer::start(Registration::new(&server_info(), options));
     let mut done = two_stages();
     done["completed"] = json!(["m.login.registration_token"]);
     let mut other = two_stages();
     other["session"] = json!("s2");
     server
-        .answer(200, &json!({}))
-        .answer(401, &two_stages())
-        .answer(401, &done)
-        .answer(401, &other);
+        .respond(200, &json!({}))
+        .respond(401, &two_stages())
+        .respond(401, &done)
+        .respond(401, &other);
     assert_eq!(server.body()["auth"]["type"], "m.login.registration_token");
     assert_eq!(server.body()["auth"]["session"], "s2");
 }
 
 #[test]
 fn username_taken_before_is_reported() {
-    let mut server = ScriptedServer::start(Registration::new(&facts(), alice()));
-    server.answer(200, &json!({})).lose();
+    let mut server = ScriptedServer::start(Registration::new(&server_info(), alice()));
+    server.respond(200, &json!({})).lose();
     server
-        .answer(400, &refused("M_USER_IN_USE"))
-        .answer(403, &refused("M_FORBIDDEN"));
-    server.reply(Answer::Unavailable);
+        .respond(400, &refused("M_USER_IN_USE"))
+        .respond(403, &refused("M_FORBIDDEN"));
+    server.answer(Answer::Unavailable);
     assert!(
         matches!(
             server.error(),
@@ -258,7 +261,7 @@ fn username_taken_before_is_reported() {
 fn stage_completed_in_browser_is_polled() {
     let flow = uia(&json!([{ "stages": ["m.login.recaptcha", "m.login.dummy"] }]));
     let mut server = last_request_with(&flow);
-    server.reply(Answer::Unavailable);
+    server.answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::StagesNotSupported(_))
@@ -268,13 +271,13 @@ fn stage_completed_in_browser_is_polled() {
     assert_eq!(talk_again.body()["password"], "wordpass");
     let mut done = flow.clone();
     done["completed"] = json!(["m.login.recaptcha"]);
-    talk_again.answer(401, &done);
+    talk_again.respond(401, &done);
     assert_eq!(talk_again.body()["auth"]["type"], "m.login.dummy");
-    talk_again.answer(200, &success());
+    talk_again.respond(200, &success());
     talk_again.ok();
 
     server = ScriptedServer::start(reload(&server));
-    server.answer(401, &flow).reply(Answer::Unavailable);
+    server.respond(401, &flow).answer(Answer::Unavailable);
     assert!(
         matches!(
             server.error(),
@@ -285,18 +288,18 @@ fn stage_completed_in_browser_is_polled() {
 }
 
 fn last_request_with(flow: &Value) -> ScriptedServer<Registration> {
-    let mut server = ScriptedServer::start(Registration::new(&facts(), alice()));
-    server.answer(200, &json!({})).answer(401, flow);
+    let mut server = ScriptedServer::start(Registration::new(&server_info(), alice()));
+    server.respond(200, &json!({})).respond(401, flow);
     server
 }
 
 #[test]
 fn flow_is_reported_again_on_resume() {
-    let mut server = ScriptedServer::start(Registration::new(&facts(), alice()));
+    let mut server = ScriptedServer::start(Registration::new(&server_info(), alice()));
     server
-        .answer(200, &json!({}))
-        .answer(401, &two_stages())
-        .reply(Answer::Unavailable);
+        .respond(200, &json!({}))
+        .respond(401, &two_stages())
+        .answer(Answer::Unavailable);
     let answers = RegistrationOptions {
         token: Some("t".into()),
         ..RegistrationOptions::default()
@@ -341,12 +344,12 @@ fn unreadable_terms_are_not_accepted() {
     ] {
         let mut answer = uia(&json!([{ "stages": ["m.login.terms"] }]));
         answer["params"] = json!({ "m.login.terms": params });
-        let wishes = RegistrationOptions {
+        let options = RegistrationOptions {
             accept_terms: true,
             ..alice()
         };
-        let mut server = ScriptedServer::start(Registration::new(&facts(), wishes));
-        server.answer(200, &json!({})).answer(401, &answer);
+        let mut server = ScriptedServer::start(Registration::new(&server_info(), options));
+        server.respond(200, &json!({})).respond(401, &answer);
         assert!(
             matches!(
                 server.error(),
@@ -359,7 +362,7 @@ fn unreadable_terms_are_not_accepted() {
 
 #[test]
 fn closed_registration_points_to_oauth() {
-    let mut both = facts();
+    let mut both = server_info();
     both.oauth_issuer = Some("https://account.example.org/".into());
     both.login_flows = serde_json::from_value(
         json!([{ "type": "m.login.password", "oauth_aware_preferred": false }]),
@@ -367,8 +370,8 @@ fn closed_registration_points_to_oauth() {
     .unwrap();
     let mut server = ScriptedServer::start(Registration::new(&both, alice()));
     server
-        .answer(403, &refused("M_FORBIDDEN"))
-        .answer(403, &refused("M_FORBIDDEN"));
+        .respond(403, &refused("M_FORBIDDEN"))
+        .respond(403, &refused("M_FORBIDDEN"));
     assert!(
         matches!(
             server.error(),

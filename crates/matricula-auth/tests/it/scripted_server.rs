@@ -21,9 +21,9 @@ pub(crate) struct ScriptedServer<C: Conversation> {
 }
 
 enum Waiting {
-    Answer(Box<Job>),
-    Reply(Prompt),
-    Moment(Timestamp),
+    Response(Box<Job>),
+    Answer(Prompt),
+    Time(Timestamp),
 }
 
 impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
@@ -55,10 +55,10 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
                     let path = job.url().splitn(4, '/').nth(3).unwrap_or_default();
                     self.requests
                         .push(format!("{} /{path}", job.request_method()));
-                    self.waiting.push((id, Waiting::Answer(job)));
+                    self.waiting.push((id, Waiting::Response(job)));
                 }
-                Effect::Ask(id, question) => self.waiting.push((id, Waiting::Reply(question))),
-                Effect::Wait(id, until) => self.waiting.push((id, Waiting::Moment(until))),
+                Effect::Ask(id, question) => self.waiting.push((id, Waiting::Answer(question))),
+                Effect::Wait(id, until) => self.waiting.push((id, Waiting::Time(until))),
                 other => panic!("unexpected effect {other:?}"),
             }
         }
@@ -77,7 +77,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
     /// The one request that waits for an answer.
     pub(crate) fn job(&self) -> &Job {
         match &self.waiting[..] {
-            [(_, Waiting::Answer(job))] => job,
+            [(_, Waiting::Response(job))] => job,
             _ => panic!("not exactly one request waits; so far: {:?}", self.requests),
         }
     }
@@ -88,14 +88,14 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
             .waiting
             .iter()
             .filter_map(|(_, waiting)| match waiting {
-                Waiting::Answer(job) => Some(&**job),
+                Waiting::Response(job) => Some(&**job),
                 _ => None,
             });
         jobs.next().expect("a request waits")
     }
 
     /// Answers the request that has waited longest.
-    pub(crate) fn answer_first(&mut self, status: u16, body: &str) -> &mut Self {
+    pub(crate) fn respond_first(&mut self, status: u16, body: &str) -> &mut Self {
         let body = Body::Json(body.into());
         let response = self.any_job().respond(Response::new(status, vec![], body));
         self.outcome_of_first(Outcome::Responded(response))
@@ -107,7 +107,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
     }
 
     fn outcome_of_first(&mut self, outcome: Outcome) -> &mut Self {
-        let is_answer = |(_, waiting): &(_, Waiting)| matches!(waiting, Waiting::Answer(_));
+        let is_answer = |(_, waiting): &(_, Waiting)| matches!(waiting, Waiting::Response(_));
         let at = self
             .waiting
             .iter()
@@ -124,7 +124,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
             .waiting
             .iter()
             .filter_map(|(_, waiting)| match waiting {
-                Waiting::Answer(job) => Some(&**job),
+                Waiting::Response(job) => Some(&**job),
                 _ => None,
             });
         jobs.into_iter()
@@ -138,11 +138,11 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
     }
 
     /// Answers the one request that waits.
-    pub(crate) fn answer(&mut self, status: u16, body: &Value) -> &mut Self {
-        self.answer_text(status, &body.to_string())
+    pub(crate) fn respond(&mut self, status: u16, body: &Value) -> &mut Self {
+        self.respond_text(status, &body.to_string())
     }
 
-    pub(crate) fn answer_text(&mut self, status: u16, body: &str) -> &mut Self {
+    pub(crate) fn respond_text(&mut self, status: u16, body: &str) -> &mut Self {
         let response = self
             .job()
             .respond(Response::new(status, vec![], Body::Json(body.into())));
@@ -157,16 +157,16 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
     }
 
     /// Answers the request to this path, among several.
-    pub(crate) fn answer_path(&mut self, path: &str, status: u16, body: &str) -> &mut Self {
+    pub(crate) fn respond_path(&mut self, path: &str, status: u16, body: &str) -> &mut Self {
         let at = self
             .waiting
             .iter()
             .position(
-                |(_, waiting)| matches!(waiting, Waiting::Answer(job) if job.url().ends_with(path)),
+                |(_, waiting)| matches!(waiting, Waiting::Response(job) if job.url().ends_with(path)),
             )
             .unwrap_or_else(|| panic!("nothing was asked of {path}"));
         let (id, waiting) = self.waiting.remove(at);
-        let Waiting::Answer(job) = waiting else {
+        let Waiting::Response(job) = waiting else {
             unreachable!()
         };
         let response = job.respond(Response::new(status, vec![], Body::Json(body.into())));
@@ -182,13 +182,13 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
     }
 
     pub(crate) fn is_asking(&self) -> bool {
-        matches!(&self.waiting[..], [(_, Waiting::Reply(_))])
+        matches!(&self.waiting[..], [(_, Waiting::Answer(_))])
     }
 
     /// The one question that waits.
     pub(crate) fn question(&self) -> &Prompt {
         match &self.waiting[..] {
-            [(_, Waiting::Reply(question))] => question,
+            [(_, Waiting::Answer(question))] => question,
             _ => panic!(
                 "not exactly one question waits; so far: {:?}",
                 self.requests
@@ -197,7 +197,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
     }
 
     /// Answers the one question that waits.
-    pub(crate) fn reply(&mut self, reply: Answer) -> &mut Self {
+    pub(crate) fn answer(&mut self, reply: Answer) -> &mut Self {
         self.question();
         let (id, _) = self.waiting.remove(0);
         self.step(Input::Answer(id, reply));
@@ -205,12 +205,12 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        matches!(&self.waiting[..], [(_, Waiting::Moment(_))])
+        matches!(&self.waiting[..], [(_, Waiting::Time(_))])
     }
 
     /// Lets the time pass that it waits for; gives how many milliseconds that were.
     pub(crate) fn wake(&mut self) -> u64 {
-        let [(id, Waiting::Moment(until))] = self.waiting[..] else {
+        let [(id, Waiting::Time(until))] = self.waiting[..] else {
             panic!("it waits for no moment; so far: {:?}", self.requests)
         };
         self.waiting.clear();

@@ -9,21 +9,23 @@ use matricula_core::Timestamp;
 use serde_json::json;
 
 use crate::{
-    registration::{alice, facts, success, uia},
+    registration::{alice, server_info, success, uia},
     scripted_server::ScriptedServer,
 };
 
 #[test]
 fn missing_session_is_not_sent() {
-    let mut server =
-        ScriptedServer::start(Registration::new(&facts(), RegistrationOptions::default()));
-    server.answer(401, &json!({ "flows": [{ "stages": ["m.login.dummy"] }] }));
+    let mut server = ScriptedServer::start(Registration::new(
+        &server_info(),
+        RegistrationOptions::default(),
+    ));
+    server.respond(401, &json!({ "flows": [{ "stages": ["m.login.dummy"] }] }));
     assert_eq!(server.body()["auth"], json!({ "type": "m.login.dummy" }));
 }
 
 #[test]
 fn preferred_sso_forbids_registration() {
-    let facts: ServerInfo = serde_json::from_value(json!({
+    let server_info: ServerInfo = serde_json::from_value(json!({
         "server": "https://matrix.example.org", "versions": ["v1.18"], "oauth_issuer": null,
         "registration": null,
         "login_flows": [
@@ -32,7 +34,7 @@ fn preferred_sso_forbids_registration() {
         ],
     }))
     .unwrap();
-    let server = ScriptedServer::start(Registration::new(&facts, alice()));
+    let server = ScriptedServer::start(Registration::new(&server_info, alice()));
     assert!(
         matches!(
             server.error(),
@@ -51,9 +53,11 @@ fn all_policies_are_shown() {
         "privacy": { "version": "1", "en_GB": { "name": "Privacy", "url": "https://e.org/p" } },
         "terms": { "version": "2", "fr": { "name": "Conditions", "url": "https://e.org/t" } },
     }}});
-    let mut server =
-        ScriptedServer::start(Registration::new(&facts(), RegistrationOptions::default()));
-    server.answer(401, &offer);
+    let mut server = ScriptedServer::start(Registration::new(
+        &server_info(),
+        RegistrationOptions::default(),
+    ));
+    server.respond(401, &offer);
     let Prompt::AcceptTerms { policies } = server.question() else {
         panic!("{:?}", server.question());
     };
@@ -72,23 +76,28 @@ fn all_policies_are_shown() {
 
 #[test]
 fn token_without_lifetime_never_expires() {
-    let mut registering =
-        ScriptedServer::start(Registration::new(&facts(), RegistrationOptions::default()));
-    registering.answer(200, &success());
+    let mut registering = ScriptedServer::start(Registration::new(
+        &server_info(),
+        RegistrationOptions::default(),
+    ));
+    registering.respond(200, &success());
     assert_eq!(registering.ok().expires_at, None);
-    let mut signing_in = ScriptedServer::start(Login::new(&facts(), "alice", "wordpass".into()));
-    signing_in.answer(200, &success());
+    let mut signing_in =
+        ScriptedServer::start(Login::new(&server_info(), "alice", "wordpass".into()));
+    signing_in.respond(200, &success());
     assert_eq!(signing_in.ok().expires_at, None);
 }
 
 #[test]
 fn refresh_replaces_token_and_expiry() {
-    let mut server =
-        ScriptedServer::start(Registration::new(&facts(), RegistrationOptions::default()));
+    let mut server = ScriptedServer::start(Registration::new(
+        &server_info(),
+        RegistrationOptions::default(),
+    ));
     let mut first = success();
     first["refresh_token"] = json!("syr_1");
     first["expires_in_ms"] = json!(1_000);
-    server.answer(200, &first);
+    server.respond(200, &first);
     let mut account = server.ok().clone();
     let now = Timestamp::from_millis(server.now);
 
@@ -109,11 +118,11 @@ fn refresh_replaces_token_and_expiry() {
 fn invalid_identity_server_fails_discovery() {
     let mut server = ScriptedServer::start(Discovery::new("example.org".parse().unwrap()));
     let homeserver = json!({ "base_url": "https://matrix.example.org" });
-    server.answer(
+    server.respond(
         200,
         &json!({ "m.homeserver": homeserver, "m.identity_server": {} }),
     );
-    server.reply(Answer::Unavailable);
+    server.answer(Answer::Unavailable);
     assert!(
         matches!(
             server.error(),

@@ -14,7 +14,7 @@ use crate::{
 
 const BACK: &str = "http://127.0.0.1:4321/";
 
-fn facts(flows: &Value) -> ServerInfo {
+fn server_info(flows: &Value) -> ServerInfo {
     serde_json::from_value(json!({
         "server": "https://matrix.example.org", "versions": ["v1.18"], "oauth_issuer": null,
         "registration": null, "login_flows": flows,
@@ -23,7 +23,7 @@ fn facts(flows: &Value) -> ServerInfo {
 }
 
 fn sso() -> ServerInfo {
-    facts(&json!([{ "type": "m.login.sso", "oauth_aware_preferred": false }]))
+    server_info(&json!([{ "type": "m.login.sso", "oauth_aware_preferred": false }]))
 }
 
 fn page<C: matricula_auth::Conversation<Error: Into<AuthError>>>(
@@ -40,7 +40,7 @@ fn come_back<C: matricula_auth::Conversation<Error: Into<AuthError>>>(
     answer: &str,
 ) {
     let (_, state) = page(server);
-    server.reply(Answer::Text(
+    server.answer(Answer::Text(
         format!("{BACK}?state={state}&{answer}").into(),
     ));
 }
@@ -77,7 +77,7 @@ fn callback_token_logs_in() {
     let kept = server.commits.last().unwrap().writes()[0].value.clone();
     let kept = String::from_utf8(kept.unwrap()).unwrap();
     assert!(kept.contains("one-time") && kept.contains(body["device_id"].as_str().unwrap()));
-    server.answer(200, &signed_in());
+    server.respond(200, &signed_in());
     assert_eq!(server.ok().user_id.as_str(), "@alice:example.org");
     assert!(!is_kept(&server));
     assert_eq!(server.requests, ["POST /_matrix/client/v3/login"]);
@@ -92,7 +92,7 @@ fn sign_up_uses_action_register() {
             { "type": "m.login.sso", "oauth_aware_preferred": true },
         ]),
     ] {
-        let sign_up = SignUp::new(&facts(&flows), alice());
+        let sign_up = SignUp::new(&server_info(&flows), alice());
         let about = matricula_api::oauth::ClientMetadata::new("https://app.example/");
         let mut server = ScriptedServer::start(sign_up.browser(about, BACK));
         assert!(page(&server).0.ends_with("&action=register"));
@@ -100,7 +100,7 @@ fn sign_up_uses_action_register() {
             matches!(&server.progress[..], [Progress::Route { why, .. }] if why.contains("single sign-on"))
         );
         come_back(&mut server, "loginToken=t");
-        server.answer(200, &signed_in());
+        server.respond(200, &signed_in());
         server.ok();
         assert_eq!(server.requests, ["POST /_matrix/client/v3/login"]);
     }
@@ -113,12 +113,13 @@ fn closed_registration_falls_back_to_sso() {
         { "type": "m.login.sso", "oauth_aware_preferred": false },
     ]);
     let about = matricula_api::oauth::ClientMetadata::new("https://app.example/");
-    let sign_up = SignUp::new(&facts(&flows), RegistrationOptions::default()).browser(about, BACK);
+    let sign_up =
+        SignUp::new(&server_info(&flows), RegistrationOptions::default()).browser(about, BACK);
     let mut server = ScriptedServer::start(sign_up);
-    server.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "closed" }));
+    server.respond(403, &json!({ "errcode": "M_FORBIDDEN", "error": "closed" }));
     assert!(page(&server).0.contains("/login/sso/redirect?"));
     come_back(&mut server, "loginToken=t");
-    server.answer(200, &signed_in());
+    server.respond(200, &signed_in());
     server.ok();
 }
 
@@ -129,12 +130,12 @@ fn person_chooses_a_provider() {
         "identity_providers": [{ "id": "oidc-a/b", "name": "A" }, { "id": "b", "name": "B" }],
     }]);
     let path = |reply: Answer| {
-        let mut server = ScriptedServer::start(SsoLogin::new(&facts(&flows), BACK));
+        let mut server = ScriptedServer::start(SsoLogin::new(&server_info(&flows), BACK));
         let Prompt::IdentityProvider { providers } = server.question() else {
             panic!("{:?}", server.question());
         };
         assert_eq!(providers[0].name, "A");
-        server.reply(reply);
+        server.answer(reply);
         let url = page(&server).0;
         url.split('?').next().unwrap().to_owned()
     };
@@ -157,12 +158,12 @@ fn wrong_callback_is_limited() {
         "state=forged",
     ] {
         let (url, _) = page(&server);
-        server.reply(Answer::Text(format!("{BACK}?{forged}").into()));
+        server.answer(Answer::Text(format!("{BACK}?{forged}").into()));
         // The page that was opened stays good.
         assert_eq!(page(&server).0, url);
     }
     assert!(server.requests.is_empty());
-    server.reply(Answer::Yes).reply(Answer::Yes);
+    server.answer(Answer::Yes).answer(Answer::Yes);
     assert!(matches!(
         server.error(),
         AuthError::Browser(BrowserError::WrongCallback { .. })
@@ -177,11 +178,11 @@ fn lost_response_reopens_the_page() {
     let first = server.body();
     server.lose();
     assert_eq!(server.body(), first);
-    server.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "used" }));
+    server.respond(403, &json!({ "errcode": "M_FORBIDDEN", "error": "used" }));
     assert!(server.result.is_none());
     come_back(&mut server, "loginToken=t2");
     assert_eq!(server.body()["device_id"], first["device_id"]);
-    server.answer(200, &signed_in());
+    server.respond(200, &signed_in());
     server.ok();
 }
 
@@ -204,7 +205,7 @@ fn login_resumes_after_any_crash() {
     come_back(&mut server, "loginToken=t");
     let mut server = ScriptedServer::start(read(&server));
     assert_eq!(server.body()["token"], "t");
-    server.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "used" }));
+    server.respond(403, &json!({ "errcode": "M_FORBIDDEN", "error": "used" }));
     assert!(page(&server).0.contains("/login/sso/redirect"));
 }
 
@@ -225,14 +226,14 @@ fn transient_errors_keep_the_login() {
     ));
     assert!(is_kept(&server));
     let mut server = sent();
-    server.answer(502, &json!({})).answer(502, &json!({}));
+    server.respond(502, &json!({})).respond(502, &json!({}));
     assert!(matches!(
         server.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
     ));
     assert!(is_kept(&server));
     let mut server = sent();
-    server.answer(
+    server.respond(
         429,
         &json!({ "errcode": "M_LIMIT_EXCEEDED", "error": "slow" }),
     );
@@ -242,14 +243,14 @@ fn transient_errors_keep_the_login() {
     ));
     assert!(is_kept(&server));
     let mut server = sent();
-    server.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "no" }));
+    server.respond(403, &json!({ "errcode": "M_FORBIDDEN", "error": "no" }));
     assert!(matches!(
         server.error(),
         AuthError::Server(ServerError::Refused { .. })
     ));
     assert!(!is_kept(&server));
     let mut server = ScriptedServer::start(SsoLogin::new(&sso(), BACK));
-    server.reply(Answer::Unavailable);
+    server.answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Browser(BrowserError::BrowserNeeded { .. })

@@ -81,7 +81,7 @@ proptest! {
                 continue;
             }
             if server.is_asking() {
-                server.reply(match luck { 0 => Answer::Unavailable, 1 => Answer::No, 2 => Answer::Yes, 3 => Answer::Text("a@example.org".into()), _ => Answer::Text("GB:07700900001".into()) });
+                server.answer(match luck { 0 => Answer::Unavailable, 1 => Answer::No, 2 => Answer::Yes, 3 => Answer::Text("a@example.org".into()), _ => Answer::Text("GB:07700900001".into()) });
                 continue;
             }
             let url = server.job().url().to_owned();
@@ -110,7 +110,7 @@ proptest! {
                     completed.push((answer["session"].clone(), stage.clone()));
                 }
             }
-            server.answer_text(*status, body);
+            server.respond_text(*status, body);
         }
     }
 }
@@ -124,7 +124,7 @@ fn endless_sessions_stop_after_forty_requests() {
         }
         let mut answer = uia(&json!([{ "stages": ["m.login.dummy"] }]));
         answer["session"] = json!(session.to_string());
-        server.answer(401, &answer);
+        server.respond(401, &answer);
     }
     assert!(matches!(
         server.error(),

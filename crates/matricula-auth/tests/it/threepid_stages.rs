@@ -7,7 +7,7 @@ use matricula_auth::{
 use serde_json::{Value, json};
 
 use crate::{
-    registration::{alice, facts, refused, register, reload, success, uia},
+    registration::{alice, refused, register, reload, server_info, success, uia},
     scripted_server::ScriptedServer,
 };
 
@@ -43,22 +43,22 @@ fn with_phone() -> RegistrationOptions {
 }
 
 /// Up to the question that `offer` leads to.
-fn offered(wishes: RegistrationOptions, offer: &Value) -> ScriptedServer<Registration> {
-    let mut server = register(wishes);
-    server.answer(200, &json!({})).answer(401, offer);
+fn offered(options: RegistrationOptions, offer: &Value) -> ScriptedServer<Registration> {
+    let mut server = register(options);
+    server.respond(200, &json!({})).respond(401, offer);
     server
 }
 
 /// Up to where the message is sent.
 fn written_to() -> ScriptedServer<Registration> {
     let mut server = offered(with_email(), &email());
-    server.answer(200, &json!({ "sid": "sid1" }));
+    server.respond(200, &json!({ "sid": "sid1" }));
     server
 }
 
 fn with_code(submit_url: &str) -> ScriptedServer<Registration> {
     let mut server = offered(with_phone(), &stages(&["m.login.msisdn"]));
-    server.answer(200, &json!({ "sid": "sid1", "submit_url": submit_url }));
+    server.respond(200, &json!({ "sid": "sid1", "submit_url": submit_url }));
     server
 }
 
@@ -77,27 +77,27 @@ fn opened_link_completes_the_stage() {
         (&json!("alice@example.org"), &json!(1), None)
     );
     assert!(secret.len() > 30, "{secret}");
-    server.answer(200, &json!({ "sid": "sid1" }));
+    server.respond(200, &json!({ "sid": "sid1" }));
     let address = "alice@example.org".to_owned();
     assert_eq!(
         server.question(),
         &Prompt::FollowLink { address, why: None }
     );
-    server.reply(Answer::Yes);
+    server.answer(Answer::Yes);
     let creds = json!({ "sid": "sid1", "client_secret": secret });
     let auth =
         json!({ "type": "m.login.email.identity", "session": "s1", "threepid_creds": creds });
     let mut waits = Vec::new();
     for _ in 0..8 {
         assert_eq!(server.body()["auth"], auth);
-        server.answer(401, &not_yet(&email()));
+        server.respond(401, &not_yet(&email()));
         waits.push(server.wake());
     }
     assert_eq!(
         waits,
         [2_000, 3_000, 4_500, 6_750, 10_125, 15_000, 15_000, 15_000]
     );
-    server.answer(200, &success());
+    server.respond(200, &success());
     server.ok();
     let sent = server.requests.iter().filter(|request| *request == EMAIL);
     assert_eq!(sent.count(), 1, "one message");
@@ -107,9 +107,9 @@ fn opened_link_completes_the_stage() {
 fn polling_ends_after_half_an_hour() {
     let mut server = written_to();
     let begun = server.now;
-    server.reply(Answer::Yes);
+    server.answer(Answer::Yes);
     while !server.is_asking() {
-        server.answer(401, &not_yet(&email()));
+        server.respond(401, &not_yet(&email()));
         if server.is_waiting() {
             server.wake();
         }
@@ -120,7 +120,7 @@ fn polling_ends_after_half_an_hour() {
         server.question(),
         Prompt::FollowLink { why: Some(_), .. }
     ));
-    server.reply(Answer::Unavailable);
+    server.answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Threepid(ThreepidError::AddressNotValidated { .. })
@@ -132,8 +132,8 @@ fn next_message_increases_the_attempt() {
     let mut server = offered(with_email(), &email());
     let first = server.body();
     server
-        .answer(200, &json!({ "sid": "sid1" }))
-        .reply(Answer::No);
+        .respond(200, &json!({ "sid": "sid1" }))
+        .answer(Answer::No);
     let second = server.body();
     assert_eq!(second["client_secret"], first["client_secret"]);
     assert_eq!(second["send_attempt"], 2);
@@ -163,7 +163,7 @@ fn crash_sends_no_second_message() {
 #[test]
 fn resume_tries_the_stage_first() {
     let mut server = written_to();
-    server.reply(Answer::Unavailable);
+    server.answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Threepid(ThreepidError::AddressNotValidated { .. })
@@ -171,16 +171,16 @@ fn resume_tries_the_stage_first() {
     let mut later = ScriptedServer::start(reload(&server));
     assert_eq!(later.body()["auth"]["threepid_creds"]["sid"], "sid1");
     later
-        .answer(401, &not_yet(&email()))
-        .reply(Answer::Unavailable);
+        .respond(401, &not_yet(&email()))
+        .answer(Answer::Unavailable);
     let mut later = ScriptedServer::start(reload(&later));
     // The server has forgotten the session, and knows the proof.
-    later.answer(400, &refused("M_UNKNOWN"));
+    later.respond(400, &refused("M_UNKNOWN"));
     let mut second = email();
     second["session"] = json!("s2");
-    later.answer(401, &second);
+    later.respond(401, &second);
     assert_eq!(later.body()["auth"]["session"], "s2");
-    later.answer(200, &success());
+    later.respond(200, &success());
     later.ok();
     assert!(!later.requests.contains(&EMAIL.to_owned()));
 }
@@ -192,11 +192,11 @@ fn registration_resumes_after_any_step() {
         "m.login.email.identity",
         "m.login.recaptcha",
     ]);
-    let wishes = RegistrationOptions {
+    let options = RegistrationOptions {
         email: with_email().email,
         ..with_phone()
     };
-    let mut server = register(wishes);
+    let mut server = register(options);
     let (mut completed, mut sent, mut secrets) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..60 {
         if server.result.is_some() {
@@ -208,7 +208,7 @@ fn registration_resumes_after_any_step() {
         server = ScriptedServer::start(reload(&server));
         if was_asking && !server.is_asking() && !server.is_waiting() {
             // It looked first whether the person has done it meanwhile.
-            server.answer(401, &progress(&offer, &completed, true));
+            server.respond(401, &progress(&offer, &completed, true));
         } else if !was_asking {
             assert_eq!(server.requests.last(), before.as_ref());
         }
@@ -221,38 +221,38 @@ fn registration_resumes_after_any_step() {
                 Prompt::Code { .. } => Answer::Text("123456".into()),
                 _ => Answer::Yes,
             };
-            server.reply(reply);
+            server.answer(reply);
         }
         let request = server.requests.last().cloned().unwrap();
         match request.as_str() {
             EMAIL | PHONE => {
                 sent.push(request.clone());
                 secrets.push(server.body()["client_secret"].clone());
-                server.answer(
+                server.respond(
                     200,
                     &json!({ "sid": request, "submit_url": submit(&server) }),
                 );
             }
             "POST /submit" => {
                 assert_eq!(server.body()["token"], "123456");
-                server.answer(200, &json!({ "success": true }));
+                server.respond(200, &json!({ "success": true }));
                 let stage = server.body()["auth"]["type"].clone();
                 completed.push(stage);
-                server.answer(401, &progress(&offer, &completed, false));
+                server.respond(401, &progress(&offer, &completed, false));
             }
             get if get.starts_with("GET") => {
-                server.answer(200, &json!({}));
+                server.respond(200, &json!({}));
             }
             _ => {
                 let auth = server.body()["auth"].clone();
                 if auth.is_null() {
-                    server.answer(401, &offer);
+                    server.respond(401, &offer);
                 } else if auth["type"].is_null() {
-                    server.answer(200, &success());
+                    server.respond(200, &success());
                 } else {
                     assert!(!completed.contains(&auth["type"]), "{auth} again");
                     completed.push(auth["type"].clone());
-                    server.answer(401, &progress(&offer, &completed, false));
+                    server.respond(401, &progress(&offer, &completed, false));
                 }
             }
         }
@@ -284,19 +284,19 @@ fn wrong_code_is_asked_again() {
     assert_eq!(server.requests.last().unwrap(), PHONE);
     let address = "GB:07700900001".to_owned();
     assert_eq!(server.question(), &Prompt::Code { address, why: None });
-    server.reply(Answer::Text("000000".into()));
+    server.answer(Answer::Text("000000".into()));
     assert_eq!(server.job().url(), "https://id.example.org/submit");
     assert_eq!(server.body()["sid"], "sid1");
-    server.answer(200, &json!({ "success": false }));
+    server.respond(200, &json!({ "success": false }));
     assert!(matches!(
         server.question(),
         Prompt::Code { why: Some(_), .. }
     ));
-    server.reply(Answer::Text("123456".into()));
+    server.answer(Answer::Text("123456".into()));
     assert_eq!(server.body()["token"], "123456");
-    server.answer(200, &json!({ "success": true }));
+    server.respond(200, &json!({ "success": true }));
     assert_eq!(server.body()["auth"]["type"], "m.login.msisdn");
-    server.answer(200, &success());
+    server.respond(200, &success());
     server.ok();
 }
 
@@ -310,7 +310,7 @@ fn code_goes_to_safe_urls_only() {
         "nonsense",
     ] {
         let mut server = with_code(url);
-        server.reply(Answer::Text("123456".into()));
+        server.answer(Answer::Text("123456".into()));
         assert!(
             matches!(
                 server.error(),
@@ -336,7 +336,7 @@ fn refused_address_can_be_replaced() {
     ] {
         let mut server = offered(with_email(), &email());
         let first = server.body()["client_secret"].clone();
-        server.answer(status, &refused(code));
+        server.respond(status, &refused(code));
         let Prompt::EmailAddress { why: Some(why) } = server.question() else {
             panic!("{code}: {:?}", server.question())
         };
@@ -344,14 +344,14 @@ fn refused_address_can_be_replaced() {
             why.contains(words) && why.contains("alice@example.org"),
             "{why}"
         );
-        server.reply(Answer::Text("bob@example.org".into()));
+        server.answer(Answer::Text("bob@example.org".into()));
         assert_eq!(server.body()["email"], "bob@example.org");
         assert_ne!(server.body()["client_secret"], first, "another proof");
 
         let mut server = offered(with_email(), &email());
         server
-            .answer(status, &refused(code))
-            .reply(Answer::Unavailable);
+            .respond(status, &refused(code))
+            .answer(Answer::Unavailable);
         assert!(
             matches!(
                 server.error(),
@@ -361,7 +361,7 @@ fn refused_address_can_be_replaced() {
         );
     }
     let mut server = offered(with_email(), &email());
-    server.answer(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" }));
+    server.respond(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" }));
     assert!(matches!(
         server.error(),
         AuthError::Server(ServerError::RateLimited { .. })
@@ -372,15 +372,15 @@ fn refused_address_can_be_replaced() {
 fn missing_address_is_asked() {
     let mut server = offered(alice(), &email());
     assert_eq!(server.question(), &Prompt::EmailAddress { why: None });
-    server.reply(Answer::Text("nonsense".into()));
+    server.answer(Answer::Text("nonsense".into()));
     assert!(server.is_asking(), "that is none");
-    server.reply(Answer::Unavailable);
+    server.answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Threepid(ThreepidError::AddressNeeded { .. })
     ));
     let mut server = ScriptedServer::start(reload(&server).answers(with_email()));
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     assert_eq!(server.body()["auth"], Value::Null);
     for (text, phone) in [
         ("GB:07700 900001", Ok("GB:07700 900001".to_owned())),
@@ -422,16 +422,16 @@ fn page_stage_is_polled_until_complete() {
             panic!("{stage}")
         };
         let page = format!("/_matrix/client/v3/auth/{stage}/fallback/web?session=s1");
-        assert_eq!(url, &format!("{}{page}", facts().server));
-        server.reply(Answer::Yes);
+        assert_eq!(url, &format!("{}{page}", server_info().server));
+        server.answer(Answer::Yes);
         for _ in 0..100 {
             assert_eq!(server.body()["auth"], json!({ "session": "s1" }));
-            server.answer(401, &offer);
+            server.respond(401, &offer);
             server.wake();
         }
-        server.answer(401, &progress(&offer, &[json!(stage)], false));
+        server.respond(401, &progress(&offer, &[json!(stage)], false));
         assert_eq!(server.body()["auth"]["type"], "m.login.dummy");
-        server.answer(200, &success());
+        server.respond(200, &success());
         server.ok();
     }
 }
@@ -441,8 +441,8 @@ fn same_address_again_gets_new_message() {
     let mut server = offered(with_email(), &email());
     let secret = server.body()["client_secret"].clone();
     server
-        .answer(200, &json!({ "sid": "sid1" }))
-        .reply(Answer::Unavailable);
+        .respond(200, &json!({ "sid": "sid1" }))
+        .answer(Answer::Unavailable);
     let answers = RegistrationOptions {
         email: with_email().email,
         ..RegistrationOptions::default()
@@ -462,7 +462,7 @@ fn same_address_again_gets_new_message() {
 #[test]
 fn known_code_is_submitted_once() {
     let mut server = with_code("https://id.example.org/submit");
-    server.reply(Answer::Unavailable);
+    server.answer(Answer::Unavailable);
     let answers = RegistrationOptions {
         code: Some("123456".into()),
         ..RegistrationOptions::default()
@@ -471,16 +471,16 @@ fn known_code_is_submitted_once() {
     let mut right = later();
     assert_eq!(right.requests, ["POST /submit"]);
     assert_eq!(right.body()["token"], "123456");
-    right.answer(200, &json!({ "success": true }));
-    right.answer(200, &success());
+    right.respond(200, &json!({ "success": true }));
+    right.respond(200, &success());
     right.ok();
     let mut wrong = later();
-    wrong.answer(400, &refused("M_TOKEN_INCORRECT"));
+    wrong.respond(400, &refused("M_TOKEN_INCORRECT"));
     assert!(matches!(
         wrong.question(),
         Prompt::Code { why: Some(_), .. }
     ));
-    wrong.reply(Answer::Unavailable);
+    wrong.answer(Answer::Unavailable);
     // It is not sent again with the next run.
     assert_eq!(
         ScriptedServer::start(reload(&wrong)).requests,

@@ -62,19 +62,19 @@ fn one_request_without_authentication() {
         *server.job().auth(),
         Auth::Required(account(None).credential())
     );
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     server.ok();
 }
 
 #[test]
 fn stored_password_is_used_without_asking() {
     let mut server = delete(Some("kept"));
-    server.answer(401, &password());
+    server.respond(401, &password());
     assert_eq!(
         server.body(),
         json!({ "devices": ["A", "B"], "auth": with_password("kept") })
     );
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     server.ok();
     assert_eq!(server.requests, [DELETE, DELETE]);
 }
@@ -82,18 +82,18 @@ fn stored_password_is_used_without_asking() {
 #[test]
 fn wrong_password_attempts_are_limited() {
     let mut server = delete(Some("old"));
-    server.answer(401, &password()).answer(401, &wrong());
+    server.respond(401, &password()).respond(401, &wrong());
     let user_id = account(None).user_id;
     let why = Some("Invalid password".to_owned());
     let question = Prompt::CurrentPassword { user_id, why };
     let mut asked = 0;
     while server.result.is_none() {
         assert_eq!(server.question(), &question);
-        server.reply(Answer::Text("typed".into()));
+        server.answer(Answer::Text("typed".into()));
         asked += 1;
         if server.result.is_none() {
             assert_eq!(server.body()["auth"], with_password("typed"));
-            server.answer(401, &wrong());
+            server.respond(401, &wrong());
         }
     }
     assert_eq!(asked, 6, "five are tried");
@@ -110,11 +110,11 @@ fn known_passwords_are_tried_first() {
         .password("first".into())
         .password("second".into());
     let mut server = ScriptedServer::start(conversation);
-    server.answer(401, &password());
+    server.respond(401, &password());
     assert_eq!(server.body()["auth"], with_password("second"));
-    server.answer(401, &wrong());
+    server.respond(401, &wrong());
     assert_eq!(server.body()["auth"], with_password("first"));
-    server.answer(401, &wrong());
+    server.respond(401, &wrong());
     assert!(server.is_asking());
 }
 
@@ -122,10 +122,10 @@ fn known_passwords_are_tried_first() {
 fn status_401_without_flows_is_wrong_password() {
     let mut server = delete(Some("kept"));
     server
-        .answer(401, &password())
-        .answer(401, &refused("M_FORBIDDEN"));
+        .respond(401, &password())
+        .respond(401, &refused("M_FORBIDDEN"));
     assert!(matches!(server.question(), Prompt::CurrentPassword { .. }));
-    server.reply(Answer::Unavailable);
+    server.answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::WrongPassword { .. })
@@ -133,8 +133,8 @@ fn status_401_without_flows_is_wrong_password() {
 
     let mut server = delete(Some("kept"));
     server
-        .answer(401, &password())
-        .answer(403, &refused("M_FORBIDDEN"));
+        .respond(401, &password())
+        .respond(403, &refused("M_FORBIDDEN"));
     assert!(matches!(
         server.error(),
         AuthError::Server(ServerError::Refused { .. })
@@ -144,7 +144,7 @@ fn status_401_without_flows_is_wrong_password() {
 #[test]
 fn missing_password_names_the_user() {
     let mut server = delete(None);
-    server.answer(401, &password()).reply(Answer::Unavailable);
+    server.respond(401, &password()).answer(Answer::Unavailable);
     let told = server.error().to_string();
     assert_eq!(
         told,
@@ -168,7 +168,7 @@ fn easiest_flow_is_chosen() {
         let flows: Vec<Value> = flows.as_array().unwrap().clone();
         let flows: Vec<Value> = flows.iter().map(|one| json!({ "stages": one })).collect();
         let mut server = delete(kept);
-        server.answer(401, &uia(&json!(flows)));
+        server.respond(401, &uia(&json!(flows)));
         let Some(Progress::Route { stages, .. }) = server.progress.first() else {
             panic!("{:?}", server.progress)
         };
@@ -181,15 +181,15 @@ fn easiest_flow_is_chosen() {
 fn completed_stage_is_never_repeated() {
     let both = stages(&["m.login.password", "m.login.dummy"]);
     let mut server = delete(Some("kept"));
-    server.answer(401, &both);
+    server.respond(401, &both);
     let mut done = both.clone();
     done["completed"] = json!(["m.login.password"]);
-    server.answer(401, &done);
+    server.respond(401, &done);
     assert_eq!(
         server.body()["auth"],
         json!({ "type": "m.login.dummy", "session": "s1" })
     );
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     server.ok();
 }
 
@@ -220,18 +220,18 @@ fn page_stage_is_polled_until_complete() {
         let mut offer = stages(&[stage]);
         offer["params"] = params;
         let mut server = delete(None);
-        server.answer(401, &offer);
+        server.respond(401, &offer);
         let Prompt::StagePage { url, why: None, .. } = server.question() else {
             panic!("{:?}", server.question())
         };
         assert_eq!(url, page);
-        server.reply(Answer::Yes);
+        server.answer(Answer::Yes);
         assert_eq!(server.body()["auth"], json!({ "session": "s1" }));
-        server.answer(401, &offer);
+        server.respond(401, &offer);
         assert_eq!(server.wake(), 2_000);
-        server.answer(401, &offer);
+        server.respond(401, &offer);
         assert_eq!(server.wake(), 3_000);
-        server.answer(200, &json!({}));
+        server.respond(200, &json!({}));
         server.ok();
     }
 }
@@ -240,7 +240,7 @@ fn page_stage_is_polled_until_complete() {
 fn unopened_page_can_be_resumed() {
     let offer = stages(&["m.login.sso"]);
     let mut server = delete(None);
-    server.answer(401, &offer).reply(Answer::Unavailable);
+    server.respond(401, &offer).answer(Answer::Unavailable);
     let AuthError::Uia(UiaError::StagesNotSupported(left)) = server.error() else {
         panic!("{}", server.error())
     };
@@ -252,14 +252,14 @@ fn unopened_page_can_be_resumed() {
     };
     let mut server = again();
     assert_eq!(server.body()["auth"], json!({ "session": "s1" }));
-    server.answer(200, &json!({}));
+    server.respond(200, &json!({}));
     server.ok();
 
     // Where the server has forgotten it, or it was another's, a new one is begun.
     let mut server = again();
-    server.answer(400, &refused("M_UNKNOWN"));
+    server.respond(400, &refused("M_UNKNOWN"));
     assert_eq!(server.body().get("auth"), None);
-    server.answer(400, &refused("M_UNKNOWN"));
+    server.respond(400, &refused("M_UNKNOWN"));
     assert!(matches!(
         server.error(),
         AuthError::Server(ServerError::Refused { .. })
@@ -269,7 +269,7 @@ fn unopened_page_can_be_resumed() {
 #[test]
 fn lost_response_is_in_doubt() {
     let mut server = delete(Some("kept"));
-    server.answer(401, &password()).lose();
+    server.respond(401, &password()).lose();
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::MayBeDone { .. })
@@ -277,7 +277,7 @@ fn lost_response_is_in_doubt() {
 
     let mut server = delete(Some("kept"));
     server
-        .answer(401, &password())
+        .respond(401, &password())
         .outcome(Outcome::Failed(transport_error(
             TransportErrorKind::Connect,
         )));
@@ -287,7 +287,7 @@ fn lost_response_is_in_doubt() {
     ));
 
     let mut server = delete(Some("kept"));
-    server.answer(401, &password()).answer_text(200, "<html>");
+    server.respond(401, &password()).respond_text(200, "<html>");
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::MayBeDone { .. })
@@ -317,12 +317,12 @@ fn every_request_ends() {
             turns += 1;
             assert!(turns < 3_000, "{which}");
             if server.is_asking() {
-                server.reply(Answer::Yes);
+                server.answer(Answer::Yes);
             } else if server.is_waiting() {
                 server.wake();
             } else {
                 let (status, body) = answer(turns);
-                server.answer(status, &body);
+                server.respond(status, &body);
             }
         }
         server.error();
@@ -332,7 +332,7 @@ fn every_request_ends() {
 #[test]
 fn debug_output_has_no_password() {
     let mut server = delete(Some("canary-kept"));
-    server.answer(401, &password());
+    server.respond(401, &password());
     let shown = format!("{:?}", server.conversation);
     assert!(!shown.contains("canary"), "{shown}");
 }

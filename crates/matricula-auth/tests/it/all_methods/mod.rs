@@ -16,7 +16,7 @@ use serde_json::Value;
 use server::{Fault, Reply, Server, point};
 
 use crate::{
-    registration::facts,
+    registration::server_info,
     scripted_server::{ScriptedServer, transport_error},
 };
 use matricula_core::{Processed, TransportError, TransportErrorKind, scheduler::Outcome};
@@ -37,11 +37,11 @@ const PHONE: &str = STAGES[4];
 
 /// Of every stage: whether the person has to be asked although this was wished, how many requests it
 /// takes, and how little it is liked.
-fn demands(stage: &str, wishes: &RegistrationOptions) -> (bool, usize) {
+fn demands(stage: &str, options: &RegistrationOptions) -> (bool, usize) {
     match stage {
         "m.login.dummy" => (false, 1),
-        "m.login.registration_token" => (wishes.token.is_none(), 1),
-        "m.login.terms" => (!wishes.accept_terms, 1),
+        "m.login.registration_token" => (options.token.is_none(), 1),
+        "m.login.terms" => (!options.accept_terms, 1),
         // A message is asked for, and then its link is looked for.
         EMAIL => (true, 2),
         // A message is asked for, its code is sent on, and then the stage is done.
@@ -62,7 +62,7 @@ fn ways() -> Vec<Vec<&'static str>> {
     .collect()
 }
 
-fn wishes() -> [(&'static str, RegistrationOptions); 6] {
+fn options() -> [(&'static str, RegistrationOptions); 6] {
     let nothing = RegistrationOptions::default();
     let named = RegistrationOptions {
         username: Some("alice".into()),
@@ -150,8 +150,8 @@ fn answer_of(question: &Prompt, server: &mut Server) -> Answer {
 }
 
 /// Registers, and checks on the way what must never happen.
-fn run(wishes: &RegistrationOptions, mut server: Server, somebody: bool) -> Run {
-    let mut script = ScriptedServer::start(Registration::new(&facts(), wishes.clone()));
+fn run(options: &RegistrationOptions, mut server: Server, has_person: bool) -> Run {
+    let mut script = ScriptedServer::start(Registration::new(&server_info(), options.clone()));
     let (mut points, mut name_passed) = (Vec::new(), false);
     let mut completed: HashSet<(Value, Value)> = HashSet::new();
     let mut turns = 0;
@@ -164,16 +164,16 @@ fn run(wishes: &RegistrationOptions, mut server: Server, somebody: bool) -> Run 
         }
         if script.is_asking() {
             let question = script.question().clone();
-            let reply = match somebody {
+            let reply = match has_person {
                 true => answer_of(&question, &mut server),
                 false => Answer::Unavailable,
             };
-            script.reply(reply);
+            script.answer(reply);
             continue;
         }
         let job = script.job().clone();
         points.push(point(&job));
-        check(&job, wishes, name_passed, &completed);
+        check(&job, options, name_passed, &completed);
         let said = server.answer(&job);
         let answers_name = job.url().ends_with("/available");
         match said {
@@ -182,7 +182,7 @@ fn run(wishes: &RegistrationOptions, mut server: Server, somebody: bool) -> Run 
                 for stage in body["completed"].as_array().into_iter().flatten() {
                     completed.insert((body["session"].clone(), stage.clone()));
                 }
-                script.answer(status, &body);
+                script.respond(status, &body);
             }
             Reply::Unsent => {
                 let error = TransportError {
@@ -215,13 +215,13 @@ fn run(wishes: &RegistrationOptions, mut server: Server, somebody: bool) -> Run 
 
 fn check(
     job: &matricula_core::Job,
-    wishes: &RegistrationOptions,
+    options: &RegistrationOptions,
     name_passed: bool,
     completed: &HashSet<(Value, Value)>,
 ) {
     assert!(job.url().starts_with("https://"), "{}", job.url());
     let body: Value = serde_json::from_slice(job.request_body().as_bytes()).unwrap_or_default();
-    if body.get("password").is_some() && wishes.username.is_some() {
+    if body.get("password").is_some() && options.username.is_some() {
         assert!(
             name_passed,
             "the password was sent before the name was checked"
@@ -235,21 +235,21 @@ fn check(
 }
 
 /// The requests that a way takes at the least.
-fn least(way: &[&str], wishes: &RegistrationOptions) -> usize {
-    let stages: usize = way.iter().map(|stage| demands(stage, wishes).1).sum();
-    usize::from(wishes.username.is_some()) + 1 + stages
+fn least(way: &[&str], options: &RegistrationOptions) -> usize {
+    let stages: usize = way.iter().map(|stage| demands(stage, options).1).sum();
+    usize::from(options.username.is_some()) + 1 + stages
 }
 
 #[test]
 fn easiest_flow_takes_fewest_requests() {
     let mut cases = 0;
-    for (name, wishes) in &wishes() {
+    for (name, options) in &options() {
         for way in ways() {
             // Beside each way another that asks for something more; in either order.
             let more = STAGES.iter().rev().find(|stage| {
                 // An address that was given is wanted on the account, whatever else it takes.
-                let is_given = (**stage == EMAIL && wishes.email.is_some())
-                    || (**stage == PHONE && wishes.phone.is_some());
+                let is_given = (**stage == EMAIL && options.email.is_some())
+                    || (**stage == PHONE && options.phone.is_some());
                 !way.contains(stage) && !is_given
             });
             let more = more.unwrap();
@@ -260,21 +260,24 @@ fn easiest_flow_takes_fewest_requests() {
                 vec![way.clone(), longer.clone()],
                 vec![longer.clone(), way.clone()],
             ] {
-                for somebody in [true, false] {
+                for has_person in [true, false] {
                     cases += 1;
-                    let run = run(wishes, Server::new(ways.clone(), None), somebody);
-                    let asks = way.iter().any(|stage| demands(stage, wishes).0);
-                    let what = format!("{name}, {ways:?}, somebody: {somebody}: {:?}", run.points);
+                    let run = run(options, Server::new(ways.clone(), None), has_person);
+                    let asks = way.iter().any(|stage| demands(stage, options).0);
+                    let what = format!(
+                        "{name}, {ways:?}, has_person: {has_person}: {:?}",
+                        run.points
+                    );
                     assert_eq!(
                         run.end() == "an account",
-                        somebody || !asks,
+                        has_person || !asks,
                         "{what}: {}",
                         run.end()
                     );
                     if run.end() == "an account" {
-                        assert_eq!(run.points.len(), least(&way, wishes), "{what}");
+                        assert_eq!(run.points.len(), least(&way, options), "{what}");
                     } else {
-                        assert!(run.points.len() < least(&way, wishes), "{what}");
+                        assert!(run.points.len() < least(&way, options), "{what}");
                     }
                     if !way.is_empty() {
                         let chosen = run.chosen.unwrap();
@@ -353,49 +356,49 @@ type Ends = BTreeMap<(String, Fault), [BTreeSet<String>; 2]>;
 #[test]
 fn one_failure_at_each_request() {
     let (mut cases, mut ends) = (0, Ends::new());
-    let all = wishes();
+    let all = options();
     thread::scope(|scope| {
         let parts = all
             .each_ref()
-            .map(|(name, wishes)| scope.spawn(move || each_failure_once(name, wishes)));
+            .map(|(name, options)| scope.spawn(move || each_failure_once(name, options)));
         for part in parts {
             let (number, part) = part.join().unwrap();
             cases += number;
-            for (row, [somebody, nobody]) in part {
+            for (row, [has_person, nobody]) in part {
                 let row = ends.entry(row).or_default();
-                row[0].extend(somebody);
+                row[0].extend(has_person);
                 row[1].extend(nobody);
             }
         }
     });
     report(&format!("{cases} cases with a failure"));
     let lines = ends.iter().map(|((point, fault), ends)| {
-        let [somebody, nobody] = ends.each_ref().map(|ends| {
+        let [has_person, nobody] = ends.each_ref().map(|ends| {
             let ends: Vec<_> = ends.iter().map(String::as_str).collect();
             ends.join(", ")
         });
-        format!("{point} | {fault:?} | {somebody} | {nobody}")
+        format!("{point} | {fault:?} | {has_person} | {nobody}")
     });
     let lines: Vec<_> = lines.collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
-fn each_failure_once(name: &str, wishes: &RegistrationOptions) -> (usize, Ends) {
+fn each_failure_once(name: &str, options: &RegistrationOptions) -> (usize, Ends) {
     let (mut cases, mut ends) = (0, Ends::new());
     for way in ways() {
-        for somebody in [true, false] {
-            let without = run(wishes, Server::new(vec![way.clone()], None), somebody);
+        for has_person in [true, false] {
+            let without = run(options, Server::new(vec![way.clone()], None), has_person);
             for (at, point) in without.points.iter().enumerate() {
                 for fault in faults(point) {
                     cases += 1;
                     let server = Server::new(vec![way.clone()], Some((at, fault)));
-                    let run = run(wishes, server, somebody);
+                    let run = run(options, server, has_person);
                     let what = format!(
-                        "{name}, {way:?}, {fault:?} at {at} ({point}), somebody: {somebody}: {:?}",
+                        "{name}, {way:?}, {fault:?} at {at} ({point}), has_person: {has_person}: {:?}",
                         run.points
                     );
                     // What came before, the whole way once more, and what settles a lost answer.
-                    let most = at + 1 + least(&way, wishes) + 2;
+                    let most = at + 1 + least(&way, options) + 2;
                     assert!(run.points.len() <= most, "{what}: more than {most}");
                     // An account that is there is never denied, nor claimed where there is none.
                     let accounts = run.server.accounts.len();
@@ -406,7 +409,7 @@ fn each_failure_once(name: &str, wishes: &RegistrationOptions) -> (usize, Ends) 
                         end => assert_eq!(accounts, 0, "{what}: {end}"),
                     }
                     let row = ends.entry((point.clone(), fault)).or_default();
-                    row[usize::from(!somebody)].insert(end);
+                    row[usize::from(!has_person)].insert(end);
                 }
             }
         }

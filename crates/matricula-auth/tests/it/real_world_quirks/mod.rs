@@ -11,7 +11,7 @@ use matricula_core::Job;
 use serde_json::{Value, json};
 
 use crate::{
-    registration::{alice, facts, register},
+    registration::{alice, register, server_info},
     scripted_server::ScriptedServer,
 };
 
@@ -68,20 +68,20 @@ impl Shape {
             );
             match server.is_asking() {
                 true => {
-                    server.reply(Answer::Unavailable);
+                    server.answer(Answer::Unavailable);
                 }
                 false => {
                     let job = server.any_job().clone();
                     let (status, body) = self.answer(&job);
                     let path = job.url().splitn(4, '/').nth(3).unwrap().to_owned();
-                    server.answer_path(&path, status, &body);
+                    server.respond_path(&path, status, &body);
                 }
             }
         }
         server
     }
 
-    fn facts(&self) -> ServerInfo {
+    fn server_info(&self) -> ServerInfo {
         let address = "https://matrix.example.org".parse().unwrap();
         let discovery = Discovery::new(address)
             .registration(true)
@@ -90,7 +90,7 @@ impl Shape {
     }
 }
 
-fn wishes() -> RegistrationOptions {
+fn options() -> RegistrationOptions {
     RegistrationOptions {
         token: Some("right".into()),
         ..alice()
@@ -100,16 +100,16 @@ fn wishes() -> RegistrationOptions {
 #[test]
 fn servers_are_discovered_with_methods() {
     for shape in Shape::all() {
-        let facts = shape.facts();
-        assert_eq!(facts.oauth_issuer, None, "{}", shape.name());
+        let server_info = shape.server_info();
+        assert_eq!(server_info.oauth_issuer, None, "{}", shape.name());
         assert_eq!(
-            facts.login_flows[0].kind,
+            server_info.login_flows[0].kind,
             "m.login.password",
             "{}",
             shape.name()
         );
-        assert_eq!(facts.password_policy, None, "{}", shape.name());
-        match (&facts.registration, shape.name()) {
+        assert_eq!(server_info.password_policy, None, "{}", shape.name());
+        match (&server_info.registration, shape.name()) {
             (Some(RegistrationOffer::Open(info)), _) => assert_eq!(info.flows.len(), 1),
             (Some(RegistrationOffer::Unknown { message }), "no authentication at all") => {
                 assert!(message.contains("made an account"), "{message}");
@@ -122,7 +122,7 @@ fn servers_are_discovered_with_methods() {
 #[test]
 fn registration_takes_fewest_requests() {
     for shape in Shape::all() {
-        let server = shape.server(Registration::new(&shape.facts(), wishes()));
+        let server = shape.server(Registration::new(&shape.server_info(), options()));
         let account = server.ok();
         assert_eq!(account.user_id.as_str(), "@a:b.test", "{}", shape.name());
         assert!(account.access_token.is_some(), "{}", shape.name());
@@ -144,7 +144,7 @@ fn registration_takes_fewest_requests() {
 #[test]
 fn login_works_on_each() {
     for shape in Shape::all() {
-        let login = Login::new(&shape.facts(), "alice", "wordpass".into());
+        let login = Login::new(&shape.server_info(), "alice", "wordpass".into());
         let server = shape.server(login);
         let account = server.ok();
         let device = match shape.name() {
@@ -162,26 +162,26 @@ fn wrong_token_with_odd_status() {
         token: Some("wrong".into()),
         ..RegistrationOptions::default()
     };
-    let mut server = ScriptedServer::start(Registration::new(&shape.facts(), wrong));
+    let mut server = ScriptedServer::start(Registration::new(&shape.server_info(), wrong));
     for _ in 0..2 {
         let job = server.any_job().clone();
         let (status, body) = shape.answer(&job);
-        server.answer_text(status, &body);
+        server.respond_text(status, &body);
     }
     let Prompt::RegistrationToken { why } = server.question() else {
         panic!("{:?}", server.question());
     };
     assert_eq!(why.as_deref(), Some("Invalid registration token"));
-    server.reply(Answer::Text("right".into()));
+    server.answer(Answer::Text("right".into()));
     let (status, body) = shape.answer(&server.any_job().clone());
-    server.answer_text(status, &body);
+    server.respond_text(status, &body);
     assert_eq!(server.ok().user_id.as_str(), "@a:b.test");
 }
 
 #[test]
 fn closed_server_without_error_codes() {
     let mut server = register(RegistrationOptions::default());
-    server.answer(403, &json!({ "error": "Registration is disabled" }));
+    server.respond(403, &json!({ "error": "Registration is disabled" }));
     let AuthError::Register(RegisterError::Closed { message, .. }) = server.error() else {
         panic!("{}", server.error());
     };
@@ -191,8 +191,8 @@ fn closed_server_without_error_codes() {
 #[test]
 fn wrong_password_without_error_code() {
     for status in [401, 403] {
-        let mut server = ScriptedServer::start(Login::new(&facts(), "alice", "wrong".into()));
-        server.answer(status, &json!({ "error": "Bad password" }));
+        let mut server = ScriptedServer::start(Login::new(&server_info(), "alice", "wrong".into()));
+        server.respond(status, &json!({ "error": "Bad password" }));
         let AuthError::Login(LoginError::WrongPassword { message, .. }) = server.error() else {
             panic!("{}", server.error());
         };
@@ -212,9 +212,9 @@ fn non_matrix_responses_are_errors() {
     ] {
         for status in [200, 400, 403, 404, 500, 502] {
             let mut server = register(RegistrationOptions::default());
-            server.answer_text(status, body);
+            server.respond_text(status, body);
             while server.result.is_none() && server.requests.len() < 10 {
-                server.answer_text(status, body);
+                server.respond_text(status, body);
             }
             let error = server.error().to_string();
             assert!(
@@ -223,8 +223,8 @@ fn non_matrix_responses_are_errors() {
             );
             assert!(!error.contains("<html>"), "{error}");
             let mut server =
-                ScriptedServer::start(Login::new(&facts(), "alice", "wordpass".into()));
-            server.answer_text(status, body);
+                ScriptedServer::start(Login::new(&server_info(), "alice", "wordpass".into()));
+            server.respond_text(status, body);
             let error = server.error().to_string();
             assert!(
                 error.starts_with("https://matrix.example.org "),
