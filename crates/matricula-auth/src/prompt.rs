@@ -119,3 +119,16 @@ pub enum Answer {
     /// There is no person to ask.
     Unavailable,
 }
+
+impl Answer {
+    pub(crate) fn into_text(self) -> Option<Secret> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Yes | Self::No | Self::Unavailable => None,
+        }
+    }
+
+    pub(crate) fn into_yes(self) -> Option<()> {
+        (self == Self::Yes).then_some(())
+    }
+}

@@ -168,7 +168,14 @@ impl Registration {
                 self.submit(stage, &code)
             }
             // The answer is of the wrong kind: ask again.
-            (question, _) => {
+            (
+                question @ (RegistrationQuestion::Username { .. }
+                | RegistrationQuestion::Password { .. }
+                | RegistrationQuestion::Address { .. }
+                | RegistrationQuestion::Link { .. }
+                | RegistrationQuestion::Code { .. }),
+                _,
+            ) => {
                 self.conversation.count_try(true);
                 self.ask(question);
             }

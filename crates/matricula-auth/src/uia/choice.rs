@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use matricula_api::uia::{Flow, Stage};
 
+use super::stages;
+
 /// What is already known, so that the person need not be asked for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KnownAnswers {
@@ -30,7 +32,7 @@ pub(crate) fn choose(
         flow.stages
             .iter()
             .filter(|stage| !done.contains(stage))
-            .map(|stage| cost(stage, known))
+            .map(|stage| stages::cost(stage, known))
             .sum()
     };
     // A person who gives an address wants it on the account.
@@ -49,46 +51,12 @@ pub(crate) fn choose(
     Some((flow.clone(), format!("{choice}: {}", demands(flow, known))))
 }
 
-/// How much work a stage is for the person: none, something given already, a click, a code to copy, a
-/// page to open, personal data to give, something to find.
-fn cost(stage: &Stage, known: KnownAnswers) -> u32 {
-    match stage {
-        Stage::Dummy => 1,
-        Stage::RegistrationToken if known.token => 2,
-        Stage::Terms if known.terms => 2,
-        Stage::Password if known.password => 2,
-        Stage::Terms => 10,
-        Stage::EmailIdentity if known.email => 12,
-        Stage::Msisdn if known.phone => 15,
-        Stage::Password => 20,
-        Stage::Recaptcha => 30,
-        Stage::EmailIdentity => 40,
-        Stage::Msisdn => 50,
-        _ => 100,
-    }
-}
-
 /// What a flow asks of a person, in words.
 pub(crate) fn demands(flow: &Flow, known: KnownAnswers) -> String {
     let demands: Vec<&str> = flow
         .stages
         .iter()
-        .filter_map(|stage| match stage {
-            Stage::Dummy => None,
-            Stage::RegistrationToken if known.token => Some("the registration token that you gave"),
-            Stage::RegistrationToken => Some("a registration token"),
-            Stage::Terms if known.terms => Some("its terms, which you accept"),
-            Stage::Terms => Some("accepting its terms"),
-            Stage::Password if known.password => Some("the password that is known"),
-            Stage::Password => Some("the password"),
-            Stage::EmailIdentity if known.email => Some("proving the email address that you gave"),
-            Stage::EmailIdentity => Some("an email address"),
-            Stage::Msisdn if known.phone => Some("proving the phone number that you gave"),
-            Stage::Msisdn => Some("a phone number"),
-            Stage::Recaptcha => Some("a captcha"),
-            Stage::Sso => Some("single sign-on"),
-            _ => Some("a page of its own"),
-        })
+        .filter_map(|stage| stages::demand(stage, known))
         .collect();
     if demands.is_empty() {
         "nothing more".to_owned()

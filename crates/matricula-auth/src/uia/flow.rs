@@ -9,10 +9,7 @@ use matricula_api::{
 use matricula_core::{Secret, ServerUrl, Timestamp, secret::exposed};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Backoff, KnownAnswers, UiaSession, is_threepid_stage, prompts::StageQuestion,
-    session::StageResult,
-};
+use super::{Backoff, KnownAnswers, UiaSession, prompts::StageQuestion, session::StageResult};
 use crate::{
     Answer, Progress, ServerError, StagesNotSupported, UiaError, conversation::ConversationState,
     server_address::is_web_page,
@@ -202,36 +199,6 @@ impl UiaFlow {
         }
     }
 
-    fn on_not_done<T, F>(
-        &mut self,
-        conversation: &mut ConversationState<T, F>,
-        now: Timestamp,
-        stage: Stage,
-        message: String,
-    ) -> UiaNext {
-        match stage {
-            Stage::Password if self.user_id.is_some() => {
-                self.on_wrong_password(conversation, message)
-            }
-            Stage::RegistrationToken => {
-                self.token = None;
-                self.ask(conversation, StageQuestion::Token { why: Some(message) })
-            }
-            stage if self.needs_page(&stage) || is_threepid_stage(&stage) => {
-                self.on_not_yet(conversation, now, stage, message)
-            }
-            stage => {
-                let server = self.server.clone();
-                let error = UiaError::StageFailed {
-                    server,
-                    stage,
-                    message,
-                };
-                UiaNext::Fail(error, Resumability::No)
-            }
-        }
-    }
-
     /// Tries the next known password, or asks for one.
     pub(crate) fn on_wrong_password<T, F>(
         &mut self,
@@ -247,7 +214,7 @@ impl UiaFlow {
     }
 
     /// The stage is not completed elsewhere yet: polls again later, then asks again.
-    fn on_not_yet<T, F>(
+    pub(super) fn on_not_yet<T, F>(
         &mut self,
         conversation: &mut ConversationState<T, F>,
         now: Timestamp,

@@ -2,8 +2,8 @@
 //! needs it.
 //!
 //! - `flow.rs`: the state of one authentication, and its next action.
-//! - `prompts.rs`: the stages that are completed here, and what a person is asked for them. Begin there to
-//!   support another stage.
+//! - `stages.rs`: the stages that are completed here: their cost, their question, what is sent.
+//! - `prompts.rs`: what a person is asked, and the answers.
 //! - `session.rs`: the server's session: completed stages, offered flows.
 //! - `choice.rs`: which of the offered flows is taken.
 //! - `backoff.rs`: how often the server is polled for a stage that is completed elsewhere.
@@ -18,6 +18,7 @@ mod flow;
 mod prompts;
 mod request;
 mod session;
+mod stages;
 mod validation;
 
 pub(crate) use backoff::Backoff;
@@ -26,10 +27,3 @@ pub(crate) use flow::{Resumability, UiaFlow, UiaNext};
 pub use request::UiaRequest;
 pub(crate) use session::UiaSession;
 pub(crate) use validation::{CodeRefused, Validation, submitted};
-
-use matricula_api::uia::Stage;
-
-/// Whether a stage validates an email address or a phone number.
-pub(crate) fn is_threepid_stage(stage: &Stage) -> bool {
-    matches!(stage, Stage::EmailIdentity | Stage::Msisdn)
-}

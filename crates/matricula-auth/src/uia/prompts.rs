@@ -1,12 +1,9 @@
-//! The stages that are completed here, and what a person is asked for them. Everything that is special to
-//! one stage is in this file.
-//!
-//! To support another stage: name it in `is_done_elsewhere`, add a variant to [`Question`], say in
-//! `question_for` when it is asked and in `add_answer` what is sent; the compiler names the other arms.
+//! What a person is asked for the stages. Each question about a prompt is one `match` over
+//! [`StageQuestion`], without a wildcard.
 
 use matricula_api::{
     UserId,
-    uia::{AuthData, Policy, Stage, UserIdentifier},
+    uia::{Policy, Stage},
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,42 +51,6 @@ impl StageQuestion {
 }
 
 impl UiaFlow {
-    /// Whether only a page of the server can complete the stage.
-    pub(super) fn needs_page(&self, stage: &Stage) -> bool {
-        !match stage {
-            Stage::Password => self.user_id.is_some(),
-            Stage::Dummy | Stage::RegistrationToken | Stage::Terms => true,
-            stage => self.owner_validates.contains(stage),
-        }
-    }
-
-    /// What the person is asked before the request completes the stage; `None` if the answer is known.
-    pub(super) fn question_for(&self, stage: &Stage) -> Option<StageQuestion> {
-        let why = None;
-        match stage {
-            Stage::Password if self.passwords.is_empty() => {
-                let user_id = self.user_id.clone()?;
-                Some(StageQuestion::Password { user_id, why })
-            }
-            Stage::RegistrationToken if self.token.is_none() => Some(StageQuestion::Token { why }),
-            Stage::Terms if !self.accepts_terms => Some(StageQuestion::Terms),
-            _ => None,
-        }
-    }
-
-    /// Adds the answer to the data that completes the stage.
-    pub(super) fn add_answer(&self, stage: &Stage, auth: &mut AuthData) {
-        match stage {
-            Stage::Password => {
-                let user_id = self.user_id.as_ref();
-                auth.identifier = user_id.map(|user_id| UserIdentifier::user(user_id.as_str()));
-                auth.password = self.passwords.front().cloned();
-            }
-            Stage::RegistrationToken => auth.token = self.token.clone(),
-            _ => {}
-        }
-    }
-
     /// Asks the person.
     pub(super) fn ask<T, F>(
         &mut self,
@@ -129,21 +90,24 @@ impl UiaFlow {
 
     /// Takes the answer; `None` if it is of the wrong kind.
     pub(super) fn accept(&mut self, question: &StageQuestion, answer: Answer) -> Option<UiaNext> {
-        Some(match (question, answer) {
-            (StageQuestion::Password { .. }, Answer::Text(password)) => {
-                self.passwords.push_front(password);
+        Some(match question {
+            StageQuestion::Password { .. } => {
+                self.passwords.push_front(answer.into_text()?);
                 UiaNext::Request(Stage::Password)
             }
-            (StageQuestion::Token { .. }, Answer::Text(token)) => {
-                self.token = Some(token);
+            StageQuestion::Token { .. } => {
+                self.token = Some(answer.into_text()?);
                 UiaNext::Request(Stage::RegistrationToken)
             }
-            (StageQuestion::Terms, Answer::Yes) => {
+            StageQuestion::Terms => {
+                answer.into_yes()?;
                 self.accepts_terms = true;
                 UiaNext::Request(Stage::Terms)
             }
-            (StageQuestion::Page { stage, .. }, Answer::Yes) => self.poll(stage.clone()),
-            _ => return None,
+            StageQuestion::Page { stage, .. } => {
+                answer.into_yes()?;
+                self.poll(stage.clone())
+            }
         })
     }
 
