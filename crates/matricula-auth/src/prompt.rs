@@ -106,6 +106,26 @@ pub enum Prompt {
     },
 }
 
+impl Prompt {
+    /// Why the question is asked again, if an earlier answer was refused.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::HomeserverUrl { why, .. } => Some(why),
+            Self::Username { why }
+            | Self::Password { why }
+            | Self::CurrentPassword { why, .. }
+            | Self::RegistrationToken { why }
+            | Self::EmailAddress { why }
+            | Self::PhoneNumber { why }
+            | Self::FollowLink { why, .. }
+            | Self::Code { why, .. }
+            | Self::StagePage { why, .. }
+            | Self::OpenPage { why, .. } => why.as_deref(),
+            Self::AcceptTerms { .. } | Self::IdentityProvider { .. } => None,
+        }
+    }
+}
+
 /// The person's answer to a [`Prompt`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -11,7 +11,11 @@ const NO_LINK: &str = "(its address is not a web page)";
 
 /// Asks for the answer to a prompt. Blocks until it is given.
 pub(super) fn ask(output: Output, prompt: &Prompt) -> Asked {
-    if let Some(why) = why(prompt) {
+    if let Prompt::OpenPage { .. } = prompt {
+        // `PageOpener` answers it, unless no page can be opened.
+        return Ok(Answer::Unavailable);
+    }
+    if let Some(why) = prompt.why() {
         output.warn(why);
     }
     match prompt {
@@ -48,23 +52,6 @@ pub(super) fn ask(output: Output, prompt: &Prompt) -> Asked {
         Prompt::IdentityProvider { providers } => provider(providers),
         Prompt::AcceptTerms { policies } => terms(output, policies),
         _ => Ok(Answer::Unavailable),
-    }
-}
-
-/// Why the question is asked again.
-fn why(prompt: &Prompt) -> Option<&str> {
-    match prompt {
-        Prompt::HomeserverUrl { why, .. } => Some(why),
-        Prompt::Username { why }
-        | Prompt::Password { why }
-        | Prompt::CurrentPassword { why, .. }
-        | Prompt::RegistrationToken { why }
-        | Prompt::EmailAddress { why }
-        | Prompt::PhoneNumber { why }
-        | Prompt::FollowLink { why, .. }
-        | Prompt::Code { why, .. }
-        | Prompt::StagePage { why, .. } => why.as_deref(),
-        _ => None,
     }
 }
 
