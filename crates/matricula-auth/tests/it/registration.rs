@@ -329,6 +329,7 @@ fn wrong_token_is_asked_again() {
     assert_eq!(server.question(), &Prompt::RegistrationToken { why });
     server.answer(Answer::Text("right".into()));
     assert_eq!(server.body()["auth"]["token"], "right");
+    assert!(!server.job().masked_body().contains("right"));
     server.respond(200, &success());
     server.ok();
 }
