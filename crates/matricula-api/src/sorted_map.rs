@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_key_that_comes_twice_the_last_value_counts() {
+    fn repeated_key_takes_last_value() {
         let json = r#"{"b":1,"a":2,"b":3,"":4,"a":5}"#;
         let map: SortedMap<String, u8> = serde_json::from_str(json).unwrap();
         assert_eq!(
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_what_the_standard_librarys_does() {
+    fn sorted_map_matches_btreemap() {
         let mut map = SortedMap::new();
         let mut expected = std::collections::BTreeMap::new();
         // Every key comes several times, in an order without order.

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn every_profile_changes_what_it_says_and_nothing_else() {
+    fn profile_changes_only_its_settings() {
         let terms = json!({
             "template_dir": "/run/here/terms",
             "version": "1.0",
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_combination_has_the_changes_of_all_in_any_order() {
+    fn combined_profiles_merge_in_any_order() {
         let both = changes("token+terms");
         assert_eq!(both, changes("terms+token"));
         assert_eq!(both["registration_requires_token"], json!(true));

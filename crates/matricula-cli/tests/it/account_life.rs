@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::command::Home;
 
 #[test]
-fn private_account_is_managed_to_the_end() {
+fn private_account_can_be_managed() {
     let home = Home::new();
     home.run("register --username alice --no-input").exit(0);
     let first = home.account();

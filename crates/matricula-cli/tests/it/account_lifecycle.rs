@@ -19,7 +19,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
 }
 
-pub(crate) fn the_token_works_on_the_device_asked_for(sites: Sites) {
+pub(crate) fn token_has_the_requested_device(sites: Sites) {
     let (site, home, name) = (sites("open"), Home::new(), unique("n"));
     let user_id = format!("@{name}:{}", site.name);
     let registered = home
@@ -48,7 +48,7 @@ pub(crate) fn the_token_works_on_the_device_asked_for(sites: Sites) {
     );
 }
 
-pub(crate) fn who_inhibits_login_has_no_session_until_signing_in(sites: Sites) {
+pub(crate) fn inhibited_login_makes_no_session(sites: Sites) {
     let (site, home, name) = (sites("open"), Home::new(), unique("n"));
     let line = format!(
         "register {} --json --username {name} --inhibit-login",
@@ -67,7 +67,7 @@ pub(crate) fn who_inhibits_login_has_no_session_until_signing_in(sites: Sites) {
     assert_eq!(me["user_id"], format!("@{name}:{}", site.name));
 }
 
-pub(crate) fn refreshing_turns_the_pair_of_tokens_over(sites: Sites) {
+pub(crate) fn refresh_replaces_both_tokens(sites: Sites) {
     let (site, home) = (sites("refresh"), Home::new());
     home.run(&format!("register {} --refresh-token", site.url))
         .exit(0);
@@ -87,7 +87,7 @@ pub(crate) fn refreshing_turns_the_pair_of_tokens_over(sites: Sites) {
     assert!(matches!(status, 401 | 403), "{status} {answer}");
 }
 
-pub(crate) fn the_end_of_a_short_life_is_told(sites: Sites) {
+pub(crate) fn expired_session_is_reported(sites: Sites) {
     let (site, home) = (sites("shortlived"), Home::new());
     let before = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -174,7 +174,7 @@ pub(crate) fn a_guest_is_one(sites: Sites) {
     assert_eq!(home.account()["password"], Value::Null);
 }
 
-pub(crate) fn a_registration_goes_on_in_another_process(sites: Sites) {
+pub(crate) fn registration_resumes_in_another_process(sites: Sites) {
     let (site, home, name) = (sites("token+terms"), Home::new(), unique("n"));
     home.file("token", &site.tokens["unlimited"]);
     let line = format!("register {} --json --no-input --username {name}", site.url);
@@ -200,7 +200,7 @@ pub(crate) fn a_registration_goes_on_in_another_process(sites: Sites) {
     home.run(&line).exit(2);
 }
 
-pub(crate) fn a_limit_is_waited_out_and_the_wait_shown(sites: Sites) {
+pub(crate) fn rate_limit_wait_is_shown(sites: Sites) {
     let (site, home, name) = (sites("ratelimited"), Home::new(), unique("n"));
     exhaust(&site);
     let line = format!("register {} --username {name}", site.url);
@@ -289,22 +289,22 @@ fn the_server_may_choose_another_name() {
 
 #[test]
 fn token_and_device() {
-    the_token_works_on_the_device_asked_for(Site::embedded);
+    token_has_the_requested_device(Site::embedded);
 }
 
 #[test]
 fn inhibited_login() {
-    who_inhibits_login_has_no_session_until_signing_in(Site::embedded);
+    inhibited_login_makes_no_session(Site::embedded);
 }
 
 #[test]
 fn refreshing() {
-    refreshing_turns_the_pair_of_tokens_over(Site::embedded);
+    refresh_replaces_both_tokens(Site::embedded);
 }
 
 #[test]
 fn short_life() {
-    the_end_of_a_short_life_is_told(Site::embedded);
+    expired_session_is_reported(Site::embedded);
 }
 
 #[test]
@@ -324,10 +324,10 @@ fn guest() {
 
 #[test]
 fn resuming() {
-    a_registration_goes_on_in_another_process(Site::embedded);
+    registration_resumes_in_another_process(Site::embedded);
 }
 
 #[test]
 fn limited() {
-    a_limit_is_waited_out_and_the_wait_shown(Site::embedded);
+    rate_limit_wait_is_shown(Site::embedded);
 }

@@ -14,7 +14,7 @@ use crate::{
 
 const PROFILE: &str = "appservice+logintoken+sso";
 
-pub(crate) fn a_service_makes_its_users_and_signs_in_as_them(sites: fn(&str) -> Site) {
+pub(crate) fn appservice_registers_and_logs_in_users(sites: fn(&str) -> Site) {
     let (site, home) = (sites(PROFILE), Home::new());
     home.file("as", site.told("/appservice/as_token"));
     home.file("wrong", "wrong-token");
@@ -52,7 +52,7 @@ pub(crate) fn a_service_makes_its_users_and_signs_in_as_them(sites: fn(&str) -> 
     assert_eq!((status, &me["device_id"]), (200, &json!("OTHER")), "{me}");
 }
 
-pub(crate) fn where_users_get_no_sessions_they_are_made_without(sites: fn(&str) -> Site) {
+pub(crate) fn users_without_sessions_are_registered(sites: fn(&str) -> Site) {
     let (site, home) = (sites(PROFILE), Home::new());
     home.file("as", site.told("/appservice/sessionless/as_token"));
     let (name, url) = (format!("phantom_{}", unique("n")), &site.url);
@@ -104,12 +104,12 @@ fn line(server: &Server) -> String {
 
 #[test]
 fn on_the_embedded_homeserver() {
-    a_service_makes_its_users_and_signs_in_as_them(Site::embedded);
+    appservice_registers_and_logs_in_users(Site::embedded);
 }
 
 #[test]
 fn on_the_embedded_homeserver_without_sessions() {
-    where_users_get_no_sessions_they_are_made_without(Site::embedded);
+    users_without_sessions_are_registered(Site::embedded);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn refusal_and_malformed_response_exit_codes() {
 }
 
 #[test]
-fn a_dry_run_shows_the_request_and_not_the_token() {
+fn dry_run_hides_the_token() {
     let (server, home) = start(|_| panic!("nothing is sent"));
     let ended = home
         .run(&format!("{} --dry-run --json", line(&server)))

@@ -88,7 +88,7 @@ fn refused_upgrade_keeps_the_guest() {
 }
 
 #[test]
-fn a_dry_run_shows_the_request_and_not_the_token() {
+fn dry_run_hides_the_token() {
     let (server, home) = refusing(500, "M_UNKNOWN");
     let before = server.requests().len();
     let dry = home

@@ -5,25 +5,25 @@ use crate::{account_lifecycle, servers::Site};
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 fn token_and_device() {
-    account_lifecycle::the_token_works_on_the_device_asked_for(Site::live);
+    account_lifecycle::token_has_the_requested_device(Site::live);
 }
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 fn inhibited_login() {
-    account_lifecycle::who_inhibits_login_has_no_session_until_signing_in(Site::live);
+    account_lifecycle::inhibited_login_makes_no_session(Site::live);
 }
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 fn refreshing() {
-    account_lifecycle::refreshing_turns_the_pair_of_tokens_over(Site::live);
+    account_lifecycle::refresh_replaces_both_tokens(Site::live);
 }
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 fn short_life() {
-    account_lifecycle::the_end_of_a_short_life_is_told(Site::live);
+    account_lifecycle::expired_session_is_reported(Site::live);
 }
 
 #[test]
@@ -47,11 +47,11 @@ fn guest() {
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 fn resuming() {
-    account_lifecycle::a_registration_goes_on_in_another_process(Site::live);
+    account_lifecycle::registration_resumes_in_another_process(Site::live);
 }
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 fn limited() {
-    account_lifecycle::a_limit_is_waited_out_and_the_wait_shown(Site::live);
+    account_lifecycle::rate_limit_wait_is_shown(Site::live);
 }

@@ -11,13 +11,13 @@ fn guest_upgrade() {
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 fn application_service() {
-    appservice::a_service_makes_its_users_and_signs_in_as_them(Site::live);
+    appservice::appservice_registers_and_logs_in_users(Site::live);
 }
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 fn application_service_without_sessions() {
-    appservice::where_users_get_no_sessions_they_are_made_without(Site::live);
+    appservice::users_without_sessions_are_registered(Site::live);
 }
 
 #[test]
