@@ -47,7 +47,7 @@ impl Keyring for AnnouncingKeyring {
         let kept = self.keyring.keep(id, label, key);
         if let Err(error) = &kept {
             self.output.say(&format!(
-                "secrets are kept in {}, a file that only you can read: {error}",
+                "secrets are stored in {}, a file that only you can read: {error}",
                 self.accounts.display()
             ));
         }

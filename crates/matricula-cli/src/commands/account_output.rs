@@ -46,11 +46,11 @@ pub(crate) fn print_registered(
     let path = accounts.path();
     context.output.say(&if account.password.is_some() {
         format!(
-            "a password was made; it is kept with the account in {}",
+            "a password was generated and stored with the account in {}",
             path.display()
         )
     } else {
-        format!("the account is kept in {}", path.display())
+        format!("the account is stored in {}", path.display())
     });
     let is_signed_in = account.access_token.is_some();
     let next = context.command(if is_signed_in { "whoami" } else { "login" });

@@ -91,8 +91,8 @@ pub(crate) fn account(
     let found = context.home.accounts().account(user_id)?;
     found.ok_or_else(|| CommandError::NotSignedIn {
         message: match user_id {
-            Some(user_id) => format!("no account {user_id} is kept here"),
-            None => "no account is kept here yet".to_owned(),
+            Some(user_id) => format!("no account {user_id} is stored here"),
+            None => "no account is stored here yet".to_owned(),
         },
         next: context.command("register"),
     })

@@ -39,7 +39,7 @@ fn list(context: &Context<'_>) -> Result<(), CommandError> {
         objects.push(object(account, is_default));
     }
     if accounts.is_empty() {
-        context.output.say("no account is kept here yet");
+        context.output.say("no account is stored here yet");
         context.output.next(&context.command("register"));
         if !context.output.is_json() {
             return Ok(());
@@ -111,7 +111,7 @@ fn forget(context: &Context<'_>, options: &Forget) -> Result<(), CommandError> {
     let object = json!({ "schema_version": 1, "user_id": user_id, "forgotten": true });
     context
         .output
-        .result(&format!("{user_id} is no longer kept here"), &object);
+        .result(&format!("{user_id} is no longer stored here"), &object);
     Ok(())
 }
 

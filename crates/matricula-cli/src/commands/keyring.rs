@@ -22,7 +22,7 @@ pub(crate) fn run(context: &Context<'_>, command: &Keyring) -> Result<(), Comman
             path.display()
         ),
         false => format!(
-            "the accounts are kept in {}, a file that only you can read",
+            "the accounts are stored in {}, a file that only you can read",
             path.display()
         ),
     };

@@ -103,7 +103,7 @@ impl Terminal {
     /// Asks for a new password; `None` has one generated.
     pub(crate) fn choose_password(&self) -> Result<Option<Secret>, CommandError> {
         loop {
-            let password = secret("A password (empty: a strong one is made and kept):")?;
+            let password = secret("A password (empty: a strong one is generated and stored):")?;
             if password.is_empty() {
                 return Ok(None);
             }

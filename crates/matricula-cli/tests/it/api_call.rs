@@ -191,7 +191,9 @@ fn missing_token_is_requested() {
     let home = Home::new();
     let ended = home.run("api call getTokenOwner").exit(4);
     assert!(
-        ended.stderr.contains("no account is kept here yet\nnext: "),
+        ended
+            .stderr
+            .contains("no account is stored here yet\nnext: "),
         "{ended}"
     );
     let (_listener, server) = listen();

@@ -307,7 +307,7 @@ fn undeactivated_account_stays_stored() {
     });
     let (home, ended) = discover(&server, "--try");
     let ended = ended.exit(1);
-    let words = "@a:b.test was left behind, and is kept here";
+    let words = "@a:b.test was left behind, and is stored here";
     assert!(ended.stdout.contains(words), "{ended}");
     let next = "account deactivate --account @a:b.test\n";
     assert!(ended.stderr.ends_with(next), "{ended}");

@@ -1,4 +1,4 @@
-//! Where no keyring answers, secrets are kept in a file, and that is said once.
+//! Where no keyring answers, secrets are stored in a file, and that is said once.
 
 use std::{
     fs,

@@ -348,7 +348,7 @@ fn ctrl_c_prints_resume_command() {
     wait_for_the_first(&home);
     let ended = running.interrupt().exit(130);
     let expected = format!(
-        "error: interrupted; 117.19 KiB of the file are kept for the next time\nnext: {} {GET}\n",
+        "error: interrupted; 117.19 KiB of the file are saved for the next time\nnext: {} {GET}\n",
         env!("CARGO_BIN_EXE_matricula")
     );
     assert_eq!(ended.stderr, expected);
@@ -454,7 +454,7 @@ fn transfers_need_a_session() {
     for line in ["media put cat.png", GET] {
         let ended = home.run(line).exit(4);
         assert!(
-            ended.stderr.contains("no account is kept here yet"),
+            ended.stderr.contains("no account is stored here yet"),
             "{ended}"
         );
     }

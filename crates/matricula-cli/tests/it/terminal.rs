@@ -19,10 +19,10 @@ fn messages_go_to_stderr() {
         assert_eq!(ended.stdout, "registered @a:b.test on device LAPTOP\n");
         let store = home.matricula().join("accounts.json");
         let expected = format!(
-            "secrets are kept in {0}, a file that only you can read: no keyring is available (this is no \
+            "secrets are stored in {0}, a file that only you can read: no keyring is available (this is no \
              desktop session: DBUS_SESSION_BUS_ADDRESS is not set)\n\
              route: m.login.dummy (the only way that the server offers: nothing more)\n\
-             a password was made; it is kept with the account in {0}\n\
+             a password was generated and stored with the account in {0}\n\
              next: {1} whoami\n",
             store.display(),
             env!("CARGO_BIN_EXE_matricula"),

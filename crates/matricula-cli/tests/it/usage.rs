@@ -98,7 +98,9 @@ fn missing_account_is_named() {
     for line in ["whoami", "refresh", "logout"] {
         let ended = home.run(line).exit(4);
         assert!(
-            ended.stderr.contains("no account is kept here yet\nnext: "),
+            ended
+                .stderr
+                .contains("no account is stored here yet\nnext: "),
             "{ended}"
         );
         let ended = home
@@ -108,7 +110,7 @@ fn missing_account_is_named() {
         assert_eq!(json["error"]["kind"], "sign_in");
         let message = json["error"]["message"].as_str().unwrap();
         assert!(
-            message.starts_with("no account @alice:example.org is kept here"),
+            message.starts_with("no account @alice:example.org is stored here"),
             "{message}"
         );
         let next = json["next"].as_str().unwrap();

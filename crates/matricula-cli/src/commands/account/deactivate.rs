@@ -61,7 +61,7 @@ fn make_sure(
         "  its name cannot be registered again".to_owned(),
         format!("  {messages}"),
         format!(
-            "  what is kept of it in {} is removed",
+            "  its entry in {} is removed",
             context.home.accounts().path().display()
         ),
     ];

@@ -47,7 +47,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), 
     let user_id = &session.account().user_id;
     let words = match is_made {
         true => format!(
-            "the password of {user_id} is changed; the new one was made here, and is kept in {}",
+            "the password of {user_id} is changed; the new one was generated, and is stored in {}",
             accounts.path().display()
         ),
         false => format!("the password of {user_id} is changed"),

@@ -59,7 +59,7 @@ pub(crate) async fn show(context: &Context<'_>, of: AccountArg) -> Result<(), Co
     }
     optional("account page", &page);
     let is_kept = account.password.is_some();
-    optional("password", &is_kept.then(|| "kept here".to_owned()));
+    optional("password", &is_kept.then(|| "stored here".to_owned()));
     let words: Vec<String> = lines
         .iter()
         .map(|(name, value)| format!("{name:13} {value}"))

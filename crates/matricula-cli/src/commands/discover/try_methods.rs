@@ -104,7 +104,7 @@ impl Attempts {
             }
         }));
         if let Some(user_id) = self.left_behind() {
-            let words = format!("  {user_id} was left behind, and is kept here");
+            let words = format!("  {user_id} was left behind, and is stored here");
             rows.push(Row::new("try", words).style(Style::Bad));
         }
         if let Some(id) = &self.in_doubt {

@@ -181,7 +181,7 @@ async fn failure(
     };
     CommandError::Explained {
         message: format!(
-            "{}; {} of the file are kept for the next time",
+            "{}; {} of the file are saved for the next time",
             why.message(),
             size(part.length)
         ),
