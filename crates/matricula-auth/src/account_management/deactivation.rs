@@ -69,7 +69,7 @@ impl Deactivation {
         self
     }
 
-    /// Continues in a session of the server: see [`UiaRequest::session`].
+    /// Continues in a session of the server: see [`UiaRequest::uia_session`].
     #[must_use]
     pub fn uia_session(mut self, session: impl Into<String>) -> Self {
         self.credentials.session = Some(session.into());

@@ -174,7 +174,7 @@ impl AddThreepid {
         self
     }
 
-    /// Continues in a session of the server: see [`UiaRequest::session`].
+    /// Continues in a session of the server: see [`UiaRequest::uia_session`].
     #[must_use]
     pub fn uia_session(mut self, session: impl Into<String>) -> Self {
         self.credentials.session = Some(session.into());
