@@ -8,9 +8,8 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    registration::refused,
+    helpers::{account, password, refused, stages},
     scripted_server::{ScriptedServer, transport_error},
-    uia_request::{account, password, stages},
 };
 
 const EMAIL: &str = "POST /_matrix/client/v3/account/3pid/email/requestToken";

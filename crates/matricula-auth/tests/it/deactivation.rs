@@ -5,10 +5,8 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::{
-    password_change::delegated,
-    registration::refused,
+    helpers::{account, delegated, password, refused, wrong},
     scripted_server::{ScriptedServer, transport_error},
-    uia_request::{account, password, wrong},
 };
 
 const DEACTIVATE: &str = "POST /_matrix/client/v3/account/deactivate";

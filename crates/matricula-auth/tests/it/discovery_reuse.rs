@@ -4,7 +4,7 @@ use matricula_auth::{Answer, AuthError, Prompt, RegisterError, Registration, Reg
 use serde_json::{Value, json};
 
 use crate::{
-    registration::{alice, refused, server_info, success, uia},
+    helpers::{alice, refused, server_info, success, uia},
     scripted_server::ScriptedServer,
 };
 

@@ -8,7 +8,7 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    registration::{dummy, refused, register, reload},
+    helpers::{dummy, refused, register, reload},
     scripted_server::{ScriptedServer, transport_error},
 };
 

@@ -5,7 +5,7 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::{
-    registration::server_info,
+    helpers::server_info,
     scripted_server::{ScriptedServer, transport_error},
 };
 

@@ -5,7 +5,7 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::{
-    registration::{alice, dummy, reload, server_info, success},
+    helpers::{alice, dummy, refused, reload, server_info, success},
     scripted_server::{ScriptedServer, transport_error},
 };
 
@@ -16,10 +16,6 @@ fn last_request() -> ScriptedServer<Registration> {
         .respond(200, &json!({ "available": true }))
         .respond(401, &dummy());
     server
-}
-
-fn refused(code: &str) -> serde_json::Value {
-    json!({ "errcode": code, "error": "words" })
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod discovery;
 mod discovery_reuse;
 mod discovery_termination;
 mod guest_upgrade;
+mod helpers;
 mod login;
 mod lost_responses;
 mod oauth;

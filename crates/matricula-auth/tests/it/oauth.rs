@@ -9,7 +9,7 @@ use matricula_core::{EffectId, Job, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    registration::server_info,
+    helpers::server_info,
     scripted_server::{ScriptedServer, transport_error},
 };
 

@@ -8,9 +8,9 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
+    helpers::server_info,
     oauth::{about, form, metadata, owner, refusal, tokens},
     oauth_resume::reload,
-    registration::server_info,
     scripted_server::{ScriptedServer, transport_error},
 };
 

@@ -8,9 +8,8 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    registration::refused,
+    helpers::{account, delegated, password, refused, stages, wrong},
     scripted_server::{ScriptedServer, transport_error},
-    uia_request::{account, password, stages, wrong},
 };
 
 const CHANGE: &str = "POST /_matrix/client/v3/account/password";
@@ -252,18 +251,6 @@ fn browser_stage_keeps_the_password() {
     assert_eq!(server.body()["auth"], json!({ "session": "s1" }));
     server.respond(200, &json!({}));
     server.ok();
-}
-
-/// An account that an OAuth 2.0 server keeps.
-pub(crate) fn delegated(page: Option<&str>) -> Account {
-    let mut json = serde_json::to_value(account(None)).unwrap();
-    json["oauth"] = json!({
-        "issuer": "https://id.example.org/", "client_id": "c1",
-        "token_endpoint": "https://id.example.org/token",
-        "revocation_endpoint": "https://id.example.org/revoke",
-        "account_management_uri": page,
-    });
-    serde_json::from_value(json).unwrap()
 }
 
 #[test]

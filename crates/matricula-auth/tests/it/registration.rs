@@ -2,52 +2,23 @@
 
 use matricula_auth::{
     Account, AccountKind, Answer, AuthError, DeviceOptions, Input, Progress, Prompt, RegisterError,
-    Registration, RegistrationOptions, ServerError, ServerInfo, UiaError, tables,
+    Registration, RegistrationOptions, ServerError, UiaError, tables,
 };
 use matricula_core::{
     Machine, SeededEntropy, StepContext, Timestamp, TransportErrorKind, scheduler::Outcome,
 };
 use serde_json::{Value, json};
 
-use crate::scripted_server::{ScriptedServer, transport_error};
-
-pub(crate) fn server_info() -> ServerInfo {
-    ServerInfo::of("https://matrix.example.org".parse().unwrap())
-}
-
-pub(crate) fn alice() -> RegistrationOptions {
-    RegistrationOptions {
-        username: Some("alice".into()),
-        password: Some("wordpass".into()),
-        ..RegistrationOptions::default()
-    }
-}
-
-pub(crate) fn uia(flows: &Value) -> Value {
-    json!({ "session": "s1", "flows": flows, "params": {} })
-}
-
-pub(crate) fn dummy() -> Value {
-    uia(&json!([{ "stages": ["m.login.dummy"] }]))
-}
-
-pub(crate) fn success() -> Value {
-    json!({ "user_id": "@alice:example.org", "access_token": "syt_a", "device_id": "DEV" })
-}
-
-pub(crate) fn register(options: RegistrationOptions) -> ScriptedServer<Registration> {
-    ScriptedServer::start(Registration::new(&server_info(), options))
-}
+use crate::{
+    helpers::{alice, dummy, refused, register, reload, server_info, success, uia},
+    scripted_server::{ScriptedServer, transport_error},
+};
 
 /// Registers `alice` up to the first answer of `/register`.
 fn register_alice() -> ScriptedServer<Registration> {
     let mut server = register(alice());
     server.respond(200, &json!({ "available": true }));
     server
-}
-
-pub(crate) fn refused(code: &str) -> Value {
-    json!({ "errcode": code, "error": "the server's words" })
 }
 
 #[test]
@@ -537,13 +508,6 @@ fn account_replaces_registration_in_one_write() {
     );
     let stored: Account = serde_json::from_slice(last[0].value.as_ref().unwrap()).unwrap();
     assert_eq!(&stored, server.ok());
-}
-
-/// Stores a registration and reads it back, as another process would.
-pub(crate) fn reload(server: &ScriptedServer<Registration>) -> Registration {
-    let last = server.commits.last().unwrap().writes().last().unwrap();
-    assert_eq!(last.table, tables::REGISTRATIONS);
-    Registration::from_stored(last.value.as_ref().unwrap()).unwrap()
 }
 
 #[test]

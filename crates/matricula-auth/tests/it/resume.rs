@@ -8,13 +8,9 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    registration::{alice, dummy, reload, server_info, success, uia},
+    helpers::{alice, dummy, refused, reload, server_info, success, uia},
     scripted_server::{ScriptedServer, transport_error},
 };
-
-fn refused(code: &str) -> Value {
-    json!({ "errcode": code, "error": "words" })
-}
 
 fn no_connection() -> Outcome {
     Outcome::Failed(transport_error(TransportErrorKind::Connect))

@@ -9,7 +9,7 @@ use matricula_core::Timestamp;
 use serde_json::json;
 
 use crate::{
-    registration::{alice, server_info, success, uia},
+    helpers::{alice, server_info, success, uia},
     scripted_server::ScriptedServer,
 };
 

@@ -8,7 +8,7 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    registration::alice,
+    helpers::alice,
     scripted_server::{ScriptedServer, transport_error},
 };
 

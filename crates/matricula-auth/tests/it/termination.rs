@@ -4,7 +4,7 @@ use matricula_auth::{Answer, AuthError, RegistrationOptions, UiaError};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::registration::{refused, register, success, uia};
+use crate::helpers::{refused, register, success, uia};
 
 fn any_answer() -> impl Strategy<Value = (u16, String)> {
     let stage = prop_oneof![

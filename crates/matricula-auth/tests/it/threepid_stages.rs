@@ -7,16 +7,12 @@ use matricula_auth::{
 use serde_json::{Value, json};
 
 use crate::{
-    registration::{alice, refused, register, reload, server_info, success, uia},
+    helpers::{alice, refused, register, reload, server_info, stages, success, uia},
     scripted_server::ScriptedServer,
 };
 
 const EMAIL: &str = "POST /_matrix/client/v3/register/email/requestToken";
 const PHONE: &str = "POST /_matrix/client/v3/register/msisdn/requestToken";
-
-fn stages(stages: &[&str]) -> Value {
-    uia(&json!([{ "stages": stages }]))
-}
 
 fn email() -> Value {
     stages(&["m.login.email.identity"])

@@ -3,47 +3,21 @@
 use matricula_api::client::{
     account_deactivation::DeactivateAccount, device_management::DeleteDevices,
 };
-use matricula_auth::{
-    Account, Answer, AuthError, Progress, Prompt, ServerError, UiaError, UiaRequest,
-};
+use matricula_auth::{Answer, AuthError, Progress, Prompt, ServerError, UiaError, UiaRequest};
 use matricula_core::{Auth, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    registration::{refused, uia},
+    helpers::{account, password, refused, stages, uia, wrong},
     scripted_server::{ScriptedServer, transport_error},
 };
 
 const DELETE: &str = "POST /_matrix/client/v3/delete_devices";
 
-/// An account with this stored password.
-pub(crate) fn account(kept: Option<&str>) -> Account {
-    serde_json::from_value(json!({
-        "user_id": "@alice:example.org", "server": "https://matrix.example.org", "device_id": "DEV",
-        "access_token": "syt_a", "expires_at": null, "password": kept,
-    }))
-    .unwrap()
-}
-
 /// Deletes two devices.
 fn delete(kept: Option<&str>) -> ScriptedServer<UiaRequest<DeleteDevices>> {
     let request = DeleteDevices::new(vec!["A".into(), "B".into()]);
     ScriptedServer::start(UiaRequest::new(&account(kept), request))
-}
-
-pub(crate) fn stages(stages: &[&str]) -> Value {
-    uia(&json!([{ "stages": stages }]))
-}
-
-pub(crate) fn password() -> Value {
-    stages(&["m.login.password"])
-}
-
-pub(crate) fn wrong() -> Value {
-    let mut answer = password();
-    answer["errcode"] = json!("M_FORBIDDEN");
-    answer["error"] = json!("Invalid password");
-    answer
 }
 
 fn with_password(password: &str) -> Value {

@@ -16,7 +16,7 @@ use serde_json::Value;
 use server::{Fault, Reply, Server, point};
 
 use crate::{
-    registration::server_info,
+    helpers::server_info,
     scripted_server::{ScriptedServer, transport_error},
 };
 use matricula_core::{Processed, TransportError, TransportErrorKind, scheduler::Outcome};

@@ -11,7 +11,7 @@ use matricula_core::Job;
 use serde_json::{Value, json};
 
 use crate::{
-    registration::{alice, register, server_info},
+    helpers::{alice, register, server_info},
     scripted_server::ScriptedServer,
 };
 
