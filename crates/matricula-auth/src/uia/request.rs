@@ -154,7 +154,7 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
         let validated = self
             .validated
             .as_ref()
-            .filter(|(proved, _)| proved == stage);
+            .filter(|(validated, _)| validated == stage);
         validated.map(|(_, creds)| creds.clone())
     }
 

@@ -8,7 +8,7 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{account, password, refused, stages},
+    helpers::{account, one_flow, password_flow, refused},
     scripted_server::{ScriptedServer, transport_error},
 };
 
@@ -25,13 +25,13 @@ fn phone() -> Threepid {
     Threepid::Phone("GB:07700900001".parse().unwrap())
 }
 
-fn adding(address: Threepid) -> ScriptedServer<AddThreepid> {
-    ScriptedServer::start(AddThreepid::new(&account(Some("kept")), address))
+fn add_threepid(address: Threepid) -> ScriptedServer<AddThreepid> {
+    ScriptedServer::start(AddThreepid::new(&account(Some("stored")), address))
 }
 
 /// Up to the question whether the link was followed.
-fn written_to() -> ScriptedServer<AddThreepid> {
-    let mut server = adding(email());
+fn after_email_message() -> ScriptedServer<AddThreepid> {
+    let mut server = add_threepid(email());
     server.respond(200, &json!({ "sid": "sid1" }));
     server
 }
@@ -43,12 +43,12 @@ fn stored(server: &ScriptedServer<AddThreepid>) -> Option<PendingThreepid> {
     Some(serde_json::from_slice(value).unwrap())
 }
 
-/// The program ended, and another goes on with what was stored.
+/// Another process, which continues with what was stored.
 fn another_process(
     server: &ScriptedServer<AddThreepid>,
     address: Threepid,
 ) -> ScriptedServer<AddThreepid> {
-    let addition = AddThreepid::new(&account(Some("kept")), address);
+    let addition = AddThreepid::new(&account(Some("stored")), address);
     ScriptedServer::start(addition.resume(stored(server).unwrap()))
 }
 
@@ -58,7 +58,7 @@ fn not_yet() -> Value {
 
 #[test]
 fn opened_link_adds_the_address() {
-    let mut server = adding(email());
+    let mut server = add_threepid(email());
     assert_eq!(server.requests, [EMAIL]);
     let asked = server.body();
     let secret = asked["client_secret"].as_str().unwrap().to_owned();
@@ -80,8 +80,8 @@ fn opened_link_adds_the_address() {
         server.body(),
         json!({ "sid": "sid1", "client_secret": secret })
     );
-    server.respond(401, &password());
-    assert_eq!(server.body()["auth"]["password"], "kept");
+    server.respond(401, &password_flow());
+    assert_eq!(server.body()["auth"]["password"], "stored");
     let mut waits = Vec::new();
     for _ in 0..3 {
         server.respond(400, &not_yet());
@@ -98,7 +98,7 @@ fn opened_link_adds_the_address() {
 
 #[test]
 fn wrong_code_is_asked_again() {
-    let mut server = adding(phone());
+    let mut server = add_threepid(phone());
     assert_eq!(server.requests, [PHONE]);
     assert_eq!(server.body()["country"], "GB");
     let url = "https://id.example.org/submit";
@@ -119,7 +119,7 @@ fn wrong_code_is_asked_again() {
 
 #[test]
 fn resume_sends_no_second_message() {
-    let mut first = written_to();
+    let mut first = after_email_message();
     first.answer(Answer::Unavailable);
     assert!(matches!(
         first.error(),
@@ -138,7 +138,7 @@ fn resume_sends_no_second_message() {
 
 #[test]
 fn stored_state_belongs_to_one_address() {
-    let server = written_to();
+    let server = after_email_message();
     let server = another_process(&server, Threepid::Email("bob@example.org".into()));
     assert_eq!(server.requests, [EMAIL]);
     assert_eq!(server.body()["email"], "bob@example.org");
@@ -147,25 +147,25 @@ fn stored_state_belongs_to_one_address() {
 #[test]
 fn crash_sends_no_second_message() {
     // Before the first answer: the same request again, with the same secret and number.
-    let server = adding(email());
+    let server = add_threepid(email());
     let body = server.body();
     let again = another_process(&server, email());
     assert_eq!(again.body(), body);
     // After it, and while adding.
-    let mut server = written_to();
+    let mut server = after_email_message();
     for _ in 0..3 {
         let again = another_process(&server, email());
         assert_eq!(again.requests, [ADD]);
         match server.is_asking() {
             true => server.answer(Answer::Yes),
-            false => server.respond(401, &password()),
+            false => server.respond(401, &password_flow()),
         };
     }
 }
 
 #[test]
 fn more_messages_are_limited() {
-    let mut server = written_to();
+    let mut server = after_email_message();
     let mut attempts = Vec::new();
     while server.result.is_none() {
         server.answer(Answer::No);
@@ -189,17 +189,18 @@ fn refused_address_is_removed() {
         "M_INVALID_EMAIL",
         "M_SERVER_NOT_TRUSTED",
     ] {
-        let mut server = adding(email());
+        let mut server = add_threepid(email());
         server.respond(400, &refused(code));
-        let AuthError::Threepid(ThreepidError::AddressRefused { code: told, .. }) = server.error()
+        let AuthError::Threepid(ThreepidError::AddressRefused { code: actual, .. }) =
+            server.error()
         else {
             panic!("{}", server.error())
         };
-        assert_eq!(told.as_str(), code);
+        assert_eq!(actual.as_str(), code);
         assert_eq!(stored(&server), None);
     }
     // Somebody else was faster.
-    let mut server = written_to();
+    let mut server = after_email_message();
     server
         .answer(Answer::Yes)
         .respond(400, &refused("M_THREEPID_IN_USE"));
@@ -235,12 +236,12 @@ fn other_errors_keep_the_address() {
             server
                 .respond(200, &json!({ "sid": "sid1" }))
                 .answer(Answer::Yes)
-                .respond(401, &stages(&["m.login.sso"]))
+                .respond(401, &one_flow(&["m.login.sso"]))
                 .answer(Answer::Unavailable);
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
-        let mut server = adding(email());
+        let mut server = add_threepid(email());
         ending(&mut server);
         server.error();
         assert!(stored(&server).is_some(), "{at}");
@@ -256,20 +257,23 @@ fn lost_response_lists_addresses() {
         (listed("msisdn", "alice@example.org"), false),
         (json!({}), false),
     ] {
-        let mut server = written_to();
-        server.answer(Answer::Yes).respond(401, &password()).lose();
+        let mut server = after_email_message();
+        server
+            .answer(Answer::Yes)
+            .respond(401, &password_flow())
+            .lose();
         assert_eq!(server.requests.last().unwrap(), LIST);
         server.respond(200, &listed);
         if !is_there {
             assert_eq!(server.requests.last().unwrap(), ADD, "{listed}");
-            server.respond(401, &password());
-            assert_eq!(server.body()["auth"]["password"], "kept");
+            server.respond(401, &password_flow());
+            assert_eq!(server.body()["auth"]["password"], "stored");
             server.respond(200, &json!({}));
         }
         server.ok();
         assert_eq!(stored(&server), None);
     }
-    let mut server = written_to();
+    let mut server = after_email_message();
     server.answer(Answer::Yes).lose().lose();
     assert!(matches!(
         server.error(),
@@ -280,7 +284,7 @@ fn lost_response_lists_addresses() {
 
 #[test]
 fn phone_number_matches_server_format() {
-    let mut server = adding(phone());
+    let mut server = add_threepid(phone());
     server
         .respond(
             200,
@@ -306,7 +310,7 @@ fn code_goes_to_safe_urls_only() {
         "file:///x",
         "",
     ] {
-        let mut server = adding(phone());
+        let mut server = add_threepid(phone());
         server
             .respond(200, &json!({ "sid": "sid1", "submit_url": url }))
             .answer(Answer::Text("123456".into()));
@@ -326,14 +330,14 @@ fn every_addition_ends() {
         (200, json!({ "sid": "sid1" })),
         (200, json!({})),
         (400, not_yet()),
-        (401, password()),
-        (401, stages(&["m.login.dummy"])),
+        (401, password_flow()),
+        (401, one_flow(&["m.login.dummy"])),
         (500, refused("M_UNKNOWN")),
     ];
     // Each pair of answers, in turn.
     for first in &answers {
         for second in &answers {
-            let mut server = adding(email());
+            let mut server = add_threepid(email());
             let mut turns = 0;
             while server.result.is_none() {
                 turns += 1;
@@ -353,12 +357,12 @@ fn every_addition_ends() {
 
 #[test]
 fn known_code_is_submitted() {
-    let mut first = adding(phone());
+    let mut first = add_threepid(phone());
     let url = "https://id.example.org/submit";
     first
         .respond(200, &json!({ "sid": "sid1", "submit_url": url }))
         .answer(Answer::Unavailable);
-    let later = AddThreepid::new(&account(Some("kept")), phone())
+    let later = AddThreepid::new(&account(Some("stored")), phone())
         .resume(stored(&first).unwrap())
         .code("123456".into());
     let mut server = ScriptedServer::start(later);

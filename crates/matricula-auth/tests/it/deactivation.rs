@@ -5,14 +5,14 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::{
-    helpers::{account, delegated, password, refused, wrong},
+    helpers::{account, oauth_account, password_flow, refused, wrong_password},
     scripted_server::{ScriptedServer, transport_error},
 };
 
 const DEACTIVATE: &str = "POST /_matrix/client/v3/account/deactivate";
 const WHOAMI: &str = "GET /_matrix/client/v3/account/whoami";
 
-fn begun(account: &Account) -> ScriptedServer<Deactivation> {
+fn deactivate(account: &Account) -> ScriptedServer<Deactivation> {
     ScriptedServer::start(Deactivation::new(account))
 }
 
@@ -24,18 +24,18 @@ fn is_forgotten(server: &ScriptedServer<Deactivation>) -> bool {
 
 /// Up to where the answer to the request that does it is lost.
 fn lost(account: &Account) -> ScriptedServer<Deactivation> {
-    let mut server = begun(account);
-    server.respond(401, &password()).lose();
+    let mut server = deactivate(account);
+    server.respond(401, &password_flow()).lose();
     server
 }
 
 #[test]
 fn account_is_removed_after_confirmation() {
-    let mut server = begun(&account(Some("kept")));
+    let mut server = deactivate(&account(Some("stored")));
     assert_eq!(server.body(), json!({ "erase": false }));
-    server.respond(401, &password());
+    server.respond(401, &password_flow());
     assert!(!is_forgotten(&server));
-    assert_eq!(server.body()["auth"]["password"], "kept");
+    assert_eq!(server.body()["auth"]["password"], "stored");
     server.respond(200, &json!({ "id_server_unbind_result": "no-support" }));
     server.ok();
     assert!(is_forgotten(&server));
@@ -53,8 +53,8 @@ fn failure_keeps_the_account() {
     let endings: [Ending; 5] = [
         |server| {
             server
-                .respond(401, &password())
-                .respond(401, &wrong())
+                .respond(401, &password_flow())
+                .respond(401, &wrong_password())
                 .answer(Answer::Unavailable);
         },
         |server| {
@@ -70,11 +70,11 @@ fn failure_keeps_the_account() {
             server.respond(401, &refused("M_UNKNOWN_TOKEN"));
         },
         |server| {
-            server.respond(401, &password()).lose().lose();
+            server.respond(401, &password_flow()).lose().lose();
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
-        let mut server = begun(&account(Some("kept")));
+        let mut server = deactivate(&account(Some("stored")));
         ending(&mut server);
         server.error();
         assert!(!is_forgotten(&server), "{at}");
@@ -84,38 +84,40 @@ fn failure_keeps_the_account() {
 #[test]
 fn lost_response_checks_the_session() {
     for gone in ["M_UNKNOWN_TOKEN", "M_USER_DEACTIVATED"] {
-        let mut server = lost(&account(Some("kept")));
+        let mut server = lost(&account(Some("stored")));
         assert_eq!(server.requests.last().unwrap(), WHOAMI);
         server.respond(401, &refused(gone));
         server.ok();
         assert!(is_forgotten(&server), "{gone}");
     }
     // It is known: the server did not do it, and is asked again.
-    let mut server = lost(&account(Some("kept")));
+    let mut server = lost(&account(Some("stored")));
     server.respond(200, &json!({ "user_id": "@alice:example.org" }));
     assert_eq!(server.requests.last().unwrap(), DEACTIVATE);
-    server.respond(401, &password());
-    assert_eq!(server.body()["auth"]["password"], "kept");
+    server.respond(401, &password_flow());
+    assert_eq!(server.body()["auth"]["password"], "stored");
     server.respond(200, &json!({ "id_server_unbind_result": "success" }));
     assert!(is_forgotten(&server));
 }
 
 #[test]
 fn unreadable_success_checks_the_session() {
-    let mut server = begun(&account(Some("kept")));
-    server.respond(401, &password()).respond(200, &json!({}));
+    let mut server = deactivate(&account(Some("stored")));
+    server
+        .respond(401, &password_flow())
+        .respond(200, &json!({}));
     assert_eq!(server.requests.last().unwrap(), WHOAMI);
 }
 
 #[test]
 fn expired_session_proves_nothing() {
-    let mut expiring = serde_json::to_value(account(Some("kept"))).unwrap();
+    let mut expiring = serde_json::to_value(account(Some("stored"))).unwrap();
     expiring["expires_at"] = json!(1_800_000_000_000_u64);
     let expiring: Account = serde_json::from_value(expiring).unwrap();
     for (account, status, code) in [
         (expiring, 401, "M_UNKNOWN_TOKEN"),
-        (account(Some("kept")), 500, "M_UNKNOWN"),
-        (account(Some("kept")), 404, "M_UNRECOGNIZED"),
+        (account(Some("stored")), 500, "M_UNKNOWN"),
+        (account(Some("stored")), 404, "M_UNRECOGNIZED"),
     ] {
         let mut server = lost(&account);
         server.respond(status, &refused(code));
@@ -129,12 +131,12 @@ fn expired_session_proves_nothing() {
 
 #[test]
 fn deactivation_is_requested_three_times() {
-    let mut server = lost(&account(Some("kept")));
+    let mut server = lost(&account(Some("stored")));
     while server.result.is_none() {
         let me = json!({ "user_id": "@alice:example.org" });
         server.respond(200, &me);
         if server.result.is_none() {
-            server.respond(401, &password()).lose();
+            server.respond(401, &password_flow()).lose();
         }
     }
     assert!(matches!(
@@ -147,7 +149,7 @@ fn deactivation_is_requested_three_times() {
 
 #[test]
 fn oauth_account_needs_account_page() {
-    let server = begun(&delegated(Some("https://id.example.org/account")));
+    let server = deactivate(&oauth_account(Some("https://id.example.org/account")));
     let AuthError::Account(AccountError::AccountPageNeeded { url, .. }) = server.error() else {
         panic!("{}", server.error())
     };

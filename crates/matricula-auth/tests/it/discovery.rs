@@ -452,7 +452,7 @@ fn probes_are_available_after_failure() {
     assert_eq!(tried.len(), 3);
     let error = tried[0].error.as_deref().unwrap();
     assert!(error.contains("versions"), "{error}");
-    assert_eq!(tried[1].status, None, "nobody waits for it any more");
+    assert_eq!(tried[1].status, None, "its result is no longer needed");
 }
 
 #[test]
@@ -537,7 +537,7 @@ fn oauth_abilities_are_recorded() {
     let oauth = server_info.oauth.as_ref().unwrap();
     assert!(oauth.can_sign_up());
     assert_eq!(oauth.grants, ["authorization_code", "refresh_token"]);
-    assert_eq!(oauth.account_management, None, "nobody is sent to a script");
+    assert_eq!(oauth.account_management, None, "not a link to a script");
     assert_eq!(oauth.account_actions, ["org.matrix.profile"]);
     let way = RegistrationMethod::OAuth {
         issuer: "https://account.example.org/".into(),

@@ -4,7 +4,7 @@ use matricula_auth::{Answer, AuthError, Prompt, RegisterError, Registration, Reg
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{alice, refused, server_info, success, uia},
+    helpers::{alice, refused, server_info, success, uia_response},
     scripted_server::ScriptedServer,
 };
 
@@ -64,7 +64,7 @@ fn generated_password_has_required_length() {
 
 #[test]
 fn required_flow_is_taken() {
-    let flows = uia(&json!([
+    let flows = uia_response(&json!([
         { "stages": ["m.login.dummy"] },
         { "stages": ["m.login.registration_token"] },
     ]));
@@ -78,7 +78,10 @@ fn required_flow_is_taken() {
     server.respond(401, &flows);
     assert_eq!(server.body()["auth"]["type"], "m.login.registration_token");
     let mut server = ScriptedServer::start(registration);
-    server.respond(401, &uia(&json!([{ "stages": ["m.login.dummy"] }])));
+    server.respond(
+        401,
+        &uia_response(&json!([{ "stages": ["m.login.dummy"] }])),
+    );
     assert!(matches!(
         server.error(),
         AuthError::Register(RegisterError::Closed { .. })

@@ -8,7 +8,7 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{dummy, refused, register, reload},
+    helpers::{dummy_flow, refused, register, reload},
     scripted_server::{ScriptedServer, transport_error},
 };
 
@@ -42,7 +42,7 @@ fn success() -> Value {
 /// The guest, whose answer to the last request is on its way.
 fn last_request() -> ScriptedServer<Registration> {
     let mut server = register(options());
-    server.respond(401, &dummy());
+    server.respond(401, &dummy_flow());
     server
 }
 
@@ -211,13 +211,13 @@ fn upgrade_resumes_after_any_step() {
     for dies_after in 0..2 {
         let mut server = register(options());
         if dies_after == 1 {
-            server.respond(401, &dummy());
+            server.respond(401, &dummy_flow());
         }
         let before = server.body();
         let mut server = ScriptedServer::start(reload(&server));
         assert_eq!(server.body(), before, "the same device, password and token");
         if dies_after == 0 {
-            server.respond(401, &dummy());
+            server.respond(401, &dummy_flow());
         }
         server.respond(200, &success());
         server.ok();

@@ -17,12 +17,13 @@ pub(crate) fn alice() -> RegistrationOptions {
     }
 }
 
-pub(crate) fn uia(flows: &Value) -> Value {
+/// A response that requires authentication with one of these flows.
+pub(crate) fn uia_response(flows: &Value) -> Value {
     json!({ "session": "s1", "flows": flows, "params": {} })
 }
 
-pub(crate) fn dummy() -> Value {
-    uia(&json!([{ "stages": ["m.login.dummy"] }]))
+pub(crate) fn dummy_flow() -> Value {
+    uia_response(&json!([{ "stages": ["m.login.dummy"] }]))
 }
 
 pub(crate) fn success() -> Value {
@@ -44,32 +45,34 @@ pub(crate) fn reload(server: &ScriptedServer<Registration>) -> Registration {
     Registration::from_stored(last.value.as_ref().unwrap()).unwrap()
 }
 
-pub(crate) fn stages(stages: &[&str]) -> Value {
-    uia(&json!([{ "stages": stages }]))
+/// A response that requires authentication with these stages.
+pub(crate) fn one_flow(stages: &[&str]) -> Value {
+    uia_response(&json!([{ "stages": stages }]))
 }
 
-pub(crate) fn password() -> Value {
-    stages(&["m.login.password"])
+pub(crate) fn password_flow() -> Value {
+    one_flow(&["m.login.password"])
 }
 
-pub(crate) fn wrong() -> Value {
-    let mut answer = password();
-    answer["errcode"] = json!("M_FORBIDDEN");
-    answer["error"] = json!("Invalid password");
-    answer
+/// A response that refuses the password and repeats the flow.
+pub(crate) fn wrong_password() -> Value {
+    let mut body = password_flow();
+    body["errcode"] = json!("M_FORBIDDEN");
+    body["error"] = json!("Invalid password");
+    body
 }
 
 /// An account with this stored password.
-pub(crate) fn account(kept: Option<&str>) -> Account {
+pub(crate) fn account(password: Option<&str>) -> Account {
     serde_json::from_value(json!({
         "user_id": "@alice:example.org", "server": "https://matrix.example.org", "device_id": "DEV",
-        "access_token": "syt_a", "expires_at": null, "password": kept,
+        "access_token": "syt_a", "expires_at": null, "password": password,
     }))
     .unwrap()
 }
 
-/// An account that an OAuth 2.0 server keeps.
-pub(crate) fn delegated(page: Option<&str>) -> Account {
+/// An account that an OAuth 2.0 server manages.
+pub(crate) fn oauth_account(page: Option<&str>) -> Account {
     let mut json = serde_json::to_value(account(None)).unwrap();
     json["oauth"] = json!({
         "issuer": "https://id.example.org/", "client_id": "c1",

@@ -5,7 +5,7 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::{
-    helpers::{alice, dummy, refused, reload, server_info, success},
+    helpers::{alice, dummy_flow, refused, reload, server_info, success},
     scripted_server::{ScriptedServer, transport_error},
 };
 
@@ -14,7 +14,7 @@ fn last_request() -> ScriptedServer<Registration> {
     let mut server = ScriptedServer::start(Registration::new(&server_info(), alice()));
     server
         .respond(200, &json!({ "available": true }))
-        .respond(401, &dummy());
+        .respond(401, &dummy_flow());
     server
 }
 
@@ -100,7 +100,7 @@ fn second_loss_without_username_is_in_doubt() {
         &server_info(),
         RegistrationOptions::default(),
     ));
-    server.respond(401, &dummy()).lose().lose();
+    server.respond(401, &dummy_flow()).lose().lose();
     assert!(matches!(
         server.error(),
         AuthError::Register(RegisterError::InDoubt { .. })

@@ -14,6 +14,7 @@ mod login;
 mod lost_responses;
 mod oauth;
 mod oauth_device;
+mod oauth_helpers;
 mod oauth_logout;
 mod oauth_resume;
 mod password_change;

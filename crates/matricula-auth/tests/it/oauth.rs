@@ -5,108 +5,21 @@ use matricula_auth::{
     Answer, AuthError, BrowserError, Input, OAuthClient, OAuthLogin, OAuthLoginError, OAuthRefusal,
     Progress, Prompt, ServerError, ServerInfo, tables,
 };
-use matricula_core::{EffectId, Job, TransportErrorKind, scheduler::Outcome};
+use matricula_core::{EffectId, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
     helpers::server_info,
+    oauth_helpers::{
+        REDIRECT_URI, asking_to_open_page, client_metadata, come_back, form_field, is_kept, login,
+        oauth_error, page, page_parameter, reload_login, requesting_tokens, server_metadata,
+        tokens, whoami,
+    },
     scripted_server::{ScriptedServer, transport_error},
 };
 
-pub(crate) const BACK: &str = "http://127.0.0.1:4321/back";
-
-pub(crate) fn about() -> ClientMetadata {
-    ClientMetadata::new("https://app.example/").client_name("App")
-}
-
-pub(crate) fn metadata() -> Value {
-    json!({
-        "issuer": "https://account.example.org/",
-        "authorization_endpoint": "https://account.example.org/authorize",
-        "token_endpoint": "https://account.example.org/token",
-        "revocation_endpoint": "https://account.example.org/revoke",
-        "registration_endpoint": "https://account.example.org/clients",
-        "device_authorization_endpoint": "https://account.example.org/device",
-        "account_management_uri": "https://account.example.org/account",
-        "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
-        "response_modes_supported": ["query", "fragment"],
-        "code_challenge_methods_supported": ["S256"],
-        "prompt_values_supported": ["create"],
-    })
-}
-
-pub(crate) fn tokens() -> Value {
-    json!({ "access_token": "acc", "refresh_token": "ref", "token_type": "bearer", "expires_in": 300 })
-}
-
-pub(crate) fn owner() -> Value {
-    json!({ "user_id": "@alice:example.org", "device_id": "FROMSERVER" })
-}
-
-pub(crate) fn refusal(code: &str) -> Value {
-    json!({ "error": code, "error_description": "the issuer's words" })
-}
-
-/// A field of a form or a query, as it is written.
-fn field(text: &str, name: &str) -> Option<String> {
-    let mut pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-    pairs
-        .find(|(found, _)| *found == name)
-        .map(|(_, value)| value.to_owned())
-}
-
-/// A field of the form that a job sends.
-pub(crate) fn form(job: &Job, name: &str) -> Option<String> {
-    field(
-        std::str::from_utf8(job.request_body().as_bytes()).unwrap(),
-        name,
-    )
-}
-
-/// The page that the person is to open.
-pub(crate) fn page(server: &ScriptedServer<OAuthLogin>) -> String {
-    match server.question() {
-        Prompt::OpenPage { url, .. } => url.expose().to_owned(),
-        other => panic!("{other:?}"),
-    }
-}
-
-pub(crate) fn on_page(server: &ScriptedServer<OAuthLogin>, name: &str) -> Option<String> {
-    let page = page(server);
-    field(page.split_once('?').unwrap().1, name)
-}
-
-/// The browser comes back with this, and the page's state.
-pub(crate) fn come_back(server: &mut ScriptedServer<OAuthLogin>, answer: &str) {
-    let state = on_page(server, "state").unwrap();
-    server.answer(Answer::Text(
-        format!("{BACK}?state={state}&{answer}").into(),
-    ));
-}
-
-pub(crate) fn login() -> OAuthLogin {
-    OAuthLogin::browser(&server_info(), about(), BACK)
-}
-
-/// Up to the question to open the page.
-pub(crate) fn asked(login: OAuthLogin) -> ScriptedServer<OAuthLogin> {
-    let mut server = ScriptedServer::start(login);
-    server
-        .respond(200, &metadata())
-        .respond(201, &json!({ "client_id": "c1" }));
-    server
-}
-
-/// Up to the request for tokens.
-pub(crate) fn redeeming() -> ScriptedServer<OAuthLogin> {
-    let mut server = asked(login());
-    come_back(&mut server, "code=xyz");
-    server
-}
-
 fn known_client() -> OAuthClient {
-    let server = asked(login());
+    let server = asking_to_open_page(login());
     let changes = server.commits.iter().flat_map(|commit| commit.writes());
     let mut clients = changes.filter(|change| change.table == tables::OAUTH_CLIENTS);
     let stored = clients.next_back().unwrap();
@@ -114,17 +27,10 @@ fn known_client() -> OAuthClient {
     OAuthClient::from_stored(stored.value.as_deref().unwrap()).unwrap()
 }
 
-/// The last thing that was stored of the sign-in itself.
-pub(crate) fn is_kept(server: &ScriptedServer<OAuthLogin>) -> bool {
-    let changes = server.commits.iter().flat_map(|commit| commit.writes());
-    let mut changes = changes.filter(|change| change.table == tables::OAUTH_LOGINS);
-    changes.next_back().unwrap().value.is_some()
-}
-
 #[test]
 fn login_runs_from_client_to_whoami() {
     let mut server = ScriptedServer::start(login());
-    server.respond(200, &metadata());
+    server.respond(200, &server_metadata());
     assert_eq!(
         server.body(),
         json!({
@@ -136,18 +42,21 @@ fn login_runs_from_client_to_whoami() {
         })
     );
     server.respond(201, &json!({ "client_id": "c1" }));
-    let challenge = on_page(&server, "code_challenge").unwrap();
-    assert_eq!((challenge.len(), on_page(&server, "prompt")), (43, None));
-    assert_eq!(on_page(&server, "client_id").as_deref(), Some("c1"));
-    come_back(&mut server, "code=xyz");
-    assert_eq!(form(server.job(), "code").as_deref(), Some("xyz"));
+    let challenge = page_parameter(&server, "code_challenge").unwrap();
     assert_eq!(
-        form(server.job(), "redirect_uri").as_deref(),
+        (challenge.len(), page_parameter(&server, "prompt")),
+        (43, None)
+    );
+    assert_eq!(page_parameter(&server, "client_id").as_deref(), Some("c1"));
+    come_back(&mut server, "code=xyz");
+    assert_eq!(form_field(server.job(), "code").as_deref(), Some("xyz"));
+    assert_eq!(
+        form_field(server.job(), "redirect_uri").as_deref(),
         Some("http%3A%2F%2F127.0.0.1%3A4321%2Fback"),
         "the same address as on the page, with its port"
     );
-    assert_eq!(form(server.job(), "code_verifier").unwrap().len(), 43);
-    server.respond(200, &tokens()).respond(200, &owner());
+    assert_eq!(form_field(server.job(), "code_verifier").unwrap().len(), 43);
+    server.respond(200, &tokens()).respond(200, &whoami());
     assert_eq!(
         server.requests,
         [
@@ -176,19 +85,27 @@ fn login_runs_from_client_to_whoami() {
 
 #[test]
 fn sign_up_uses_prompt_create() {
-    let server = asked(OAuthLogin::sign_up(&server_info(), about(), BACK));
-    assert_eq!(on_page(&server, "prompt").as_deref(), Some("create"));
+    let server = asking_to_open_page(OAuthLogin::sign_up(
+        &server_info(),
+        client_metadata(),
+        REDIRECT_URI,
+    ));
+    assert_eq!(page_parameter(&server, "prompt").as_deref(), Some("create"));
 }
 
 #[test]
 fn missing_prompt_create_is_reported() {
-    let mut without = metadata();
+    let mut without = server_metadata();
     without["prompt_values_supported"] = Value::Null;
-    let mut server = ScriptedServer::start(OAuthLogin::sign_up(&server_info(), about(), BACK));
+    let mut server = ScriptedServer::start(OAuthLogin::sign_up(
+        &server_info(),
+        client_metadata(),
+        REDIRECT_URI,
+    ));
     server
         .respond(200, &without)
         .respond(201, &json!({ "client_id": "c1" }));
-    assert_eq!(on_page(&server, "prompt"), None);
+    assert_eq!(page_parameter(&server, "prompt"), None);
     let [Progress::Route { why, .. }] = &server.progress[..] else {
         panic!("{:?}", server.progress)
     };
@@ -199,30 +116,38 @@ fn missing_prompt_create_is_reported() {
 fn stored_client_is_reused() {
     let client = known_client();
     assert_eq!(client.client_id, "c1");
-    let other_port = OAuthLogin::browser(&server_info(), about(), "http://127.0.0.1:99/back");
+    let other_port = OAuthLogin::browser(
+        &server_info(),
+        client_metadata(),
+        "http://127.0.0.1:99/back",
+    );
     let mut server = ScriptedServer::start(other_port.client(client.clone()));
-    server.respond(200, &metadata());
-    assert_eq!(on_page(&server, "client_id").as_deref(), Some("c1"));
+    server.respond(200, &server_metadata());
+    assert_eq!(page_parameter(&server, "client_id").as_deref(), Some("c1"));
     // What was said of it must still be true.
     for other in [
-        OAuthLogin::browser(&server_info(), about(), "http://127.0.0.1:99/elsewhere"),
+        OAuthLogin::browser(
+            &server_info(),
+            client_metadata(),
+            "http://127.0.0.1:99/elsewhere",
+        ),
         OAuthLogin::browser(
             &server_info(),
             ClientMetadata::new("https://new.example/"),
-            BACK,
+            REDIRECT_URI,
         ),
     ] {
         let mut server = ScriptedServer::start(other.client(client.clone()));
-        server.respond(200, &metadata());
+        server.respond(200, &server_metadata());
         assert_eq!(server.requests.last().unwrap(), "POST /clients");
     }
     // One that was let in by codes alone cannot come back from a page.
     let mut by_codes = client.clone();
     by_codes.metadata.grant_types = Some(vec![GrantType::DeviceCode, GrantType::RefreshToken]);
     let mut server = ScriptedServer::start(login().client(by_codes));
-    server.respond(200, &metadata());
+    server.respond(200, &server_metadata());
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
-    let mut elsewhere = metadata();
+    let mut elsewhere = server_metadata();
     elsewhere["issuer"] = json!("https://other.example.org/");
     let mut server = ScriptedServer::start(login().client(client));
     server.respond(200, &elsewhere);
@@ -232,10 +157,10 @@ fn stored_client_is_reused() {
 #[test]
 fn forgotten_client_is_registered_once() {
     let mut server = ScriptedServer::start(login().client(known_client()));
-    server.respond(200, &metadata());
+    server.respond(200, &server_metadata());
     let first = page(&server);
     come_back(&mut server, "code=xyz");
-    server.respond(401, &refusal("invalid_client"));
+    server.respond(401, &oauth_error("invalid_client"));
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
     let forgotten = server.commits.last().unwrap().writes();
     assert!(
@@ -244,14 +169,14 @@ fn forgotten_client_is_registered_once() {
             .any(|change| change.table == tables::OAUTH_CLIENTS && change.value.is_none())
     );
     server.respond(201, &json!({ "client_id": "c2" }));
-    assert_eq!(on_page(&server, "client_id").as_deref(), Some("c2"));
+    assert_eq!(page_parameter(&server, "client_id").as_deref(), Some("c2"));
     assert_ne!(
         page(&server),
         first,
         "what proved who asked is not used twice"
     );
     come_back(&mut server, "code=abc");
-    server.respond(401, &refusal("invalid_client"));
+    server.respond(401, &oauth_error("invalid_client"));
     assert!(matches!(
         server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })
@@ -261,24 +186,28 @@ fn forgotten_client_is_registered_once() {
 #[test]
 fn callback_error_registers_client_again() {
     let mut server = ScriptedServer::start(login().client(known_client()));
-    server.respond(200, &metadata());
+    server.respond(200, &server_metadata());
     come_back(&mut server, "error=unauthorized_client");
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
 }
 
 #[test]
 fn wrong_state_is_asked_again() {
-    let mut server = asked(login());
+    let mut server = asking_to_open_page(login());
     let first = page(&server);
     for at in 0..5 {
-        server.answer(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
+        server.answer(Answer::Text(
+            format!("{REDIRECT_URI}?state=other&code=evil").into(),
+        ));
         let Prompt::OpenPage { why, .. } = server.question() else {
             panic!("{at}")
         };
         assert!(why.is_some(), "{at}");
         assert_eq!(page(&server), first, "{at}: the same page");
     }
-    server.answer(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
+    server.answer(Answer::Text(
+        format!("{REDIRECT_URI}?state=other&code=evil").into(),
+    ));
     assert!(
         matches!(
             server.error(),
@@ -292,19 +221,19 @@ fn wrong_state_is_asked_again() {
 
 #[test]
 fn incomplete_callback_is_asked_again() {
-    let mut server = asked(login());
+    let mut server = asking_to_open_page(login());
     server
         .answer(Answer::Text("nonsense".into()))
         .answer(Answer::Yes);
     come_back(&mut server, "neither=1");
     come_back(&mut server, "code=xyz");
-    assert_eq!(form(server.job(), "code").as_deref(), Some("xyz"));
+    assert_eq!(form_field(server.job(), "code").as_deref(), Some("xyz"));
 }
 
 #[test]
 fn refused_verifier_fails() {
-    let mut server = redeeming();
-    server.respond(400, &refusal("invalid_grant"));
+    let mut server = requesting_tokens();
+    server.respond(400, &oauth_error("invalid_grant"));
     let AuthError::OAuthRefused(OAuthRefusal { refusal, .. }) = server.error() else {
         panic!("{}", server.error())
     };
@@ -314,9 +243,10 @@ fn refused_verifier_fails() {
 
 #[test]
 fn stale_inputs_are_ignored() {
-    let mut server = asked(login());
-    let state = on_page(&server, "state").unwrap();
-    let answer = |code: &str| Answer::Text(format!("{BACK}?state={state}&code={code}").into());
+    let mut server = asking_to_open_page(login());
+    let state = page_parameter(&server, "state").unwrap();
+    let answer =
+        |code: &str| Answer::Text(format!("{REDIRECT_URI}?state={state}&code={code}").into());
     // Two requests came before the page.
     let (page, again, grant) = (EffectId(3), EffectId(4), EffectId(5));
     server.answer(Answer::Yes);
@@ -324,12 +254,12 @@ fn stale_inputs_are_ignored() {
     server.step(Input::Waited(again));
     server.answer(answer("xyz"));
     server.step(Input::Answer(again, answer("xyz")));
-    let sent = form(server.job(), "code");
+    let sent = form_field(server.job(), "code");
     assert_eq!(sent.as_deref(), Some("xyz"));
     let lost = || Outcome::InDoubt(transport_error(TransportErrorKind::ConnectionLost));
     server.respond(200, &tokens());
     server.step(Input::Outcome(grant, lost()));
-    server.respond(200, &owner());
+    server.respond(200, &whoami());
     server.ok();
     server.step(Input::Outcome(grant, lost()));
     let grants = server.requests.iter().filter(|sent| *sent == "POST /token");
@@ -344,7 +274,7 @@ fn page_refusals_carry_server_message() {
         "invalid_scope",
         "login_required",
     ] {
-        let mut server = asked(login());
+        let mut server = asking_to_open_page(login());
         come_back(
             &mut server,
             &format!("error={code}&error_description=words"),
@@ -358,9 +288,9 @@ fn page_refusals_carry_server_message() {
 
 #[test]
 fn refusal_with_wrong_state_is_ignored() {
-    let mut server = asked(login());
+    let mut server = asking_to_open_page(login());
     server.answer(Answer::Text(
-        format!("{BACK}?state=other&error=access_denied").into(),
+        format!("{REDIRECT_URI}?state=other&error=access_denied").into(),
     ));
     assert!(server.is_asking());
 }
@@ -368,36 +298,36 @@ fn refusal_with_wrong_state_is_ignored() {
 #[test]
 fn transient_refusal_keeps_the_login() {
     for code in ["server_error", "temporarily_unavailable"] {
-        let mut server = asked(login());
+        let mut server = asking_to_open_page(login());
         let first = page(&server);
         come_back(&mut server, &format!("error={code}"));
         assert!(is_kept(&server), "{code}");
-        let server = ScriptedServer::start(crate::oauth_resume::reload(&server));
+        let server = ScriptedServer::start(reload_login(&server));
         assert_ne!(page(&server), first, "{code}: a new page");
     }
 }
 
 #[test]
 fn cancelled_login_is_removed() {
-    let mut server = asked(login());
+    let mut server = asking_to_open_page(login());
     server.answer(Answer::No);
     assert_eq!(server.error(), &AuthError::Server(ServerError::Cancelled));
     assert!(!is_kept(&server));
-    let mut server = asked(login());
+    let mut server = asking_to_open_page(login());
     let first = page(&server);
     server.answer(Answer::Unavailable);
     let AuthError::Browser(BrowserError::BrowserNeeded { url, .. }) = server.error() else {
         panic!("{}", server.error())
     };
     assert_eq!(url.expose(), first);
-    let mut server = ScriptedServer::start(crate::oauth_resume::reload(&server));
+    let mut server = ScriptedServer::start(reload_login(&server));
     assert_eq!(
         page(&server),
         first,
         "the page that the person may have opened"
     );
     come_back(&mut server, "code=xyz");
-    assert_eq!(form(server.job(), "code").as_deref(), Some("xyz"));
+    assert_eq!(form_field(server.job(), "code").as_deref(), Some("xyz"));
 }
 
 #[test]
@@ -410,9 +340,12 @@ fn invalid_redirect_uri_is_refused() {
         "http://127.0.0.1.evil/",
         "https://app.example/#x",
     ] {
-        let mut server =
-            ScriptedServer::start(OAuthLogin::browser(&server_info(), about(), address));
-        server.respond(200, &metadata());
+        let mut server = ScriptedServer::start(OAuthLogin::browser(
+            &server_info(),
+            client_metadata(),
+            address,
+        ));
+        server.respond(200, &server_metadata());
         assert!(
             matches!(
                 server.error(),
@@ -431,9 +364,12 @@ fn invalid_redirect_uri_is_refused() {
         ("https://app.example/back", "https://app.example/back"),
         ("org.example.app:/back", "org.example.app:/back"),
     ] {
-        let mut server =
-            ScriptedServer::start(OAuthLogin::browser(&server_info(), about(), address));
-        server.respond(200, &metadata());
+        let mut server = ScriptedServer::start(OAuthLogin::browser(
+            &server_info(),
+            client_metadata(),
+            address,
+        ));
+        server.respond(200, &server_metadata());
         assert_eq!(server.body()["redirect_uris"], json!([registered]));
     }
 }
@@ -454,7 +390,7 @@ fn unsafe_metadata_is_refused() {
         ("code_challenge_methods_supported", json!(["plain"])),
     ];
     for (name, value) in cases {
-        let mut metadata = metadata();
+        let mut metadata = server_metadata();
         metadata[name] = value;
         let mut server = ScriptedServer::start(login());
         server.respond(200, &metadata);
@@ -476,9 +412,10 @@ fn unsafe_metadata_is_refused() {
     ));
     // A server on this machine may name addresses on this machine.
     let here = ServerInfo::of("http://127.0.0.1:8008".parse().unwrap());
-    let mut metadata = metadata();
+    let mut metadata = server_metadata();
     metadata["registration_endpoint"] = json!("http://127.0.0.1:1/clients");
-    let mut server = ScriptedServer::start(OAuthLogin::browser(&here, about(), BACK));
+    let mut server =
+        ScriptedServer::start(OAuthLogin::browser(&here, client_metadata(), REDIRECT_URI));
     server.respond(200, &metadata);
     assert_eq!(server.requests.len(), 2);
 }
@@ -487,12 +424,12 @@ fn unsafe_metadata_is_refused() {
 fn client_registration_refusals_fail() {
     let mut server = ScriptedServer::start(login());
     server
-        .respond(200, &metadata())
-        .respond(400, &refusal("invalid_redirect_uri"));
+        .respond(200, &server_metadata())
+        .respond(400, &oauth_error("invalid_redirect_uri"));
     assert!(server.error().to_string().contains("invalid_redirect_uri"));
     let mut server = ScriptedServer::start(login());
     server
-        .respond(200, &metadata())
+        .respond(200, &server_metadata())
         .outcome(Outcome::Failed(transport_error(
             TransportErrorKind::Connect,
         )));
@@ -504,7 +441,7 @@ fn client_registration_refusals_fail() {
 
 #[test]
 fn non_bearer_tokens_are_refused() {
-    let mut server = redeeming();
+    let mut server = requesting_tokens();
     let mut other = tokens();
     other["token_type"] = json!("mac");
     server.respond(200, &other);
@@ -517,17 +454,22 @@ fn non_bearer_tokens_are_refused() {
 #[test]
 fn client_secret_is_sent_until_expiry() {
     let mut server = ScriptedServer::start(login());
-    let named = json!({ "client_id": "c1", "client_secret": "shh", "client_secret_expires_at": 1_700_000_100 });
-    server.respond(200, &metadata()).respond(201, &named);
+    let client = json!({ "client_id": "c1", "client_secret": "shh", "client_secret_expires_at": 1_700_000_100 });
+    server
+        .respond(200, &server_metadata())
+        .respond(201, &client);
     let stored = server.commits.last().unwrap().writes();
     let stored = stored
         .iter()
         .find(|change| change.table == tables::OAUTH_CLIENTS);
     let client = OAuthClient::from_stored(stored.unwrap().value.as_deref().unwrap()).unwrap();
     come_back(&mut server, "code=xyz");
-    assert_eq!(form(server.job(), "client_secret").as_deref(), Some("shh"));
+    assert_eq!(
+        form_field(server.job(), "client_secret").as_deref(),
+        Some("shh")
+    );
     let mut later = ScriptedServer::start(login().client(client));
     later.now = 1_700_000_100_000;
-    later.respond(200, &metadata());
+    later.respond(200, &server_metadata());
     assert_eq!(later.requests.last().unwrap(), "POST /clients");
 }

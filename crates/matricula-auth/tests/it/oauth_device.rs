@@ -8,31 +8,20 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::server_info,
-    oauth::{about, form, metadata, owner, refusal, tokens},
-    oauth_resume::reload,
+    oauth_helpers::{
+        device_code, device_login, form_field, oauth_error, reload_login, server_metadata, tokens,
+        whoami,
+    },
     scripted_server::{ScriptedServer, transport_error},
 };
 
-pub(crate) fn login() -> OAuthLogin {
-    OAuthLogin::device_code(&server_info(), about())
-}
-
-pub(crate) fn code() -> Value {
-    json!({
-        "device_code": "d3v1c3", "user_code": "ABCD-EFGH", "expires_in": 60, "interval": 7,
-        "verification_uri": "https://account.example.org/link",
-        "verification_uri_complete": "https://account.example.org/link?code=ABCD-EFGH",
-    })
-}
-
 /// Up to the first wait.
 fn waiting() -> ScriptedServer<OAuthLogin> {
-    let mut server = ScriptedServer::start(login());
+    let mut server = ScriptedServer::start(device_login());
     server
-        .respond(200, &metadata())
+        .respond(200, &server_metadata())
         .respond(201, &json!({ "client_id": "c1" }))
-        .respond(200, &code());
+        .respond(200, &device_code());
     server
 }
 
@@ -56,8 +45,11 @@ fn code_is_polled_until_decision() {
         }]
     );
     assert_eq!(server.wake(), 7_000);
-    assert_eq!(form(server.job(), "device_code").as_deref(), Some("d3v1c3"));
-    server.respond(200, &tokens()).respond(200, &owner());
+    assert_eq!(
+        form_field(server.job(), "device_code").as_deref(),
+        Some("d3v1c3")
+    );
+    server.respond(200, &tokens()).respond(200, &whoami());
     let account = server.ok();
     assert_eq!(account.user_id.as_str(), "@alice:example.org");
     assert!(account.oauth.is_some());
@@ -66,23 +58,23 @@ fn code_is_polled_until_decision() {
 #[test]
 fn authorization_pending_keeps_the_interval() {
     let mut server = polling();
-    server.respond(400, &refusal("authorization_pending"));
+    server.respond(400, &oauth_error("authorization_pending"));
     assert_eq!(server.wake(), 7_000);
 }
 
 #[test]
 fn slow_down_adds_five_seconds() {
     let mut server = polling();
-    server.respond(400, &refusal("slow_down"));
+    server.respond(400, &oauth_error("slow_down"));
     assert_eq!(server.wake(), 12_000);
-    server.respond(400, &refusal("authorization_pending"));
+    server.respond(400, &oauth_error("authorization_pending"));
     assert_eq!(server.wake(), 12_000);
 }
 
 #[test]
 fn expired_token_fails() {
     let mut server = polling();
-    server.respond(400, &refusal("expired_token"));
+    server.respond(400, &oauth_error("expired_token"));
     assert!(matches!(
         server.error(),
         AuthError::OAuth(OAuthLoginError::CodeExpired { .. })
@@ -92,7 +84,7 @@ fn expired_token_fails() {
 #[test]
 fn access_denied_fails() {
     let mut server = polling();
-    server.respond(400, &refusal("access_denied"));
+    server.respond(400, &oauth_error("access_denied"));
     let AuthError::OAuthRefused(OAuthRefusal { refusal, .. }) = server.error() else {
         panic!("{}", server.error())
     };
@@ -103,10 +95,10 @@ fn access_denied_fails() {
 fn expired_code_is_not_polled() {
     let mut server = polling();
     for _ in 0..7 {
-        server.respond(400, &refusal("authorization_pending"));
+        server.respond(400, &oauth_error("authorization_pending"));
         server.wake();
     }
-    server.respond(400, &refusal("authorization_pending"));
+    server.respond(400, &oauth_error("authorization_pending"));
     assert_eq!(server.wake(), 4_000, "until the code ends, and no longer");
     assert!(matches!(
         server.error(),
@@ -117,11 +109,11 @@ fn expired_code_is_not_polled() {
 #[test]
 fn default_interval_is_five_seconds() {
     for (interval, waited) in [(Value::Null, 5_000), (json!(0), 1_000)] {
-        let mut server = ScriptedServer::start(login());
-        let mut code = code();
+        let mut server = ScriptedServer::start(device_login());
+        let mut code = device_code();
         code["interval"] = interval;
         server
-            .respond(200, &metadata())
+            .respond(200, &server_metadata())
             .respond(201, &json!({ "client_id": "c1" }))
             .respond(200, &code);
         assert_eq!(server.wake(), waited);
@@ -144,10 +136,10 @@ fn lost_tokens_lead_to_new_code() {
     let mut server = polling();
     server.lose();
     server.wake();
-    server.respond(400, &refusal("invalid_grant"));
+    server.respond(400, &oauth_error("invalid_grant"));
     assert_eq!(server.requests.last().unwrap(), "POST /device");
     let mut server = polling();
-    server.respond(400, &refusal("invalid_grant"));
+    server.respond(400, &oauth_error("invalid_grant"));
     assert!(matches!(
         server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })
@@ -156,12 +148,15 @@ fn lost_tokens_lead_to_new_code() {
 
 #[test]
 fn stored_device_login_resumes() {
-    let mut server = ScriptedServer::start(reload(&waiting()));
+    let mut server = ScriptedServer::start(reload_login(&waiting()));
     assert!(matches!(server.progress[..], [Progress::DeviceCode { .. }]));
     server.wake();
-    let mut server = ScriptedServer::start(reload(&server));
-    assert_eq!(form(server.job(), "device_code").as_deref(), Some("d3v1c3"));
-    server.respond(400, &refusal("invalid_grant"));
+    let mut server = ScriptedServer::start(reload_login(&server));
+    assert_eq!(
+        form_field(server.job(), "device_code").as_deref(),
+        Some("d3v1c3")
+    );
+    server.respond(400, &oauth_error("invalid_grant"));
     assert_eq!(
         server.requests.last().unwrap(),
         "POST /device",
@@ -171,9 +166,9 @@ fn stored_device_login_resumes() {
 
 #[test]
 fn missing_device_endpoint_is_reported() {
-    let mut without = metadata();
+    let mut without = server_metadata();
     without["device_authorization_endpoint"] = Value::Null;
-    let mut server = ScriptedServer::start(login());
+    let mut server = ScriptedServer::start(device_login());
     server
         .respond(200, &without)
         .respond(201, &json!({ "client_id": "c1" }));
@@ -181,11 +176,11 @@ fn missing_device_endpoint_is_reported() {
         server.error(),
         AuthError::Server(ServerError::NotMatrix { .. })
     ));
-    let mut server = ScriptedServer::start(login());
-    let mut script = code();
+    let mut server = ScriptedServer::start(device_login());
+    let mut script = device_code();
     script["verification_uri"] = json!("javascript:alert(1)");
     server
-        .respond(200, &metadata())
+        .respond(200, &server_metadata())
         .respond(201, &json!({ "client_id": "c1" }))
         .respond(200, &script);
     assert!(matches!(
@@ -215,7 +210,7 @@ fn polling_ends_with_stopped_clock() {
         server.wake();
         server.now = now;
         if server.result.is_none() {
-            server.respond(400, &refusal("authorization_pending"));
+            server.respond(400, &oauth_error("authorization_pending"));
         }
     }
     assert!(matches!(
@@ -226,23 +221,23 @@ fn polling_ends_with_stopped_clock() {
 
 #[test]
 fn forgotten_client_is_registered_again() {
-    let mut stored = ScriptedServer::start(login());
+    let mut stored = ScriptedServer::start(device_login());
     stored
-        .respond(200, &metadata())
+        .respond(200, &server_metadata())
         .respond(201, &json!({ "client_id": "c1" }));
     let changes = stored.commits.last().unwrap().writes();
     let client = changes
         .iter()
         .find(|change| change.table == tables::OAUTH_CLIENTS);
     let client = OAuthClient::from_stored(client.unwrap().value.as_deref().unwrap()).unwrap();
-    let mut server = ScriptedServer::start(login().client(client));
-    server.respond(200, &metadata());
+    let mut server = ScriptedServer::start(device_login().client(client));
+    server.respond(200, &server_metadata());
     assert_eq!(server.requests.last().unwrap(), "POST /device");
-    server.respond(401, &refusal("invalid_client"));
+    server.respond(401, &oauth_error("invalid_client"));
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
     server.respond(201, &json!({ "client_id": "c2" }));
-    assert_eq!(form(server.job(), "client_id").as_deref(), Some("c2"));
-    server.respond(401, &refusal("invalid_client"));
+    assert_eq!(form_field(server.job(), "client_id").as_deref(), Some("c2"));
+    server.respond(401, &oauth_error("invalid_client"));
     assert!(matches!(
         server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })

@@ -5,13 +5,13 @@ use matricula_auth::{Account, AuthError, OAuthLogout, OAuthRefusal, ServerError,
 use serde_json::json;
 
 use crate::{
-    oauth::{form, owner, redeeming, refusal, tokens},
+    oauth_helpers::{form_field, oauth_error, requesting_tokens, tokens, whoami},
     scripted_server::ScriptedServer,
 };
 
 fn account() -> Account {
-    let mut server = redeeming();
-    server.respond(200, &tokens()).respond(200, &owner());
+    let mut server = requesting_tokens();
+    server.respond(200, &tokens()).respond(200, &whoami());
     server.ok().clone()
 }
 
@@ -50,9 +50,9 @@ fn account_without_oauth_session_is_refused() {
 fn logout_revokes_the_refresh_token() {
     let mut server = ScriptedServer::start(OAuthLogout::new(account()));
     assert_eq!(server.requests, ["POST /revoke"]);
-    assert_eq!(form(server.job(), "token").as_deref(), Some("ref"));
+    assert_eq!(form_field(server.job(), "token").as_deref(), Some("ref"));
     assert_eq!(
-        form(server.job(), "token_type_hint").as_deref(),
+        form_field(server.job(), "token_type_hint").as_deref(),
         Some("refresh_token")
     );
     server.respond_text(200, "");
@@ -63,9 +63,9 @@ fn logout_revokes_the_refresh_token() {
 #[test]
 fn access_token_is_revoked_as_fallback() {
     let mut server = ScriptedServer::start(OAuthLogout::new(account()));
-    server.respond(400, &refusal("unsupported_token_type"));
-    assert_eq!(form(server.job(), "token").as_deref(), Some("acc"));
-    server.respond(400, &refusal("unsupported_token_type"));
+    server.respond(400, &oauth_error("unsupported_token_type"));
+    assert_eq!(form_field(server.job(), "token").as_deref(), Some("acc"));
+    server.respond(400, &oauth_error("unsupported_token_type"));
     assert!(matches!(
         server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })
@@ -76,7 +76,7 @@ fn access_token_is_revoked_as_fallback() {
 #[test]
 fn revocation_refusal_is_reported() {
     let mut server = ScriptedServer::start(OAuthLogout::new(account()));
-    server.respond(400, &refusal("invalid_request"));
+    server.respond(400, &oauth_error("invalid_request"));
     assert!(matches!(
         server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })

@@ -6,24 +6,17 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    oauth::{
-        asked, come_back, form, is_kept, login, metadata, owner, page, redeeming, refusal, tokens,
+    oauth_helpers::{
+        asking_to_open_page, come_back, device_code, device_login, form_field, is_kept, login,
+        oauth_error, page, page_parameter, reload_login, requesting_tokens, server_metadata,
+        tokens, whoami,
     },
-    oauth_device::code,
     scripted_server::{ScriptedServer, transport_error},
 };
 
-/// What the store holds of it, in another process.
-pub(crate) fn reload(server: &ScriptedServer<OAuthLogin>) -> OAuthLogin {
-    let changes = server.commits.iter().flat_map(|commit| commit.writes());
-    let mut changes = changes.filter(|change| change.table == tables::OAUTH_LOGINS);
-    let last = changes.next_back().unwrap();
-    OAuthLogin::from_stored(last.value.as_deref().unwrap()).unwrap()
-}
-
-/// The process ends and another goes on.
+/// Ends the process. Another continues.
 fn crash(server: &mut ScriptedServer<OAuthLogin>) {
-    *server = ScriptedServer::start(reload(server));
+    *server = ScriptedServer::start(reload_login(server));
 }
 
 #[test]
@@ -36,7 +29,7 @@ fn login_resumes_after_any_step() {
                 crash(&mut server);
             }
             match at {
-                0 => _ = server.respond(200, &metadata()),
+                0 => _ = server.respond(200, &server_metadata()),
                 1 => _ = server.respond(201, &json!({ "client_id": "c1" })),
                 2 => {
                     device = page(&server)
@@ -62,8 +55,8 @@ fn login_resumes_after_any_step() {
 
 #[test]
 fn verifier_is_stored_before_page_opens() {
-    let server = asked(login());
-    let state = crate::oauth::on_page(&server, "state").unwrap();
+    let server = asking_to_open_page(login());
+    let state = page_parameter(&server, "state").unwrap();
     let stored = server.commits.last().unwrap().writes().last().unwrap();
     let text = String::from_utf8(stored.value.clone().unwrap()).unwrap();
     assert!(text.contains(&state));
@@ -71,29 +64,29 @@ fn verifier_is_stored_before_page_opens() {
 
 #[test]
 fn lost_token_response_is_repeated() {
-    let mut server = redeeming();
-    let first = form(server.job(), "code_verifier");
+    let mut server = requesting_tokens();
+    let first = form_field(server.job(), "code_verifier");
     server.lose();
-    assert_eq!(form(server.job(), "code_verifier"), first);
-    server.respond(200, &tokens()).respond(200, &owner());
+    assert_eq!(form_field(server.job(), "code_verifier"), first);
+    server.respond(200, &tokens()).respond(200, &whoami());
     assert_eq!(server.ok().access_token, Some("acc".into()));
 }
 
 #[test]
 fn used_code_opens_a_new_page() {
     for crashes in [false, true] {
-        let mut server = asked(login());
+        let mut server = asking_to_open_page(login());
         let first = page(&server);
         come_back(&mut server, "code=xyz");
         match crashes {
             true => crash(&mut server),
             false => _ = server.lose(),
         }
-        server.respond(400, &refusal("invalid_grant"));
+        server.respond(400, &oauth_error("invalid_grant"));
         assert_ne!(page(&server), first, "{crashes}");
         assert!(matches!(&server.progress[..], [.., Progress::Route { .. }]));
         come_back(&mut server, "code=abc");
-        server.respond(200, &tokens()).respond(200, &owner());
+        server.respond(200, &tokens()).respond(200, &whoami());
         assert!(server.ok().oauth.is_some());
     }
 }
@@ -112,12 +105,16 @@ fn transient_failure_keeps_the_code() {
         |server| _ = server.outcome(Outcome::Cancelled),
     ];
     for (at, ending) in endings.into_iter().enumerate() {
-        let mut server = redeeming();
+        let mut server = requesting_tokens();
         ending(&mut server);
         server.error();
         assert!(is_kept(&server), "{at}");
         crash(&mut server);
-        assert_eq!(form(server.job(), "code").as_deref(), Some("xyz"), "{at}");
+        assert_eq!(
+            form_field(server.job(), "code").as_deref(),
+            Some("xyz"),
+            "{at}"
+        );
     }
 }
 
@@ -135,19 +132,19 @@ fn tokens_are_stored_before_whoami() {
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
-        let mut server = redeeming();
+        let mut server = requesting_tokens();
         server.respond(200, &tokens());
         ending(&mut server);
         assert!(is_kept(&server), "{at}: {}", server.error());
         crash(&mut server);
-        server.respond(200, &owner());
+        server.respond(200, &whoami());
         assert_eq!(server.ok().refresh_token, Some("ref".into()), "{at}");
     }
 }
 
 #[test]
 fn invalid_tokens_open_a_new_page() {
-    let mut server = redeeming();
+    let mut server = requesting_tokens();
     server
         .respond(200, &tokens())
         .respond(401, &json!({ "errcode": "M_UNKNOWN_TOKEN" }));
@@ -156,13 +153,13 @@ fn invalid_tokens_open_a_new_page() {
 
 #[test]
 fn secrets_stay_in_secret_tables() {
-    let mut server = asked(login());
-    let state = crate::oauth::on_page(&server, "state").unwrap();
+    let mut server = asking_to_open_page(login());
+    let state = page_parameter(&server, "state").unwrap();
     let mut seen = format!("{:?}{:?}", server.conversation, server.question());
     server.answer(Answer::Text(
         format!("http://127.0.0.1/?state={state}&code=c0d3").into(),
     ));
-    let verifier = form(server.job(), "code_verifier").unwrap();
+    let verifier = form_field(server.job(), "code_verifier").unwrap();
     seen += &format!("{:?}{:?}", server.conversation, server.job());
     seen += &server.job().masked_body();
     server.respond(
@@ -174,12 +171,12 @@ fn secrets_stay_in_secret_tables() {
     seen += &format!("{:?}{}", server.error(), server.error());
     seen += &format!("{:?}{:?}", server.commits, server.progress);
     crash(&mut server);
-    server.respond(200, &owner());
+    server.respond(200, &whoami());
     seen += &format!("{:?}{:?}", server.ok(), server.commits);
-    let mut nobody = asked(login());
-    let other = crate::oauth::on_page(&nobody, "state").unwrap();
-    nobody.answer(Answer::Unavailable);
-    seen += &format!("{:?}{}", nobody.error(), nobody.error());
+    let mut without_person = asking_to_open_page(login());
+    let other = page_parameter(&without_person, "state").unwrap();
+    without_person.answer(Answer::Unavailable);
+    seen += &format!("{:?}{}", without_person.error(), without_person.error());
     for secret in [&state, &verifier, &other, "c0d3", "acc3ss", "r3fr3sh"] {
         assert!(!seen.contains(secret), "{secret} in {seen}");
     }
@@ -199,12 +196,12 @@ fn any_answer() -> impl Strategy<Value = (u16, Value)> {
         Just("x"),
     ];
     prop_oneof![
-        1 => Just((200, metadata())),
+        1 => Just((200, server_metadata())),
         1 => Just((201, json!({ "client_id": "c" }))),
-        3 => Just((200, code())),
+        3 => Just((200, device_code())),
         1 => Just((200, tokens())),
-        1 => Just((200, owner())),
-        3 => (400u16..600, error).prop_map(|(status, code)| (status, refusal(code))),
+        1 => Just((200, whoami())),
+        3 => (400u16..600, error).prop_map(|(status, code)| (status, oauth_error(code))),
         1 => Just((401, json!({ "errcode": "M_UNKNOWN_TOKEN" }))),
         1 => (200u16..600).prop_map(|status| (status, json!([]))),
     ]
@@ -218,11 +215,11 @@ proptest! {
         on_device: bool,
     ) {
         let login = match on_device {
-            true => crate::oauth_device::login(),
+            true => device_login(),
             false => login(),
         };
         let mut server = ScriptedServer::start(login);
-        server.respond(200, &metadata()).respond(201, &json!({ "client_id": "c1" }));
+        server.respond(200, &server_metadata()).respond(201, &json!({ "client_id": "c1" }));
         let mut turns = 0;
         for ((status, body), luck) in answers.iter().cycle() {
             if server.result.is_some() {

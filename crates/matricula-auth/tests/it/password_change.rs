@@ -8,34 +8,36 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{account, delegated, password, refused, stages, wrong},
+    helpers::{account, oauth_account, one_flow, password_flow, refused, wrong_password},
     scripted_server::{ScriptedServer, transport_error},
 };
 
 const CHANGE: &str = "POST /_matrix/client/v3/account/password";
 
-fn to_given_password(account: &Account) -> ScriptedServer<PasswordChange> {
+fn change_to_given_password(account: &Account) -> ScriptedServer<PasswordChange> {
     ScriptedServer::start(PasswordChange::new(account, "new".into()))
 }
 
-fn to_generated_password(account: &Account) -> ScriptedServer<PasswordChange> {
+fn change_to_generated_password(account: &Account) -> ScriptedServer<PasswordChange> {
     ScriptedServer::start(PasswordChange::generated(account))
 }
 
-/// What is stored of the new password: whether it is certain and which; nothing any more; or nothing
-/// ever.
+/// What is stored of the new password: whether it is certain, and which. `Some(None)` if it was removed,
+/// `None` if it was never stored.
 fn stored(server: &ScriptedServer<PasswordChange>) -> Option<Option<(bool, Option<String>)>> {
     let mut changes = server.commits.iter().flat_map(|commit| commit.writes());
     let change = changes.rfind(|change| change.table == tables::PASSWORD_CHANGES)?;
     assert_eq!(change.key, "@alice:example.org");
     Some(change.value.as_ref().map(|json| {
         let pending: PendingPassword = serde_json::from_slice(json).unwrap();
-        let password = pending.password.map(|made| made.expose().to_owned());
+        let password = pending
+            .password
+            .map(|password| password.expose().to_owned());
         (pending.is_set, password)
     }))
 }
 
-/// This password, which the account may have.
+/// The stored state while it is not certain that the account has this password.
 fn change_in_doubt(password: &str) -> Option<Option<(bool, Option<String>)>> {
     Some(Some((false, Some(password.to_owned()))))
 }
@@ -44,19 +46,19 @@ fn pending(password: &str) -> PendingPassword {
     serde_json::from_value(json!({ "password": password, "is_set": false })).unwrap()
 }
 
-fn tried(server: &ScriptedServer<PasswordChange>) -> Value {
+fn sent_password(server: &ScriptedServer<PasswordChange>) -> Value {
     server.body()["auth"]["password"].clone()
 }
 
 #[test]
 fn old_password_authenticates_the_change() {
-    let mut server = to_given_password(&account(Some("old")));
+    let mut server = change_to_given_password(&account(Some("old")));
     assert_eq!(
         server.body(),
         json!({ "new_password": "new", "logout_devices": true })
     );
-    server.respond(401, &password());
-    assert_eq!(tried(&server), "old");
+    server.respond(401, &password_flow());
+    assert_eq!(sent_password(&server), "old");
     assert_eq!(server.body()["new_password"], "new");
     server.respond(200, &json!({}));
     assert_eq!(*server.ok(), None, "the person keeps it");
@@ -72,12 +74,14 @@ fn old_password_authenticates_the_change() {
 
 #[test]
 fn generated_password_is_stored_before_sending() {
-    let mut server = to_generated_password(&account(Some("old")));
+    let mut server = change_to_generated_password(&account(Some("old")));
     let new = server.body()["new_password"].as_str().unwrap().to_owned();
     assert_eq!(new.len(), 24);
     assert_eq!(server.commits.len(), 1);
     assert_eq!(stored(&server), change_in_doubt(&new));
-    server.respond(401, &password()).respond(200, &json!({}));
+    server
+        .respond(401, &password_flow())
+        .respond(200, &json!({}));
     assert_eq!(server.ok().as_ref().unwrap().expose(), new);
     assert_eq!(stored(&server), Some(Some((true, Some(new)))));
 }
@@ -96,8 +100,8 @@ fn certain_failure_removes_generated_password() {
         },
         |server| {
             server
-                .respond(401, &password())
-                .respond(401, &wrong())
+                .respond(401, &password_flow())
+                .respond(401, &wrong_password())
                 .answer(Answer::Unavailable);
         },
         |server| {
@@ -108,7 +112,7 @@ fn certain_failure_removes_generated_password() {
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
-        let mut server = to_generated_password(&account(Some("old")));
+        let mut server = change_to_generated_password(&account(Some("old")));
         ending(&mut server);
         server.error();
         assert_eq!(stored(&server), Some(None), "{at}");
@@ -117,7 +121,7 @@ fn certain_failure_removes_generated_password() {
 
 #[test]
 fn weak_password_is_reported() {
-    let mut server = to_given_password(&account(Some("old")));
+    let mut server = change_to_given_password(&account(Some("old")));
     server.respond(400, &refused("M_PASSWORD_TOO_SHORT"));
     assert!(matches!(
         server.error(),
@@ -125,26 +129,26 @@ fn weak_password_is_reported() {
     ));
 }
 
-/// A server on which the change was made, or was not; it loses the answer.
+/// A password change whose response is lost, after the server changed the password or not.
 fn lost(is_changed: bool) -> ScriptedServer<PasswordChange> {
-    let mut server = to_given_password(&account(Some("old")));
-    server.respond(401, &password()).lose();
+    let mut server = change_to_given_password(&account(Some("old")));
+    server.respond(401, &password_flow()).lose();
     assert!(matches!(
         server.progress.last(),
         Some(Progress::Settling(how)) if how.contains("asking again")
     ));
-    server.respond(401, &password());
+    server.respond(401, &password_flow());
     let right = if is_changed { "new" } else { "old" };
-    let mut given = Vec::new();
+    let mut passwords = Vec::new();
     while server.result.is_none() {
-        let password = tried(&server).as_str().unwrap().to_owned();
-        given.push(password.clone());
+        let password = sent_password(&server).as_str().unwrap().to_owned();
+        passwords.push(password.clone());
         match password == right {
             true => server.respond(200, &json!({})),
-            false => server.respond(401, &wrong()),
+            false => server.respond(401, &wrong_password()),
         };
     }
-    assert!(given.len() <= 2, "{given:?}");
+    assert!(passwords.len() <= 2, "{passwords:?}");
     server
 }
 
@@ -172,16 +176,16 @@ fn unknown_result_keeps_the_password() {
         },
         |server| {
             server
-                .respond(401, &password())
-                .respond(401, &wrong())
-                .respond(401, &wrong());
+                .respond(401, &password_flow())
+                .respond(401, &wrong_password())
+                .respond(401, &wrong_password());
             server.answer(Answer::Unavailable);
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
         for first in [0, 1] {
-            let mut server = to_generated_password(&account(Some("old")));
-            server.respond(401, &password());
+            let mut server = change_to_generated_password(&account(Some("old")));
+            server.respond(401, &password_flow());
             match first {
                 0 => server.lose(),
                 _ => server.respond(500, &refused("M_UNKNOWN")),
@@ -205,46 +209,50 @@ fn unknown_result_keeps_the_password() {
 
 #[test]
 fn resume_uses_the_same_password() {
-    let mut server = to_generated_password(&account(Some("old")));
-    server.respond(401, &password());
+    let mut server = change_to_generated_password(&account(Some("old")));
+    server.respond(401, &password_flow());
     // The program ends here. What was stored is read back.
-    let kept = stored(&server).unwrap().unwrap().1.unwrap();
-    let pending = || pending(&kept);
+    let new_password = stored(&server).unwrap().unwrap().1.unwrap();
+    let pending = || pending(&new_password);
     for is_changed in [true, false] {
         let change = PasswordChange::generated(&account(Some("old"))).resume(pending());
         let mut server = ScriptedServer::start(change);
-        assert_eq!(server.body()["new_password"], kept.as_str());
-        server.respond(401, &password());
-        let right = if is_changed { kept.as_str() } else { "old" };
+        assert_eq!(server.body()["new_password"], new_password.as_str());
+        server.respond(401, &password_flow());
+        let right = if is_changed {
+            new_password.as_str()
+        } else {
+            "old"
+        };
         while server.result.is_none() {
-            match tried(&server) == right {
+            match sent_password(&server) == right {
                 true => server.respond(200, &json!({})),
-                false => server.respond(401, &wrong()),
+                false => server.respond(401, &wrong_password()),
             };
         }
-        assert_eq!(server.ok().as_ref().unwrap().expose(), kept);
+        assert_eq!(server.ok().as_ref().unwrap().expose(), new_password);
     }
     // A refusal does not say what became of the earlier change.
     let change = PasswordChange::generated(&account(Some("old"))).resume(pending());
     let mut server = ScriptedServer::start(change);
     server.respond(400, &refused("M_WEAK_PASSWORD"));
-    assert_eq!(stored(&server), change_in_doubt(&kept));
+    assert_eq!(stored(&server), change_in_doubt(&new_password));
 }
 
 #[test]
 fn browser_stage_keeps_the_password() {
-    let mut server = to_generated_password(&account(None));
+    let mut server = change_to_generated_password(&account(None));
     let new = server.body()["new_password"].clone();
     server
-        .respond(401, &stages(&["m.login.sso"]))
+        .respond(401, &one_flow(&["m.login.sso"]))
         .answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::StagesNotSupported(_))
     ));
-    let kept = stored(&server).unwrap().unwrap().1.unwrap();
+    let new_password = stored(&server).unwrap().unwrap().1.unwrap();
     let change = PasswordChange::generated(&account(None))
-        .resume(pending(&kept))
+        .resume(pending(&new_password))
         .uia_session("s1");
     let mut server = ScriptedServer::start(change);
     assert_eq!(server.body()["new_password"], new);
@@ -255,17 +263,17 @@ fn browser_stage_keeps_the_password() {
 
 #[test]
 fn oauth_account_needs_account_page() {
-    for (page, told) in [
+    for (page, ending) in [
         (
             Some("https://id.example.org/account"),
             "; open https://id.example.org/account in a browser",
         ),
         (None, "; look for it there in a browser"),
     ] {
-        let server = to_given_password(&delegated(page));
+        let server = change_to_given_password(&oauth_account(page));
         assert_eq!(server.requests, [""; 0]);
         let error = server.error().to_string();
-        assert!(error.ends_with(told), "{error}");
+        assert!(error.ends_with(ending), "{error}");
     }
 }
 
@@ -276,7 +284,7 @@ fn debug_output_has_no_password() {
         .password("canary-old".into())
         .resume(pending("canary-pending"));
     let mut server = ScriptedServer::start(change);
-    server.respond(401, &password());
+    server.respond(401, &password_flow());
     let shown = format!("{:?}", server.conversation);
     assert!(!shown.contains("canary"), "{shown}");
 }

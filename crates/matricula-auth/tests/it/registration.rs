@@ -10,7 +10,7 @@ use matricula_core::{
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{alice, dummy, refused, register, reload, server_info, success, uia},
+    helpers::{alice, dummy_flow, refused, register, reload, server_info, success, uia_response},
     scripted_server::{ScriptedServer, transport_error},
 };
 
@@ -46,7 +46,7 @@ fn dummy_flow_takes_three_requests() {
     let mut server = register_alice();
     assert_eq!(server.body()["auth"], Value::Null);
     assert_eq!(server.body()["username"], "alice");
-    server.respond(401, &dummy());
+    server.respond(401, &dummy_flow());
     assert_eq!(
         server.body()["auth"],
         json!({ "type": "m.login.dummy", "session": "s1" })
@@ -63,7 +63,7 @@ fn dummy_flow_takes_three_requests() {
     assert_eq!(account.access_token, Some("syt_a".into()));
     assert_eq!(
         account.password, None,
-        "a password that the person chose is not kept"
+        "a password that the person chose is not stored with the account"
     );
     assert_eq!(server.requests.len(), 3);
 }
@@ -86,7 +86,7 @@ fn missing_username_is_chosen_by_server() {
     });
     assert_eq!(server.requests, ["POST /_matrix/client/v3/register"]);
     assert_eq!(server.body().get("username"), None);
-    server.respond(401, &dummy()).respond(200, &success());
+    server.respond(401, &dummy_flow()).respond(200, &success());
     server.ok();
 }
 
@@ -108,17 +108,17 @@ fn generated_password_is_stored_before_sending() {
     ] {
         assert!(sent.chars().any(class), "{sent}");
     }
-    server.respond(401, &dummy()).respond(200, &success());
+    server.respond(401, &dummy_flow()).respond(200, &success());
     assert_eq!(server.ok().password, Some(sent.into()));
 }
 
 #[test]
 fn device_id_is_generated_once() {
     let mut server = register_alice();
-    let made = server.body()["device_id"].clone();
-    assert_eq!(made.as_str().unwrap().len(), 10);
-    server.respond(401, &dummy());
-    assert_eq!(server.body()["device_id"], made);
+    let device_id = server.body()["device_id"].clone();
+    assert_eq!(device_id.as_str().unwrap().len(), 10);
+    server.respond(401, &dummy_flow());
+    assert_eq!(server.body()["device_id"], device_id);
 
     let mut server = register(RegistrationOptions {
         device: DeviceOptions::new().device_id("MINE"),
@@ -142,11 +142,7 @@ fn all_options_reach_the_server() {
     assert_eq!(body["initial_device_display_name"], "phone");
     assert_eq!(body["inhibit_login"], true);
     assert_eq!(body["refresh_token"], true);
-    assert_eq!(
-        body.get("device_id"),
-        None,
-        "no device where nobody signs in"
-    );
+    assert_eq!(body.get("device_id"), None, "no device without a login");
     server.respond(200, &json!({ "user_id": "@alice:example.org" }));
     assert_eq!(server.ok().access_token, None);
 }
@@ -212,7 +208,9 @@ fn easiest_flow_is_chosen_and_explained() {
             accept_terms,
             ..alice()
         });
-        server.respond(200, &json!({})).respond(401, &uia(&offered));
+        server
+            .respond(200, &json!({}))
+            .respond(401, &uia_response(&offered));
         let [Progress::Route { stages, why }] = &server.progress[..] else {
             panic!("{:?}", server.progress)
         };
@@ -230,7 +228,7 @@ fn easiest_flow_is_chosen_and_explained() {
     });
     server
         .respond(200, &json!({}))
-        .respond(401, &uia(&with_token));
+        .respond(401, &uia_response(&with_token));
     assert_eq!(
         server.body()["auth"]["type"],
         "m.login.registration_token",
@@ -247,14 +245,16 @@ fn stages_run_in_order_and_once() {
         accept_terms: true,
         ..alice()
     });
-    server.respond(200, &json!({})).respond(401, &uia(&flow));
+    server
+        .respond(200, &json!({}))
+        .respond(401, &uia_response(&flow));
     let mut sent = Vec::new();
     for completed in [
         json!(["m.login.registration_token"]),
         json!(["m.login.registration_token", "m.login.terms"]),
     ] {
         sent.push(server.body()["auth"].clone());
-        let mut answer = uia(&flow);
+        let mut answer = uia_response(&flow);
         answer["completed"] = completed;
         server.respond(401, &answer);
     }
@@ -280,8 +280,8 @@ fn missing_completed_list_counts_as_accepted() {
     });
     server
         .respond(200, &json!({}))
-        .respond(401, &uia(&flow))
-        .respond(401, &uia(&flow));
+        .respond(401, &uia_response(&flow))
+        .respond(401, &uia_response(&flow));
     assert_eq!(server.body()["auth"]["type"], "m.login.dummy");
 }
 
@@ -289,10 +289,10 @@ fn missing_completed_list_counts_as_accepted() {
 fn wrong_token_is_asked_again() {
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
     let mut server = register_alice();
-    server.respond(401, &uia(&flow));
+    server.respond(401, &uia_response(&flow));
     assert_eq!(server.question(), &Prompt::RegistrationToken { why: None });
     server.answer(Answer::Text("wrong".into()));
-    let mut failed = uia(&flow);
+    let mut failed = uia_response(&flow);
     failed["errcode"] = json!("M_UNAUTHORIZED");
     failed["error"] = json!("Invalid registration token");
     server.respond(401, &failed);
@@ -312,8 +312,10 @@ fn wrong_token_without_person_fails() {
         token: Some("wrong".into()),
         ..alice()
     });
-    server.respond(200, &json!({})).respond(401, &uia(&flow));
-    let mut failed = uia(&flow);
+    server
+        .respond(200, &json!({}))
+        .respond(401, &uia_response(&flow));
+    let mut failed = uia_response(&flow);
     failed["errcode"] = json!("M_UNAUTHORIZED");
     server.respond(401, &failed).answer(Answer::Unavailable);
     assert!(matches!(
@@ -324,7 +326,7 @@ fn wrong_token_without_person_fails() {
 
 #[test]
 fn terms_need_an_explicit_yes() {
-    let mut offer = uia(&json!([{ "stages": ["m.login.terms"] }]));
+    let mut offer = uia_response(&json!([{ "stages": ["m.login.terms"] }]));
     offer["params"] = json!({ "m.login.terms": { "policies": { "privacy": {
         "version": "1.2",
         "fr": { "name": "Confidentialité", "url": "https://e.org/fr" },
@@ -363,7 +365,7 @@ fn refused_username_can_be_replaced() {
         assert_eq!(server.job().request_query()[0].1, "bob");
         server
             .respond(200, &json!({}))
-            .respond(401, &dummy())
+            .respond(401, &dummy_flow())
             .respond(200, &success());
         server.ok();
     }
@@ -373,7 +375,7 @@ fn refused_username_can_be_replaced() {
 fn username_lost_midway_begins_new_session() {
     let mut server = register_alice();
     server
-        .respond(401, &dummy())
+        .respond(401, &dummy_flow())
         .respond(400, &refused("M_USER_IN_USE"));
     server
         .answer(Answer::Text("bob".into()))
@@ -424,15 +426,18 @@ fn documented_errors_have_actionable_messages() {
             &json!({ "errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 61_500 }),
         ),
         refusal(400, &refused("M_BAD_JSON")),
-        refusal(401, &uia(&json!([]))),
+        refusal(401, &uia_response(&json!([]))),
         refusal(
             401,
-            &uia(&json!([{ "stages": ["m.login.email.identity", "m.login.recaptcha"] }])),
+            &uia_response(&json!([{ "stages": ["m.login.email.identity", "m.login.recaptcha"] }])),
         ),
-        refusal(401, &uia(&json!([{ "stages": ["org.example.riddle"] }]))),
         refusal(
             401,
-            &uia(&json!([{ "stages": ["m.login.registration_token"] }])),
+            &uia_response(&json!([{ "stages": ["org.example.riddle"] }])),
+        ),
+        refusal(
+            401,
+            &uia_response(&json!([{ "stages": ["m.login.registration_token"] }])),
         ),
         refusal(418, &json!("<html>")),
     ];
@@ -514,7 +519,9 @@ fn account_replaces_registration_in_one_write() {
 fn stored_registration_resumes_with_token() {
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
     let mut server = register_alice();
-    server.respond(401, &uia(&flow)).answer(Answer::Unavailable);
+    server
+        .respond(401, &uia_response(&flow))
+        .answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::TokenNeeded { .. })
@@ -537,7 +544,9 @@ fn stored_registration_resumes_with_token() {
 fn forgotten_session_is_restarted() {
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
     let mut server = register_alice();
-    server.respond(401, &uia(&flow)).answer(Answer::Unavailable);
+    server
+        .respond(401, &uia_response(&flow))
+        .answer(Answer::Unavailable);
     let answers = RegistrationOptions {
         token: Some("letmein".into()),
         ..RegistrationOptions::default()
@@ -545,7 +554,7 @@ fn forgotten_session_is_restarted() {
     let mut server = ScriptedServer::start(reload(&server).answers(answers));
     server.respond(400, &refused("M_UNKNOWN"));
     assert_eq!(server.body()["auth"], Value::Null);
-    let mut second = uia(&flow);
+    let mut second = uia_response(&flow);
     second["session"] = json!("s2");
     server.respond(401, &second);
     assert_eq!(server.body()["auth"]["session"], "s2");
@@ -553,7 +562,7 @@ fn forgotten_session_is_restarted() {
 
 #[test]
 fn unsupported_stage_names_fallback_page() {
-    let mut offer = uia(&json!([{ "stages": ["m.login.recaptcha"] }]));
+    let mut offer = uia_response(&json!([{ "stages": ["m.login.recaptcha"] }]));
     offer["session"] = json!("a b&c");
     let mut server = register_alice();
     server.respond(401, &offer).answer(Answer::Unavailable);

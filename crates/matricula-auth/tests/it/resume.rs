@@ -8,7 +8,7 @@ use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{alice, dummy, refused, reload, server_info, success, uia},
+    helpers::{alice, dummy_flow, refused, reload, server_info, success, uia_response},
     scripted_server::{ScriptedServer, transport_error},
 };
 
@@ -16,47 +16,47 @@ fn no_connection() -> Outcome {
     Outcome::Failed(transport_error(TransportErrorKind::Connect))
 }
 
-/// A registration with a made password, whose answer to the last request is on its way.
+/// A registration that waits for the response to its last request.
 fn last_request(options: RegistrationOptions) -> ScriptedServer<Registration> {
     let mut server = ScriptedServer::start(Registration::new(&server_info(), options));
     if server.requests[0].starts_with("GET") {
         server.respond(200, &json!({}));
     }
-    server.respond(401, &dummy());
+    server.respond(401, &dummy_flow());
     server
 }
 
-fn is_kept(server: &ScriptedServer<Registration>) -> bool {
+fn is_stored(server: &ScriptedServer<Registration>) -> bool {
     let last = server.commits.last().unwrap().writes().last().unwrap();
     last.table == tables::REGISTRATIONS && last.value.is_some()
 }
 
 fn two_stages() -> Value {
-    uia(&json!([{ "stages": ["m.login.registration_token", "m.login.dummy"] }]))
+    uia_response(&json!([{ "stages": ["m.login.registration_token", "m.login.dummy"] }]))
 }
 
 #[test]
 fn doubt_keeps_the_generated_password() {
-    let named = || RegistrationOptions {
+    let with_name = || RegistrationOptions {
         username: Some("alice".into()),
         ..RegistrationOptions::default()
     };
     let inhibited = || RegistrationOptions {
         inhibit_login: true,
-        ..named()
+        ..with_name()
     };
     type Ending = fn(&mut ScriptedServer<Registration>);
     let endings: [(RegistrationOptions, Ending); 6] = [
-        (named(), |server| {
+        (with_name(), |server| {
             server
                 .lose()
                 .lose()
                 .respond(404, &refused("M_UNRECOGNIZED"));
         }),
-        (named(), |server| {
+        (with_name(), |server| {
             server.lose().lose().lose();
         }),
-        (named(), |server| {
+        (with_name(), |server| {
             server.lose().outcome(no_connection());
         }),
         (inhibited(), |server| {
@@ -65,7 +65,7 @@ fn doubt_keeps_the_generated_password() {
         (RegistrationOptions::default(), |server| {
             server.lose().lose();
         }),
-        (named(), |server| {
+        (with_name(), |server| {
             server.lose().lose().outcome(no_connection());
         }),
     ];
@@ -81,7 +81,7 @@ fn doubt_keeps_the_generated_password() {
             "{at}: {}",
             server.error()
         );
-        assert!(is_kept(&server), "{at}");
+        assert!(is_stored(&server), "{at}");
         let mut server = ScriptedServer::start(reload(&server));
         assert_eq!(server.body()["password"], password, "{at}");
         server.respond(200, &success());
@@ -120,7 +120,7 @@ fn failure_midway_keeps_completed_stages() {
             .respond(401, &two_stages())
             .respond(401, &done);
         ending(&mut server, &limited);
-        assert!(is_kept(&server), "{}", server.error());
+        assert!(is_stored(&server), "{}", server.error());
         let server = ScriptedServer::start(reload(&server));
         assert_eq!(
             server.body()["auth"],
@@ -148,7 +148,7 @@ fn final_refusal_removes_the_registration() {
             AuthError::Register(RegisterError::Closed { .. })
         );
         assert_eq!(is_closed, status == 403, "{code}");
-        assert!(!is_kept(&server), "{code}");
+        assert!(!is_stored(&server), "{code}");
     }
 }
 
@@ -156,7 +156,7 @@ fn final_refusal_removes_the_registration() {
 fn nothing_is_stored_before_sending() {
     let mut server = ScriptedServer::start(Registration::new(&server_info(), alice()));
     server.outcome(no_connection());
-    assert!(!is_kept(&server));
+    assert!(!is_stored(&server));
 }
 
 #[test]
@@ -255,22 +255,22 @@ fn username_taken_before_is_reported() {
 
 #[test]
 fn stage_completed_in_browser_is_polled() {
-    let flow = uia(&json!([{ "stages": ["m.login.recaptcha", "m.login.dummy"] }]));
+    let flow = uia_response(&json!([{ "stages": ["m.login.recaptcha", "m.login.dummy"] }]));
     let mut server = last_request_with(&flow);
     server.answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::StagesNotSupported(_))
     ));
-    let mut talk_again = ScriptedServer::start(reload(&server));
-    assert_eq!(talk_again.body()["auth"], json!({ "session": "s1" }));
-    assert_eq!(talk_again.body()["password"], "wordpass");
+    let mut resumed = ScriptedServer::start(reload(&server));
+    assert_eq!(resumed.body()["auth"], json!({ "session": "s1" }));
+    assert_eq!(resumed.body()["password"], "wordpass");
     let mut done = flow.clone();
     done["completed"] = json!(["m.login.recaptcha"]);
-    talk_again.respond(401, &done);
-    assert_eq!(talk_again.body()["auth"]["type"], "m.login.dummy");
-    talk_again.respond(200, &success());
-    talk_again.ok();
+    resumed.respond(401, &done);
+    assert_eq!(resumed.body()["auth"]["type"], "m.login.dummy");
+    resumed.respond(200, &success());
+    resumed.ok();
 
     server = ScriptedServer::start(reload(&server));
     server.respond(401, &flow).answer(Answer::Unavailable);
@@ -314,7 +314,7 @@ fn stored_server_data_is_bounded() {
     let many: Vec<Value> = (0..10_000)
         .map(|_| json!({ "stages": ["m.login.registration_token"] }))
         .collect();
-    let mut answer = uia(&json!(many));
+    let mut answer = uia_response(&json!(many));
     answer["params"] =
         json!({ "m.login.terms": { "policies": { "a": { "version": big } } }, "other": big });
     let server = last_request_with(&answer);
@@ -338,7 +338,7 @@ fn unreadable_terms_are_not_accepted() {
         page("javascript:alert(1)"),
         page("file:///etc/passwd"),
     ] {
-        let mut answer = uia(&json!([{ "stages": ["m.login.terms"] }]));
+        let mut answer = uia_response(&json!([{ "stages": ["m.login.terms"] }]));
         answer["params"] = json!({ "m.login.terms": params });
         let options = RegistrationOptions {
             accept_terms: true,

@@ -74,7 +74,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
         }
     }
 
-    /// The one request that waits for an answer.
+    /// The one request that waits for a response.
     pub(crate) fn job(&self) -> &Job {
         match &self.waiting[..] {
             [(_, Waiting::Response(job))] => job,
@@ -82,7 +82,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
         }
     }
 
-    /// The request that has waited longest for an answer.
+    /// The oldest request that waits for a response.
     pub(crate) fn any_job(&self) -> &Job {
         let mut jobs = self
             .waiting
@@ -94,14 +94,14 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
         jobs.next().expect("a request waits")
     }
 
-    /// Answers the request that has waited longest.
+    /// Responds to the oldest waiting request.
     pub(crate) fn respond_first(&mut self, status: u16, body: &str) -> &mut Self {
         let body = Body::Json(body.into());
         let response = self.any_job().respond(Response::new(status, vec![], body));
         self.outcome_of_first(Outcome::Responded(response))
     }
 
-    /// Nothing comes of the request that has waited longest.
+    /// The oldest waiting request fails.
     pub(crate) fn fail(&mut self, error: TransportError) -> &mut Self {
         self.outcome_of_first(Outcome::Failed(error))
     }
@@ -137,7 +137,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
         serde_json::from_slice(self.job().request_body().as_bytes()).unwrap()
     }
 
-    /// Answers the one request that waits.
+    /// Responds to the one waiting request.
     pub(crate) fn respond(&mut self, status: u16, body: &Value) -> &mut Self {
         self.respond_text(status, &body.to_string())
     }
@@ -156,7 +156,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
         self
     }
 
-    /// Answers the request to this path, among several.
+    /// Responds to the request to this path, among several.
     pub(crate) fn respond_path(&mut self, path: &str, status: u16, body: &str) -> &mut Self {
         let at = self
             .waiting
@@ -164,7 +164,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
             .position(
                 |(_, waiting)| matches!(waiting, Waiting::Response(job) if job.url().ends_with(path)),
             )
-            .unwrap_or_else(|| panic!("nothing was asked of {path}"));
+            .unwrap_or_else(|| panic!("no request to {path} waits"));
         let (id, waiting) = self.waiting.remove(at);
         let Waiting::Response(job) = waiting else {
             unreachable!()
@@ -174,7 +174,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
         self
     }
 
-    /// Loses the answer to the one request that waits.
+    /// Loses the response to the one waiting request.
     pub(crate) fn lose(&mut self) -> &mut Self {
         self.outcome(Outcome::InDoubt(transport_error(
             TransportErrorKind::ConnectionLost,
@@ -197,10 +197,10 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
     }
 
     /// Answers the one question that waits.
-    pub(crate) fn answer(&mut self, reply: Answer) -> &mut Self {
+    pub(crate) fn answer(&mut self, answer: Answer) -> &mut Self {
         self.question();
         let (id, _) = self.waiting.remove(0);
-        self.step(Input::Answer(id, reply));
+        self.step(Input::Answer(id, answer));
         self
     }
 
@@ -208,10 +208,10 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
         matches!(&self.waiting[..], [(_, Waiting::Time(_))])
     }
 
-    /// Lets the time pass that it waits for; gives how many milliseconds that were.
+    /// Advances the clock to the end of the wait. Returns the milliseconds waited.
     pub(crate) fn wake(&mut self) -> u64 {
         let [(id, Waiting::Time(until))] = self.waiting[..] else {
-            panic!("it waits for no moment; so far: {:?}", self.requests)
+            panic!("it does not wait for a time; so far: {:?}", self.requests)
         };
         self.waiting.clear();
         let waited = until.as_millis().saturating_sub(self.now);
@@ -224,7 +224,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
         match &self.result {
             Some(Ok(output)) => output,
             Some(Err(error)) => panic!("it failed: {error}"),
-            None => panic!("it goes on; so far: {:?}", self.requests),
+            None => panic!("it is not finished; so far: {:?}", self.requests),
         }
     }
 
@@ -232,7 +232,7 @@ impl<C: Conversation<Error: Into<AuthError>>> ScriptedServer<C> {
         match &self.result {
             Some(Err(error)) => error,
             Some(Ok(_)) => panic!("it succeeded"),
-            None => panic!("it goes on; so far: {:?}", self.requests),
+            None => panic!("it is not finished; so far: {:?}", self.requests),
         }
     }
 }

@@ -9,7 +9,7 @@ use matricula_core::Timestamp;
 use serde_json::json;
 
 use crate::{
-    helpers::{alice, server_info, success, uia},
+    helpers::{alice, server_info, success, uia_response},
     scripted_server::ScriptedServer,
 };
 
@@ -48,7 +48,7 @@ fn preferred_sso_forbids_registration() {
 
 #[test]
 fn all_policies_are_shown() {
-    let mut offer = uia(&json!([{ "stages": ["m.login.terms"] }]));
+    let mut offer = uia_response(&json!([{ "stages": ["m.login.terms"] }]));
     offer["params"] = json!({ "m.login.terms": { "policies": {
         "privacy": { "version": "1", "en_GB": { "name": "Privacy", "url": "https://e.org/p" } },
         "terms": { "version": "2", "fr": { "name": "Conditions", "url": "https://e.org/t" } },

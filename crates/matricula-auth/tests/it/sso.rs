@@ -74,9 +74,9 @@ fn callback_token_logs_in() {
     assert_eq!(body["initial_device_display_name"], "Laptop");
     assert!(body["device_id"].is_string());
     // Durable before it is sent.
-    let kept = server.commits.last().unwrap().writes()[0].value.clone();
-    let kept = String::from_utf8(kept.unwrap()).unwrap();
-    assert!(kept.contains("one-time") && kept.contains(body["device_id"].as_str().unwrap()));
+    let stored = server.commits.last().unwrap().writes()[0].value.clone();
+    let stored = String::from_utf8(stored.unwrap()).unwrap();
+    assert!(stored.contains("one-time") && stored.contains(body["device_id"].as_str().unwrap()));
     server.respond(200, &signed_in());
     assert_eq!(server.ok().user_id.as_str(), "@alice:example.org");
     assert!(!is_kept(&server));
@@ -129,13 +129,13 @@ fn person_chooses_a_provider() {
         "type": "m.login.sso", "oauth_aware_preferred": false,
         "identity_providers": [{ "id": "oidc-a/b", "name": "A" }, { "id": "b", "name": "B" }],
     }]);
-    let path = |reply: Answer| {
+    let path = |answer: Answer| {
         let mut server = ScriptedServer::start(SsoLogin::new(&server_info(&flows), BACK));
         let Prompt::IdentityProvider { providers } = server.question() else {
             panic!("{:?}", server.question());
         };
         assert_eq!(providers[0].name, "A");
-        server.answer(reply);
+        server.answer(answer);
         let url = page(&server).0;
         url.split('?').next().unwrap().to_owned()
     };
@@ -190,10 +190,10 @@ fn lost_response_reopens_the_page() {
 fn login_resumes_after_any_crash() {
     let read = |server: &ScriptedServer<SsoLogin>| {
         let changes = server.commits.iter().flat_map(|commit| commit.writes());
-        let kept = changes
+        let stored = changes
             .filter_map(|change| change.value.clone())
             .next_back();
-        SsoLogin::from_stored(&kept.unwrap()).unwrap()
+        SsoLogin::from_stored(&stored.unwrap()).unwrap()
     };
     let server = ScriptedServer::start(SsoLogin::new(&sso(), BACK));
     let (_, state) = page(&server);

@@ -4,7 +4,7 @@ use matricula_auth::{Answer, AuthError, RegistrationOptions, UiaError};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::helpers::{refused, register, success, uia};
+use crate::helpers::{refused, register, success, uia_response};
 
 fn any_answer() -> impl Strategy<Value = (u16, String)> {
     let stage = prop_oneof![
@@ -122,7 +122,7 @@ fn endless_sessions_stop_after_forty_requests() {
         if server.result.is_some() {
             break;
         }
-        let mut answer = uia(&json!([{ "stages": ["m.login.dummy"] }]));
+        let mut answer = uia_response(&json!([{ "stages": ["m.login.dummy"] }]));
         answer["session"] = json!(session.to_string());
         server.respond(401, &answer);
     }

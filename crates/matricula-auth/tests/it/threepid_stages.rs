@@ -7,15 +7,15 @@ use matricula_auth::{
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{alice, refused, register, reload, server_info, stages, success, uia},
+    helpers::{alice, one_flow, refused, register, reload, server_info, success, uia_response},
     scripted_server::ScriptedServer,
 };
 
 const EMAIL: &str = "POST /_matrix/client/v3/register/email/requestToken";
 const PHONE: &str = "POST /_matrix/client/v3/register/msisdn/requestToken";
 
-fn email() -> Value {
-    stages(&["m.login.email.identity"])
+fn email_flow() -> Value {
+    one_flow(&["m.login.email.identity"])
 }
 
 fn not_yet(offer: &Value) -> Value {
@@ -46,21 +46,21 @@ fn offered(options: RegistrationOptions, offer: &Value) -> ScriptedServer<Regist
 }
 
 /// Up to where the message is sent.
-fn written_to() -> ScriptedServer<Registration> {
-    let mut server = offered(with_email(), &email());
+fn after_email_message() -> ScriptedServer<Registration> {
+    let mut server = offered(with_email(), &email_flow());
     server.respond(200, &json!({ "sid": "sid1" }));
     server
 }
 
 fn with_code(submit_url: &str) -> ScriptedServer<Registration> {
-    let mut server = offered(with_phone(), &stages(&["m.login.msisdn"]));
+    let mut server = offered(with_phone(), &one_flow(&["m.login.msisdn"]));
     server.respond(200, &json!({ "sid": "sid1", "submit_url": submit_url }));
     server
 }
 
 #[test]
 fn opened_link_completes_the_stage() {
-    let mut server = offered(with_email(), &email());
+    let mut server = offered(with_email(), &email_flow());
     assert_eq!(server.requests.last().unwrap(), EMAIL);
     let asked = server.body();
     let secret = asked["client_secret"].as_str().unwrap().to_owned();
@@ -86,7 +86,7 @@ fn opened_link_completes_the_stage() {
     let mut waits = Vec::new();
     for _ in 0..8 {
         assert_eq!(server.body()["auth"], auth);
-        server.respond(401, &not_yet(&email()));
+        server.respond(401, &not_yet(&email_flow()));
         waits.push(server.wake());
     }
     assert_eq!(
@@ -101,11 +101,11 @@ fn opened_link_completes_the_stage() {
 
 #[test]
 fn polling_ends_after_half_an_hour() {
-    let mut server = written_to();
+    let mut server = after_email_message();
     let begun = server.now;
     server.answer(Answer::Yes);
     while !server.is_asking() {
-        server.respond(401, &not_yet(&email()));
+        server.respond(401, &not_yet(&email_flow()));
         if server.is_waiting() {
             server.wake();
         }
@@ -125,7 +125,7 @@ fn polling_ends_after_half_an_hour() {
 
 #[test]
 fn next_message_increases_the_attempt() {
-    let mut server = offered(with_email(), &email());
+    let mut server = offered(with_email(), &email_flow());
     let first = server.body();
     server
         .respond(200, &json!({ "sid": "sid1" }))
@@ -137,7 +137,7 @@ fn next_message_increases_the_attempt() {
 
 #[test]
 fn crash_sends_no_second_message() {
-    let mut server = offered(with_email(), &email());
+    let mut server = offered(with_email(), &email_flow());
     let before = server.body();
     let again = ScriptedServer::start(reload(&server));
     assert_eq!(
@@ -158,7 +158,7 @@ fn crash_sends_no_second_message() {
 
 #[test]
 fn resume_tries_the_stage_first() {
-    let mut server = written_to();
+    let mut server = after_email_message();
     server.answer(Answer::Unavailable);
     assert!(matches!(
         server.error(),
@@ -167,12 +167,12 @@ fn resume_tries_the_stage_first() {
     let mut later = ScriptedServer::start(reload(&server));
     assert_eq!(later.body()["auth"]["threepid_creds"]["sid"], "sid1");
     later
-        .respond(401, &not_yet(&email()))
+        .respond(401, &not_yet(&email_flow()))
         .answer(Answer::Unavailable);
     let mut later = ScriptedServer::start(reload(&later));
     // The server has forgotten the session, and knows the proof.
     later.respond(400, &refused("M_UNKNOWN"));
-    let mut second = email();
+    let mut second = email_flow();
     second["session"] = json!("s2");
     later.respond(401, &second);
     assert_eq!(later.body()["auth"]["session"], "s2");
@@ -183,7 +183,7 @@ fn resume_tries_the_stage_first() {
 
 #[test]
 fn registration_resumes_after_any_step() {
-    let offer = stages(&[
+    let offer = one_flow(&[
         "m.login.msisdn",
         "m.login.email.identity",
         "m.login.recaptcha",
@@ -213,11 +213,11 @@ fn registration_resumes_after_any_step() {
             continue;
         }
         if server.is_asking() {
-            let reply = match server.question() {
+            let answer = match server.question() {
                 Prompt::Code { .. } => Answer::Text("123456".into()),
                 _ => Answer::Yes,
             };
-            server.answer(reply);
+            server.answer(answer);
         }
         let request = server.requests.last().cloned().unwrap();
         match request.as_str() {
@@ -330,7 +330,7 @@ fn refused_address_can_be_replaced() {
         ),
         (400, "M_INVALID_PARAM", "check it, or give another"),
     ] {
-        let mut server = offered(with_email(), &email());
+        let mut server = offered(with_email(), &email_flow());
         let first = server.body()["client_secret"].clone();
         server.respond(status, &refused(code));
         let Prompt::EmailAddress { why: Some(why) } = server.question() else {
@@ -344,7 +344,7 @@ fn refused_address_can_be_replaced() {
         assert_eq!(server.body()["email"], "bob@example.org");
         assert_ne!(server.body()["client_secret"], first, "another proof");
 
-        let mut server = offered(with_email(), &email());
+        let mut server = offered(with_email(), &email_flow());
         server
             .respond(status, &refused(code))
             .answer(Answer::Unavailable);
@@ -356,7 +356,7 @@ fn refused_address_can_be_replaced() {
             "{code}"
         );
     }
-    let mut server = offered(with_email(), &email());
+    let mut server = offered(with_email(), &email_flow());
     server.respond(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" }));
     assert!(matches!(
         server.error(),
@@ -366,7 +366,7 @@ fn refused_address_can_be_replaced() {
 
 #[test]
 fn missing_address_is_asked() {
-    let mut server = offered(alice(), &email());
+    let mut server = offered(alice(), &email_flow());
     assert_eq!(server.question(), &Prompt::EmailAddress { why: None });
     server.answer(Answer::Text("nonsense".into()));
     assert!(server.is_asking(), "that is none");
@@ -390,7 +390,7 @@ fn missing_address_is_asked() {
 
 #[test]
 fn given_address_is_preferred() {
-    let both = uia(&json!([
+    let both = uia_response(&json!([
         { "stages": ["m.login.dummy"] },
         { "stages": ["m.login.email.identity"] },
         { "stages": ["m.login.email.identity", "m.login.msisdn"] },
@@ -401,7 +401,9 @@ fn given_address_is_preferred() {
         offered(alice(), &both).body()["auth"]["type"],
         "m.login.dummy"
     );
-    let page = uia(&json!([{ "stages": ["m.login.msisdn"] }, { "stages": ["m.login.recaptcha"] }]));
+    let page = uia_response(
+        &json!([{ "stages": ["m.login.msisdn"] }, { "stages": ["m.login.recaptcha"] }]),
+    );
     assert!(matches!(
         offered(alice(), &page).question(),
         Prompt::StagePage { .. }
@@ -412,7 +414,7 @@ fn given_address_is_preferred() {
 #[test]
 fn page_stage_is_polled_until_complete() {
     for stage in ["m.login.recaptcha", "m.login.sso", "org.example.riddle"] {
-        let offer = stages(&[stage, "m.login.dummy"]);
+        let offer = one_flow(&[stage, "m.login.dummy"]);
         let mut server = offered(alice(), &offer);
         let Prompt::StagePage { url, .. } = server.question() else {
             panic!("{stage}")
@@ -434,7 +436,7 @@ fn page_stage_is_polled_until_complete() {
 
 #[test]
 fn same_address_again_gets_new_message() {
-    let mut server = offered(with_email(), &email());
+    let mut server = offered(with_email(), &email_flow());
     let secret = server.body()["client_secret"].clone();
     server
         .respond(200, &json!({ "sid": "sid1" }))

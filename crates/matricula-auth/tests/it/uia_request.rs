@@ -8,16 +8,16 @@ use matricula_core::{Auth, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{account, password, refused, stages, uia, wrong},
+    helpers::{account, one_flow, password_flow, refused, uia_response, wrong_password},
     scripted_server::{ScriptedServer, transport_error},
 };
 
 const DELETE: &str = "POST /_matrix/client/v3/delete_devices";
 
 /// Deletes two devices.
-fn delete(kept: Option<&str>) -> ScriptedServer<UiaRequest<DeleteDevices>> {
+fn delete(stored: Option<&str>) -> ScriptedServer<UiaRequest<DeleteDevices>> {
     let request = DeleteDevices::new(vec!["A".into(), "B".into()]);
-    ScriptedServer::start(UiaRequest::new(&account(kept), request))
+    ScriptedServer::start(UiaRequest::new(&account(stored), request))
 }
 
 fn with_password(password: &str) -> Value {
@@ -42,11 +42,11 @@ fn one_request_without_authentication() {
 
 #[test]
 fn stored_password_is_used_without_asking() {
-    let mut server = delete(Some("kept"));
-    server.respond(401, &password());
+    let mut server = delete(Some("stored"));
+    server.respond(401, &password_flow());
     assert_eq!(
         server.body(),
-        json!({ "devices": ["A", "B"], "auth": with_password("kept") })
+        json!({ "devices": ["A", "B"], "auth": with_password("stored") })
     );
     server.respond(200, &json!({}));
     server.ok();
@@ -56,7 +56,9 @@ fn stored_password_is_used_without_asking() {
 #[test]
 fn wrong_password_attempts_are_limited() {
     let mut server = delete(Some("old"));
-    server.respond(401, &password()).respond(401, &wrong());
+    server
+        .respond(401, &password_flow())
+        .respond(401, &wrong_password());
     let user_id = account(None).user_id;
     let why = Some("Invalid password".to_owned());
     let question = Prompt::CurrentPassword { user_id, why };
@@ -67,7 +69,7 @@ fn wrong_password_attempts_are_limited() {
         asked += 1;
         if server.result.is_none() {
             assert_eq!(server.body()["auth"], with_password("typed"));
-            server.respond(401, &wrong());
+            server.respond(401, &wrong_password());
         }
     }
     assert_eq!(asked, 6, "five are tried");
@@ -84,19 +86,19 @@ fn known_passwords_are_tried_first() {
         .password("first".into())
         .password("second".into());
     let mut server = ScriptedServer::start(conversation);
-    server.respond(401, &password());
+    server.respond(401, &password_flow());
     assert_eq!(server.body()["auth"], with_password("second"));
-    server.respond(401, &wrong());
+    server.respond(401, &wrong_password());
     assert_eq!(server.body()["auth"], with_password("first"));
-    server.respond(401, &wrong());
+    server.respond(401, &wrong_password());
     assert!(server.is_asking());
 }
 
 #[test]
 fn status_401_without_flows_is_wrong_password() {
-    let mut server = delete(Some("kept"));
+    let mut server = delete(Some("stored"));
     server
-        .respond(401, &password())
+        .respond(401, &password_flow())
         .respond(401, &refused("M_FORBIDDEN"));
     assert!(matches!(server.question(), Prompt::CurrentPassword { .. }));
     server.answer(Answer::Unavailable);
@@ -105,9 +107,9 @@ fn status_401_without_flows_is_wrong_password() {
         AuthError::Uia(UiaError::WrongPassword { .. })
     ));
 
-    let mut server = delete(Some("kept"));
+    let mut server = delete(Some("stored"));
     server
-        .respond(401, &password())
+        .respond(401, &password_flow())
         .respond(403, &refused("M_FORBIDDEN"));
     assert!(matches!(
         server.error(),
@@ -118,7 +120,9 @@ fn status_401_without_flows_is_wrong_password() {
 #[test]
 fn missing_password_names_the_user() {
     let mut server = delete(None);
-    server.respond(401, &password()).answer(Answer::Unavailable);
+    server
+        .respond(401, &password_flow())
+        .answer(Answer::Unavailable);
     let told = server.error().to_string();
     assert_eq!(
         told,
@@ -132,8 +136,8 @@ fn easiest_flow_is_chosen() {
     let easy = ["m.login.dummy"];
     let sso = ["m.login.sso"];
     let terms = ["m.login.terms", "m.login.password"];
-    for (kept, flows, chosen) in [
-        (Some("kept"), json!([sso, password]), "m.login.password"),
+    for (stored, flows, chosen) in [
+        (Some("stored"), json!([sso, password]), "m.login.password"),
         (None, json!([sso, password]), "m.login.password"),
         (None, json!([sso, password, easy]), "m.login.dummy"),
         (None, json!([terms, password]), "m.login.password"),
@@ -141,8 +145,8 @@ fn easiest_flow_is_chosen() {
     ] {
         let flows: Vec<Value> = flows.as_array().unwrap().clone();
         let flows: Vec<Value> = flows.iter().map(|one| json!({ "stages": one })).collect();
-        let mut server = delete(kept);
-        server.respond(401, &uia(&json!(flows)));
+        let mut server = delete(stored);
+        server.respond(401, &uia_response(&json!(flows)));
         let Some(Progress::Route { stages, .. }) = server.progress.first() else {
             panic!("{:?}", server.progress)
         };
@@ -153,8 +157,8 @@ fn easiest_flow_is_chosen() {
 
 #[test]
 fn completed_stage_is_never_repeated() {
-    let both = stages(&["m.login.password", "m.login.dummy"]);
-    let mut server = delete(Some("kept"));
+    let both = one_flow(&["m.login.password", "m.login.dummy"]);
+    let mut server = delete(Some("stored"));
     server.respond(401, &both);
     let mut done = both.clone();
     done["completed"] = json!(["m.login.password"]);
@@ -191,7 +195,7 @@ fn page_stage_is_polled_until_complete() {
             "https://matrix.example.org/_matrix/client/v3/auth/m.oauth/fallback/web?session=s1",
         ),
     ] {
-        let mut offer = stages(&[stage]);
+        let mut offer = one_flow(&[stage]);
         offer["params"] = params;
         let mut server = delete(None);
         server.respond(401, &offer);
@@ -212,7 +216,7 @@ fn page_stage_is_polled_until_complete() {
 
 #[test]
 fn unopened_page_can_be_resumed() {
-    let offer = stages(&["m.login.sso"]);
+    let offer = one_flow(&["m.login.sso"]);
     let mut server = delete(None);
     server.respond(401, &offer).answer(Answer::Unavailable);
     let AuthError::Uia(UiaError::StagesNotSupported(left)) = server.error() else {
@@ -242,16 +246,16 @@ fn unopened_page_can_be_resumed() {
 
 #[test]
 fn lost_response_is_in_doubt() {
-    let mut server = delete(Some("kept"));
-    server.respond(401, &password()).lose();
+    let mut server = delete(Some("stored"));
+    server.respond(401, &password_flow()).lose();
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::MayBeDone { .. })
     ));
 
-    let mut server = delete(Some("kept"));
+    let mut server = delete(Some("stored"));
     server
-        .respond(401, &password())
+        .respond(401, &password_flow())
         .outcome(Outcome::Failed(transport_error(
             TransportErrorKind::Connect,
         )));
@@ -260,8 +264,10 @@ fn lost_response_is_in_doubt() {
         AuthError::Server(ServerError::Unreachable { .. })
     ));
 
-    let mut server = delete(Some("kept"));
-    server.respond(401, &password()).respond_text(200, "<html>");
+    let mut server = delete(Some("stored"));
+    server
+        .respond(401, &password_flow())
+        .respond_text(200, "<html>");
     assert!(matches!(
         server.error(),
         AuthError::Uia(UiaError::MayBeDone { .. })
@@ -271,21 +277,21 @@ fn lost_response_is_in_doubt() {
 #[test]
 fn every_request_ends() {
     let next_session = |at: usize| {
-        let mut answer = password();
+        let mut answer = password_flow();
         answer["session"] = json!(format!("s{at}"));
         answer
     };
     type Scripted = Box<dyn Fn(usize) -> (u16, Value)>;
     let answers: [Scripted; 5] = [
         Box::new(move |at| (401, next_session(at))),
-        Box::new(|_| (401, uia(&json!([])))),
-        Box::new(|_| (401, uia(&json!([{ "stages": [] }])))),
-        Box::new(|_| (401, stages(&["m.login.dummy"]))),
-        Box::new(|at| (401, stages(&["m.login.dummy", &format!("m.other{at}")]))),
+        Box::new(|_| (401, uia_response(&json!([])))),
+        Box::new(|_| (401, uia_response(&json!([{ "stages": [] }])))),
+        Box::new(|_| (401, one_flow(&["m.login.dummy"]))),
+        Box::new(|at| (401, one_flow(&["m.login.dummy", &format!("m.other{at}")]))),
     ];
     for (which, answer) in answers.iter().enumerate() {
         let request = DeactivateAccount::default();
-        let mut server = ScriptedServer::start(UiaRequest::new(&account(Some("kept")), request));
+        let mut server = ScriptedServer::start(UiaRequest::new(&account(Some("stored")), request));
         let mut turns = 0;
         while server.result.is_none() {
             turns += 1;
@@ -305,8 +311,8 @@ fn every_request_ends() {
 
 #[test]
 fn debug_output_has_no_password() {
-    let mut server = delete(Some("canary-kept"));
-    server.respond(401, &password());
+    let mut server = delete(Some("canary-stored"));
+    server.respond(401, &password_flow());
     let shown = format!("{:?}", server.conversation);
     assert!(!shown.contains("canary"), "{shown}");
 }

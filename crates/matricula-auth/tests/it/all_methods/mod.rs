@@ -35,8 +35,8 @@ const STAGES: [&str; 8] = [
 const EMAIL: &str = STAGES[3];
 const PHONE: &str = STAGES[4];
 
-/// Of every stage: whether the person has to be asked although this was wished, how many requests it
-/// takes, and how little it is liked.
+/// Of every stage: whether the person has to be asked although these options were given, and how many
+/// requests it takes.
 fn demands(stage: &str, options: &RegistrationOptions) -> (bool, usize) {
     match stage {
         "m.login.dummy" => (false, 1),
@@ -64,7 +64,7 @@ fn ways() -> Vec<Vec<&'static str>> {
 
 fn options() -> [(&'static str, RegistrationOptions); 6] {
     let nothing = RegistrationOptions::default();
-    let named = RegistrationOptions {
+    let with_name = RegistrationOptions {
         username: Some("alice".into()),
         password: Some("wordpass".into()),
         ..RegistrationOptions::default()
@@ -75,23 +75,23 @@ fn options() -> [(&'static str, RegistrationOptions); 6] {
         email: Some("a@example.org".into()),
         phone: Some(phone.clone()),
         accept_terms: true,
-        ..named.clone()
+        ..with_name.clone()
     };
     [
         ("nothing", nothing.clone()),
-        ("name and password", named.clone()),
+        ("name and password", with_name.clone()),
         (
             "an invitation",
             RegistrationOptions {
                 token: all.token.clone(),
-                ..named.clone()
+                ..with_name.clone()
             },
         ),
         (
             "an email address",
             RegistrationOptions {
                 email: all.email.clone(),
-                ..named
+                ..with_name
             },
         ),
         (
@@ -164,11 +164,11 @@ fn run(options: &RegistrationOptions, mut server: Server, has_person: bool) -> R
         }
         if script.is_asking() {
             let question = script.question().clone();
-            let reply = match has_person {
+            let answer = match has_person {
                 true => answer_of(&question, &mut server),
                 false => Answer::Unavailable,
             };
-            script.answer(reply);
+            script.answer(answer);
             continue;
         }
         let job = script.job().clone();
@@ -364,20 +364,20 @@ fn one_failure_at_each_request() {
         for part in parts {
             let (number, part) = part.join().unwrap();
             cases += number;
-            for (row, [has_person, nobody]) in part {
+            for (row, [has_person, no_person]) in part {
                 let row = ends.entry(row).or_default();
                 row[0].extend(has_person);
-                row[1].extend(nobody);
+                row[1].extend(no_person);
             }
         }
     });
     report(&format!("{cases} cases with a failure"));
     let lines = ends.iter().map(|((point, fault), ends)| {
-        let [has_person, nobody] = ends.each_ref().map(|ends| {
+        let [has_person, no_person] = ends.each_ref().map(|ends| {
             let ends: Vec<_> = ends.iter().map(String::as_str).collect();
             ends.join(", ")
         });
-        format!("{point} | {fault:?} | {has_person} | {nobody}")
+        format!("{point} | {fault:?} | {has_person} | {no_person}")
     });
     let lines: Vec<_> = lines.collect();
     insta::assert_snapshot!(lines.join("\n"));
