@@ -12,12 +12,13 @@
 //! 3. `error/uia.rs`: an error without an answer, and one for a refused answer.
 //! 4. `uia/stages.rs`: a variant of `SupportedStage`. `uia/prompts.rs`: a variant of `StageQuestion`.
 //!    `uia/flow.rs`: a field of `UiaFlow` for the answer; a secret with `#[serde(with = "exposed")]`.
+//!    If the server sends parameters for the stage: name it in `bounded` in `uia/session.rs`, which drops others.
 //!    If only a registration asks it: instead a variant of `RegistrationQuestion` in `register/prompts.rs`.
 //! 5. If it can be answered in advance: a field of `RegistrationOptions` and of `KnownAnswers`, copied in
 //!    `Registration::new` and `Registration::answers`, and an option of the command line.
 //! 6. matricula-cli, where these enums are `non_exhaustive` and the compiler names nothing: `ask` in
 //!    `terminal/prompts.rs`, `missing` in `commands/resume.rs`, `needs` in `commands/discover/try_methods.rs`,
-//!    `uia_exit_code` in `error.rs`. Then the table in `docs/registering.md`.
+//!    `uia_exit_code` in `error.rs`. Then the table in `docs/registering.md`, and `CHANGELOG.md`.
 //! 7. A test like `wrong_token_is_asked_again`. It checks `masked_body()` too, for step 1.
 
 use matricula_api::{
