@@ -2,12 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::lower::DEFINITIONS;
-use super::model::{Item, Module, Path, Type};
+use super::model::{COMMON, DEFINITIONS, Item, Module, Path, Type};
 use crate::Result;
-
-/// The module of the shared types, and the section of `overrides.yaml` that applies to all APIs.
-pub(crate) const COMMON: &str = "common";
 
 /// The modules of one API.
 pub(crate) struct Lowered {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::OVERRIDES;
-use super::lower::{DEFINITIONS, Lower};
-use super::model::Item;
+use super::lower::Lower;
+use super::model::{DEFINITIONS, Item};
 use super::node_ref::Owner;
 use super::overrides::Overrides;
 use super::spec::{Node, Spec, flag, text};

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::common::COMMON;
 use super::emit_object::SERVER;
 use super::emit_operation::operation;
 use super::emit_tagged::{tagged, wrapper};
 use super::emit_type::{enumeration, structure};
+use super::model::COMMON;
 use super::model::{Item, Module};
 
 /// The first line of every generated file.

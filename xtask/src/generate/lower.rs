@@ -25,9 +25,6 @@ pub(crate) struct Lower<'a> {
     pub(crate) homes: BTreeMap<String, String>,
 }
 
-/// The module of types that several files share.
-pub(crate) const DEFINITIONS: &str = "definitions";
-
 impl<'a> Lower<'a> {
     pub(crate) fn new(spec: &'a Spec, overrides: &'a Overrides, dir: &'a str) -> Self {
         Self {

@@ -30,9 +30,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use self::common::{COMMON, Lowered};
+use self::common::Lowered;
 use self::events::EventType;
 use self::lower::Lower;
+use self::model::COMMON;
 use self::overrides::{Key, Overrides};
 use self::spec::Spec;
 use crate::Result;

@@ -262,6 +262,12 @@ pub(crate) struct Variant {
     pub(crate) content: String,
 }
 
+/// The module of types that several files share.
+pub(crate) const DEFINITIONS: &str = "definitions";
+
+/// The module of the shared types, and the section of `overrides.yaml` that applies to all APIs.
+pub(crate) const COMMON: &str = "common";
+
 /// A struct around a single type.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Wrapper {

@@ -1,8 +1,8 @@
 //! Lowers objects to structs, maps, or untyped objects.
 
 use super::OVERRIDES;
-use super::lower::{DEFINITIONS, Lower};
-use super::model::{Field, Item, Path, Struct, Type};
+use super::lower::Lower;
+use super::model::{DEFINITIONS, Field, Item, Path, Struct, Type};
 use super::names::snake;
 use super::node_ref::{NodeRef, Owner, entries_at};
 use super::schema::identifier;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::common::COMMON;
+use super::model::COMMON;
 use super::spec::{Node, entries, items, parse, text, texts};
 use crate::Result;
 

@@ -1,7 +1,7 @@
 //! Lowers schemas to types.
 
-use super::lower::{DEFINITIONS, Lower};
-use super::model::{Enum, Item, Path, Type};
+use super::lower::Lower;
+use super::model::{DEFINITIONS, Enum, Item, Path, Type};
 use super::names::variant;
 use super::node_ref::{NodeRef, Owner, has_no_schema, is_scalar};
 use super::spec::{items, text, texts};

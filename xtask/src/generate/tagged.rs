@@ -1,8 +1,8 @@
 //! Lowers tagged types: enums of several structs, where a field says which one it is.
 
 use super::definitions;
-use super::lower::{DEFINITIONS, Lower};
-use super::model::{Field, Item, Path, Struct, Tagged, Type, Variant, Wrapper};
+use super::lower::Lower;
+use super::model::{DEFINITIONS, Field, Item, Path, Struct, Tagged, Type, Variant, Wrapper};
 use super::names::pascal;
 use super::node_ref::{NodeRef, Owner, entries_at};
 use super::spec::{Node, flag, text};

@@ -1,7 +1,8 @@
 //! The names and modules of types.
 
 use super::OVERRIDES;
-use super::lower::{DEFINITIONS, Lower};
+use super::lower::Lower;
+use super::model::DEFINITIONS;
 use super::model::Item;
 use super::names::{pascal, snake};
 use super::node_ref::{NodeRef, Owner};

@@ -8,8 +8,7 @@ use std::{
 
 use super::{
     JobId, SchedulerConfig,
-    job_entry::{Timer, Timers},
-    queues::QueueKey,
+    job_entry::{BucketKey, QueueKey, Timer, Timers},
     rate_limit_key::RateLimitKey,
     rate_limiter::RateLimiter,
     retry::{self, Attempts},
@@ -20,9 +19,6 @@ use crate::{Job, Response, Timestamp};
 const MAX_IDLE_BUCKETS: usize = 256;
 /// Stale entries that a ready list may have before it is cleaned.
 const MAX_STALE_ENTRIES: usize = 64;
-
-/// Identifies a bucket while it exists; never reused.
-pub(super) type BucketKey = u64;
 
 /// What a bucket's ready list holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::{
     Effect, Event, JobId, Outcome, Scheduler, SchedulerStep, WaitReason,
     credentials::{MAX_RENEWALS, credential_of, is_credential_failure},
-    job_entry::{JobEntry, JobState, Timer},
-    queues::QueueKey,
+    job_entry::{JobEntry, JobState, QueueKey, Timer},
     retry::{self, Decision, decide},
 };
 use crate::{CredentialRef, EffectId, Processed, QueuePolicy, StepContext, TransportResult};

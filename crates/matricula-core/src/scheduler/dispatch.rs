@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use super::{
     Effect, Event, JobId, Outcome, Rejection, Scheduler, SchedulerStep,
-    buckets::{BucketKey, ReadyEntry},
+    buckets::ReadyEntry,
     credentials::credential_of,
-    job_entry::{JobEntry, JobState, Timer},
-    queues::QueueKey,
+    job_entry::{BucketKey, JobEntry, JobState, QueueKey, Timer},
     retry::{self, Attempts},
 };
 use crate::{CredentialRef, EffectId, Job, Response, RetrySafety, Timestamp};

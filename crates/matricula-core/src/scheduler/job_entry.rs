@@ -1,9 +1,15 @@
-//! What the scheduler knows of one job, and the timers that it sets.
+//! What the scheduler knows of one job, with the keys and timers that its parts share.
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{JobId, buckets::BucketKey, queues::QueueKey, retry::Attempts};
+use super::{JobId, retry::Attempts};
 use crate::{EffectId, Job, Timestamp};
+
+/// Identifies a queue while it exists; never reused.
+pub(super) type QueueKey = u64;
+
+/// Identifies a rate-limit bucket while it exists; never reused.
+pub(super) type BucketKey = u64;
 
 /// A job that has not ended.
 #[derive(Clone, Debug)]

@@ -5,10 +5,11 @@ use std::{
     hash::{BuildHasherDefault, DefaultHasher},
 };
 
-use super::{JobId, Outcome, buckets::BucketKey, id_map::IdMap};
-
-/// Identifies a queue while it exists; never reused.
-pub(super) type QueueKey = u64;
+use super::{
+    JobId, Outcome,
+    id_map::IdMap,
+    job_entry::{BucketKey, QueueKey},
+};
 
 /// A queue that a program named.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use matricula_core::{StepContext, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::engine::{
-    auth::{localpart, login::user_by_name},
+    auth::{localpart, user_lookup::user_by_name},
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::Handler,

@@ -4,8 +4,8 @@ use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Method, StepContext};
 
 use super::{
-    localpart, login::user_by_name, passwords, register::available_localpart, uia::UiaSession,
-    uia::stages::try_registration_token,
+    localpart, passwords, register::available_localpart, uia::UiaSession,
+    uia::stages::try_registration_token, user_lookup::user_by_name,
 };
 use crate::{
     Config, Registration,

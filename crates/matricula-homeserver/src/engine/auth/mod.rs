@@ -14,4 +14,5 @@ pub(crate) mod session;
 pub(crate) mod sso;
 pub(crate) mod threepid;
 pub(crate) mod uia;
+pub(crate) mod user_lookup;
 pub(crate) mod validation;

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::engine::{
     account::profile::profile,
-    auth::login::user_by_name,
+    auth::user_lookup::user_by_name,
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::Handler,

@@ -15,9 +15,9 @@ use crate::{
     config::{REGISTRATION_TOKEN, TERMS},
     engine::{
         auth::{
-            login::{user_by_identifier, user_by_name},
             passwords,
             threepid::Medium,
+            user_lookup::{user_by_identifier, user_by_name},
             validation::Validation,
         },
         context::RequestContext,
