@@ -122,7 +122,12 @@ fn remove(path: &Path) -> io::Result<()> {
 
 impl FileStore for Disk {
     fn open(&self, file: &FileRef) -> io::Result<File> {
-        File::open(&file.path)
+        let opened = File::open(&file.path)?;
+        // Reading it would fail only after the request has begun.
+        if opened.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(opened)
     }
 
     fn create(&self, file: &FileRef) -> io::Result<File> {

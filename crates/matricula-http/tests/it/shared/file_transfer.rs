@@ -96,6 +96,16 @@ impl FileStore for Shrinking {
 }
 
 #[test]
+fn directory_is_not_uploaded() {
+    let server = Server::start([]);
+    let dir = TempDir::new().unwrap();
+    let error = error(run(&runner(), upload(&server, FileRef::new(dir.path()))));
+    assert_eq!(error.processed, Processed::No);
+    assert!(error.message.contains("directory"), "{error}");
+    assert!(server.requests().is_empty());
+}
+
+#[test]
 fn shrunken_upload_is_reported() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("cat.png");
