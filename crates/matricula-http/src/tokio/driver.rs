@@ -158,12 +158,14 @@ impl<M: DrivenMachine, H: Host<M>> Shared<M, H> {
 
     fn start_renewals(self: &Arc<Self>, runtime: &runtime::Handle) {
         while let Some(credential) = self.next_renewal() {
-            let Some(renew) = &self.renewal else { continue };
-            let renewing = renew(credential.clone());
+            let Some(renew) = self.renewal.clone() else {
+                continue;
+            };
             let driver = Arc::clone(self);
             runtime.spawn(async move {
+                // Before `renew` is called, which may panic.
                 let pending = PendingRenewal { driver, credential };
-                let is_valid = renewing.await;
+                let is_valid = renew(pending.credential.clone()).await;
                 pending.finish(is_valid);
             });
         }

@@ -235,6 +235,26 @@ fn jobs_wait_for_missing_token() {
 }
 
 #[test]
+fn panicking_renewal_ends_the_job() {
+    let _context = enter();
+    let body = r#"{"errcode":"M_UNKNOWN_TOKEN"}"#;
+    let server = Server::start([answer("401 Unauthorized", &[], body)]);
+    let alice = CredentialRef::new("alice");
+    let credentials = Credentials::default();
+    credentials.insert(alice.clone(), server.url.clone(), Secret::from("old"));
+    let builder = Runner::builder()
+        .options(options())
+        .credentials(credentials);
+    let builder = with_renewal(builder, |_| panic!("the renewal panics on purpose"));
+    let runner = builder.build().unwrap();
+    let job = send(&server.url, "a", "q").with_auth(Auth::Required(alice));
+    let Outcome::Responded(response) = wait(submit(&runner, job).unwrap()) else {
+        panic!("no response")
+    };
+    assert_eq!(response.error_code(), "M_UNKNOWN_TOKEN");
+}
+
+#[test]
 fn one_renewal_serves_all_waiting_jobs() {
     let _context = enter();
     let refused = || {
