@@ -209,27 +209,35 @@ fn prepare(path: &Path, if_locked: IfLocked) -> Result<Connection, NotOpened> {
     // Exclusive before WAL: the file is locked from the first read until it is closed. A killed process leaves
     // no lock.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    // Before WAL, which writes to the file: one that is refused is not changed.
+    let is_new = is_new(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let number = |name: &str| tx.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-    let (application_id, format) = (number("application_id")?, number("user_version")?);
-    let tables: u32 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (application_id, format, tables) {
-        (0, 0, 0) => {
-            tx.execute_batch(SCHEMA)?;
-            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-            tx.pragma_update(None, "user_version", FORMAT)?;
+    if is_new {
+        tx.execute_batch(SCHEMA)?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.pragma_update(None, "user_version", FORMAT)?;
+    } else {
+        let result: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if result != "ok" {
+            return Err(NotOpened::Damaged(result));
         }
-        (APPLICATION_ID, FORMAT, _) => {
-            let result: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            if result != "ok" {
-                return Err(NotOpened::Damaged(result));
-            }
-        }
-        (APPLICATION_ID, other, _) => return Err(NotOpened::OtherFormat(other)),
-        _ => return Err(NotOpened::Foreign),
     }
     tx.commit()?;
     Ok(connection)
+}
+
+/// Whether the file is empty; if not, it must be a store of this format.
+fn is_new(connection: &Connection) -> Result<bool, NotOpened> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    let (application_id, format) = (number("application_id")?, number("user_version")?);
+    let tables: u32 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application_id, format, tables) {
+        (0, 0, 0) => Ok(true),
+        (APPLICATION_ID, FORMAT, _) => Ok(false),
+        (APPLICATION_ID, other, _) => Err(NotOpened::OtherFormat(other)),
+        _ => Err(NotOpened::Foreign),
+    }
 }

@@ -32,13 +32,33 @@ const APPLICATION_ID: u32 = 0x6d74_7263;
 #[derive(Debug)]
 pub struct Database(Connection);
 
+/// The number of the newest format.
+fn known_format() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// Refuses the database of another program, or of a newer version.
+fn check_format(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    let tables: u32 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if number("application_id")? != APPLICATION_ID && tables > 0 {
+        return Err(Error::ForeignDatabase(path.to_owned()));
+    }
+    let (found, known) = (number("user_version")?, known_format());
+    if found > known {
+        return Err(Error::NewerFormat { found, known });
+    }
+    Ok(())
+}
+
 impl Database {
     /// Opens a database in memory.
     ///
     /// # Errors
     /// [`Error::Database`] if SQLite fails.
     pub fn memory(server: &Homeserver) -> Result<Self, Error> {
-        Self::prepare(Connection::open_in_memory()?, Path::new(":memory:"), server)
+        Self::prepare(Connection::open_in_memory()?, server)
     }
 
     /// Opens the database in a file, and locks it until dropped. Creates it if it is missing.
@@ -58,31 +78,20 @@ impl Database {
         connection.busy_timeout(Duration::from_millis(200))?;
         // Exclusive locking, set before WAL, keeps other processes from serving the same accounts.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        // Before WAL, which writes to the file: one that is refused is not changed.
+        check_format(&connection, path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // A response is sent only once its changes are durable.
         connection.pragma_update(None, "synchronous", "FULL")?;
-        Self::prepare(connection, path, server)
+        Self::prepare(connection, server)
     }
 
-    fn prepare(
-        mut connection: Connection,
-        path: &Path,
-        server: &Homeserver,
-    ) -> Result<Self, Error> {
+    fn prepare(mut connection: Connection, server: &Homeserver) -> Result<Self, Error> {
         connection.pragma_update(None, "foreign_keys", true)?;
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let found = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let found: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let configured = &server.config().server_name;
-        let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
-        let application: u32 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let tables: u32 =
-            tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if application != APPLICATION_ID && tables > 0 {
-            return Err(Error::ForeignDatabase(path.to_owned()));
-        }
-        if found > known {
-            return Err(Error::NewerFormat { found, known });
-        }
+        let known = known_format();
         for migration in MIGRATIONS.iter().skip(found as usize) {
             tx.execute_batch(migration)?;
         }

@@ -329,7 +329,9 @@ fn foreign_databases_are_refused() {
     database.pragma_update(None, "application_id", 0).unwrap();
     drop(database);
     for path in [of_other_program, unreleased] {
+        let before = fs::read(&path).unwrap();
         let error = open(&path, Config::default()).err().unwrap();
         assert!(matches!(error, Error::ForeignDatabase(_)), "{error}");
+        assert!(fs::read(&path).unwrap() == before, "it is not changed");
     }
 }

@@ -81,8 +81,10 @@ fn foreign_database_is_left_alone() {
         .execute_batch("CREATE TABLE songs (name TEXT)")
         .unwrap();
     drop(foreign);
+    let before = fs::read(&path).unwrap();
     let error = SqliteStore::open(&path, IfLocked::Refuse).unwrap_err();
     assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+    assert!(fs::read(&path).unwrap() == before, "it is not changed");
     let foreign = rusqlite::Connection::open(&path).unwrap();
     foreign
         .execute("INSERT INTO songs VALUES ('x')", [])

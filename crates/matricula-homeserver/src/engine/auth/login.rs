@@ -8,12 +8,10 @@ use matricula_api::{
     },
 };
 use matricula_core::{StepContext, Timestamp};
-use serde_json::Value;
 
 use super::{
     appservice, localpart, passwords,
     session::{DeviceParams, sign_in},
-    threepid::Threepid,
     uia::APPLICATION_SERVICE,
     user_lookup::{identifier_name, user_by_identifier, user_by_name, user_by_threepid},
 };
