@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{AccountKind, Registration, RegistrationOptions};
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, OAuthClient, OAuthLogin, RegisterError,
-    ServerInfo, SsoLogin, conversation::convert_error,
+    Account, AuthError, Conversation, Effect, Event, Input, OAuthClient, OAuthLogin,
+    OAuthLoginError, RegisterError, ServerInfo, SsoLogin, conversation::convert_error,
 };
 
 /// A method to make an account, or to sign in to one.
@@ -127,7 +127,8 @@ impl SignUp {
         }
     }
 
-    /// Uses this method and no other.
+    /// Uses this method and no other. The conversation fails if the method needs a
+    /// [browser](Self::browser) and has none, or makes no account.
     #[must_use]
     pub fn method(mut self, method: AuthMethod) -> Self {
         self.method = Some(method);
@@ -183,6 +184,25 @@ impl SignUp {
         }
     }
 
+    /// Why the named method cannot be used, if it cannot.
+    fn refused_method(&self) -> Option<AuthError> {
+        let server = self.info.server.clone();
+        match (self.method?, &self.browser) {
+            (AuthMethod::Password, _) | (AuthMethod::OAuth | AuthMethod::Sso, Some(_)) => None,
+            (AuthMethod::Sso, None) => {
+                // The page that servers have for clients without single sign-on.
+                let url = format!("{server}/_matrix/static/client/login/");
+                Some(RegisterError::SsoNeeded { server, url }.into())
+            }
+            (AuthMethod::OAuth | AuthMethod::DeviceCode, _) => {
+                Some(match self.info.oauth_issuer.clone() {
+                    Some(issuer) => RegisterError::OAuthNeeded { server, issuer }.into(),
+                    None => OAuthLoginError::NoOAuth { server }.into(),
+                })
+            }
+        }
+    }
+
     /// Guests are registered by Matrix's own API only.
     fn is_about_guests(&self) -> bool {
         self.options.kind == AccountKind::Guest || self.options.upgrade.is_some()
@@ -231,6 +251,12 @@ impl Machine for SignUp {
         cx: &mut StepContext<'_>,
         input: Input,
     ) -> Step<Effect, Event<Account, AuthError>> {
+        if let Some(error) = self.refused_method() {
+            return Step {
+                events: vec![Event::Finished(Err(error))],
+                ..Step::default()
+            };
+        }
         let method = self.chosen();
         let mut current = self.current.take().unwrap_or_else(|| self.begin(method));
         let mut step = current.step(cx, input);
