@@ -169,7 +169,7 @@ fn add_details(error: &mut Value, library: &Error) {
 /// The exit code: see `docs/registering.md`.
 pub(crate) fn exit_code(error: &Error) -> u8 {
     match error {
-        Error::Address(_) | Error::UserId(_) | Error::NoUser => 2,
+        Error::Address(_) | Error::UserId(_) | Error::NoUser | Error::MethodUnavailable { .. } => 2,
         Error::Auth(error) => auth_exit_code(error),
         Error::Admin(_) => 7,
         Error::Api(ApiError::RateLimited { .. }) => 5,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use matricula_api::{ApiError, IdError};
 use matricula_auth::{
-    AccountError, AppserviceError, AuthError, DiscoveryError, LoginError, OAuthLoginError,
-    RegisterError, ServerAddressError, ServerError, SessionError, UiaError,
+    AccountError, AppserviceError, AuthError, AuthMethod, DiscoveryError, LoginError,
+    OAuthLoginError, RegisterError, ServerAddressError, ServerError, SessionError, UiaError,
 };
 use matricula_core::{StoreError, TransportError};
 
@@ -24,6 +24,14 @@ pub enum Error {
     /// A login has no user.
     #[error("no user is named; log in to a user ID like @alice:example.org, or give a user name")]
     NoUser,
+    /// The named method cannot be used with the other options of the login.
+    #[error("login by {method} is not possible: {why}")]
+    MethodUnavailable {
+        /// The named method.
+        method: AuthMethod,
+        /// What contradicts it, or is missing.
+        why: &'static str,
+    },
     /// Registration, login or discovery failed.
     #[error(transparent)]
     Auth(#[from] AuthError),

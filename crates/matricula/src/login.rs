@@ -104,7 +104,9 @@ impl<'a> LoginBuilder<'a> {
         self.username(user)
     }
 
-    /// Logs in by this method only, instead of the one that the server prefers.
+    /// Logs in by this method only, instead of the one that the server prefers. A method with a page needs
+    /// a [browser](Self::in_browser), a [redirect URI](Self::redirect_uri) or a
+    /// [device code](Self::device_code).
     pub fn method(mut self, method: AuthMethod) -> Self {
         self.method = Some(method);
         self
@@ -143,7 +145,7 @@ impl<'a> LoginBuilder<'a> {
     }
 
     /// Logs in to this stored account again: its user, the password if it was generated, and its data.
-    /// An account of another server is ignored.
+    /// An account of another server, or of another user than the [named one](Self::username), is ignored.
     pub fn account(mut self, account: Account) -> Self {
         self.account = Some(account);
         self
@@ -152,11 +154,14 @@ impl<'a> LoginBuilder<'a> {
     /// Finds the server and gets ready, without logging in yet: [`AuthFlow::run`] does.
     ///
     /// # Errors
-    /// If the server cannot be found, or the user or the password is not known.
+    /// If the server cannot be found, or the user or the password is not known, or
+    /// [`Error::MethodUnavailable`] if the [named method](Self::method) contradicts the other options.
     pub async fn start(mut self) -> Result<AuthFlow<'a>, Error> {
         let server = self.connection.discover().await?;
+        self.check_method()?;
         let account = self.account.take();
-        self.account = account.filter(|account| account.server == server.server);
+        self.account = account
+            .filter(|account| account.server == server.server && self.names(&account.user_id));
         if let Some(account) = &self.account {
             self.username
                 .get_or_insert_with(|| account.user_id.to_string());
@@ -168,6 +173,10 @@ impl<'a> LoginBuilder<'a> {
             AuthMethod::Password => self.by_password(&server).await?,
             method => match self.browser(&server, method).await? {
                 Some(browser) => self.on_page(&server, method, browser),
+                None if self.method.is_some() => {
+                    let why = "it needs a page, and no browser, redirect URI or device code is set";
+                    return Err(Error::MethodUnavailable { method, why });
+                }
                 // The error names what the server offers.
                 None => self.by_password(&server).await?,
             },
@@ -177,6 +186,27 @@ impl<'a> LoginBuilder<'a> {
             server,
             conversation,
         })
+    }
+
+    /// A login token and an application service's token are methods of their own.
+    fn check_method(&self) -> Result<(), Error> {
+        let Some(method) = self.method else {
+            return Ok(());
+        };
+        let why = if self.service.is_some() {
+            "the token of an application service is given, which is another method"
+        } else if self.token.is_some() {
+            "a login token is given, which is another method"
+        } else {
+            return Ok(());
+        };
+        Err(Error::MethodUnavailable { method, why })
+    }
+
+    /// Whether the user of this login is this one; without a name, it is any.
+    fn names(&self, user_id: &UserId) -> bool {
+        let name = self.username.as_deref();
+        name.is_none_or(|name| name == user_id.localpart() || name == user_id.as_str())
     }
 
     /// The method that was named, else the one that a known password allows, else the server's.
@@ -213,8 +243,9 @@ impl<'a> LoginBuilder<'a> {
     }
 
     async fn ask_for_password(&mut self, server: &ServerInfo, user: &str) -> Result<Secret, Error> {
-        let user_id: UserId = match user.strip_prefix('@') {
-            Some(_) => user.parse()?,
+        let user_id: UserId = match &self.account {
+            Some(account) => account.user_id.clone(),
+            None if user.starts_with('@') => user.parse()?,
             None => format!("@{user}:{}", server.server.host()).parse()?,
         };
         let prompt = Prompt::CurrentPassword {
