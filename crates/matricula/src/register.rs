@@ -3,8 +3,8 @@
 use std::{future::IntoFuture, pin::Pin};
 
 use matricula_auth::{
-    Account, AccountKind, AppserviceRegistration, AuthMethod, Guest, PendingAuth,
-    RegistrationOptions, ServerAddress, SignUp,
+    Account, AccountKind, AppserviceError, AppserviceRegistration, AuthError, AuthMethod, Guest,
+    PendingAuth, RegistrationOptions, ServerAddress, ServerInfo, SignUp,
 };
 use matricula_core::{Secret, ServerUrl};
 use serde_json::Value;
@@ -128,7 +128,8 @@ impl<'a> RegisterBuilder<'a> {
         self
     }
 
-    /// Registers by this method only, instead of the one that the server prefers.
+    /// Registers by this method only, instead of the one that the server prefers. A method with a page
+    /// needs a [browser](Self::in_browser) or a [redirect URI](Self::redirect_uri).
     pub fn method(mut self, method: AuthMethod) -> Self {
         self.method = Some(method);
         self
@@ -219,9 +220,15 @@ impl<'a> RegisterBuilder<'a> {
     }
 
     /// Opens the stored account of this name on this server, or registers it if there is none. Without
-    /// a [name](Self::username), the first stored account on the server.
+    /// a [name](Self::username), the first stored account on the server. The case of the letters A to Z in
+    /// the name does not matter: servers lower-case it.
     ///
-    /// A stored account that is signed out logs in again, with the given password or the generated one. A
+    /// A registration of a user opens users only, and one of a guest opens guests with a session only. An
+    /// upgrade opens the user that the guest has become.
+    ///
+    /// A stored account that is signed out logs in again, with the given password or the generated one, or
+    /// with the [application service's token](Self::as_service). If the server gives the users of the
+    /// service no sessions, the account is opened without one. A
     /// registration of this name that was interrupted is resumed with its stored options; of the options
     /// given here, it takes the token and the acceptance of the terms.
     ///
@@ -268,18 +275,43 @@ impl<'a> RegisterBuilder<'a> {
             let Connection { runner, store, .. } = self.connection;
             return Ok(Session::with_store(account, runner, store));
         }
-        let mut login = login::with_connection(self.connection).account(account);
+        self.log_in(account).await
+    }
+
+    /// Logs in to a stored account without a session.
+    async fn log_in(self, account: Account) -> Result<Session, Error> {
+        let mut login = login::with_connection(self.connection)
+            .device(self.options.device)
+            .account(account.clone());
         if let Some(password) = self.options.password {
             login = login.password(password);
         }
-        login.await
+        let Registrant::Appservice(token) = self.registrant else {
+            return login.await;
+        };
+        let login = login.as_service(token, account.user_id.as_str());
+        let mut flow = login.start().await?;
+        let has_sessions = !self.options.inhibit_login && gives_services_sessions(flow.server());
+        let account = if has_sessions {
+            match flow.run().await {
+                Err(Error::Auth(AuthError::Appservice(AppserviceError::NoServiceLogin {
+                    ..
+                }))) => account,
+                result => result?,
+            }
+        } else {
+            account
+        };
+        let Connection { runner, store, .. } = flow.connection;
+        Ok(Session::with_store(account, runner, store))
     }
 
     /// The stored account that these options mean.
     async fn stored_account(&mut self) -> Result<Option<Account>, Error> {
         let mut accounts = self.connection.store.load_all()?;
+        accounts.retain(|account| self.is_meant(account));
         if let Some(name) = &self.options.username {
-            accounts.retain(|account| account.user_id.localpart() == name);
+            accounts.sort_by_key(|account| account.user_id.localpart() != name);
         }
         if accounts.is_empty() {
             return Ok(None);
@@ -298,15 +330,35 @@ impl<'a> RegisterBuilder<'a> {
         Ok(accounts.into_iter().find(of_server))
     }
 
+    /// Whether these options mean this account, if it is on the server.
+    fn is_meant(&self, account: &Account) -> bool {
+        let options = &self.options;
+        if let Some(guest) = &options.upgrade {
+            return account.user_id == *guest.user_id() && !account.is_guest;
+        }
+        let is_kind = match options.kind {
+            // A guest has no password: one that is signed out cannot log in again.
+            AccountKind::Guest => account.is_guest && account.access_token.is_some(),
+            _ => !account.is_guest,
+        };
+        let name = options.username.as_deref();
+        // Servers lower-case usernames.
+        is_kind && name.is_none_or(|name| name.eq_ignore_ascii_case(account.user_id.localpart()))
+    }
+
     /// The interrupted registration that these options mean. Without it, the same name would be
     /// registered again, and refused if the server has processed the first request.
     async fn pending_registration(&mut self) -> Result<Option<PendingAuth>, Error> {
         if !matches!(self.registrant, Registrant::Anyone) {
             return Ok(None);
         }
-        let name = self.options.username.as_deref().unwrap_or_default();
+        // An upgrade has the guest's name.
+        let name = match &self.options.upgrade {
+            Some(guest) => guest.user_id().localpart(),
+            None => self.options.username.as_deref().unwrap_or_default(),
+        };
         let mut pending = self.connection.store.load_registrations()?;
-        pending.retain(|registration| registration.username() == name);
+        pending.retain(|registration| registration.username().eq_ignore_ascii_case(name));
         if pending.is_empty() {
             return Ok(None);
         }
@@ -325,9 +377,15 @@ impl<'a> RegisterBuilder<'a> {
     }
 }
 
+/// Whether the users of application services can have sessions on this server, as far as it says.
+fn gives_services_sessions(server: &ServerInfo) -> bool {
+    let mut flows = server.login_flows.iter();
+    server.oauth_issuer.is_none() || flows.any(|flow| flow.kind == "m.login.application_service")
+}
+
 #[cfg(feature = "admin")]
 fn shared_secret_registration(
-    server: &matricula_auth::ServerInfo,
+    server: &ServerInfo,
     secret: Secret,
     makes_admin: bool,
     options: &RegistrationOptions,

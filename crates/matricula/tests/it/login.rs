@@ -1,14 +1,16 @@
 //! Logging in with the builder, and opening an account that is stored.
 
 use matricula::{
-    AccountStore, Answer, AuthError, Error, Prompt, RegistrationOptions, ServerInfo, Session,
-    SessionStore, Store, StoreError,
+    AccountStore, Answer, AuthError, AuthMethod, Error, Prompt, RegistrationOptions, ServerInfo,
+    Session, SessionStore, Store, StoreError,
     api::client::whoami::WhoAmI,
-    auth::{LoginError, UiaError, tables},
+    auth::{LoginError, OAuthLoginError, RegisterError, UiaError, tables},
     core::WriteBatch,
-    login, register, resume,
+    login, register, resume, upgrade,
 };
-use matricula_homeserver::{Config, RegistrationToken, Server as Homeserver, ServerOptions};
+use matricula_homeserver::{
+    ApplicationService, Config, RegistrationToken, Server as Homeserver, ServerOptions,
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -17,8 +19,11 @@ use crate::server::Server;
 const PASSWORD: &str = "correct horse battery staple";
 
 async fn homeserver() -> Homeserver {
-    let options = ServerOptions::new(Config::default());
-    Homeserver::start(options).await.unwrap()
+    homeserver_with(Config::default()).await
+}
+
+async fn homeserver_with(config: Config) -> Homeserver {
+    Homeserver::start(ServerOptions::new(config)).await.unwrap()
 }
 
 async fn alice(homeserver: &Homeserver) -> Session {
@@ -253,4 +258,204 @@ async fn stored_registration_is_resumed() {
     let session = session.await.unwrap();
     assert_eq!(session.account().user_id.localpart(), "alice");
     assert_eq!(store.accounts().unwrap(), [session.account()]);
+}
+
+#[tokio::test]
+async fn stored_password_is_for_its_user() {
+    let homeserver = homeserver().await;
+    let url = homeserver.url().as_str();
+    let bob = register(url).username("bob").await.unwrap().account();
+    let bob_id = bob.user_id.to_string();
+    let mut asked = Vec::new();
+    let answer = login(url)
+        .username("alice")
+        .account(bob.clone())
+        .prompts(|prompt: &Prompt| {
+            asked.push(prompt.clone());
+            Answer::Unavailable
+        })
+        .await;
+    assert!(
+        matches!(
+            &answer,
+            Err(Error::Auth(AuthError::Uia(UiaError::PasswordNeeded { .. })))
+        ),
+        "{answer:?}"
+    );
+    assert!(
+        matches!(&asked[..], [Prompt::CurrentPassword { user_id, .. }] if user_id.localpart() == "alice"),
+        "{asked:?}"
+    );
+    for name in ["bob", &bob_id] {
+        let session = login(url)
+            .username(name)
+            .account(bob.clone())
+            .await
+            .unwrap();
+        assert_eq!(session.account().user_id, bob.user_id);
+        assert_eq!(session.account().password, bob.password);
+    }
+}
+
+#[tokio::test]
+async fn password_prompt_names_the_stored_user() {
+    let homeserver = homeserver().await;
+    let account = alice(&homeserver).await.account();
+    let user_id = account.user_id.clone();
+    let error = login(homeserver.url().as_str())
+        .username("alice")
+        .account(account)
+        .await
+        .unwrap_err();
+    let Error::Auth(AuthError::Uia(UiaError::PasswordNeeded { user_id: asked, .. })) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(asked, user_id);
+}
+
+#[tokio::test]
+async fn open_or_register_upgrades_guests() {
+    let homeserver = homeserver_with(Config::default().guests(true)).await;
+    let (dir, url) = (TempDir::new().unwrap(), homeserver.url().as_str());
+    let store = AccountStore::new(dir.path());
+    let guest = register(url).guest().store(store.clone());
+    let guest = guest.open_or_register().await.unwrap().account();
+    assert!(guest.is_guest);
+    for _ in 0..2 {
+        let user = upgrade(&guest).unwrap().store(store.clone());
+        let user = user.open_or_register().await.unwrap().account();
+        assert_eq!(user.user_id, guest.user_id);
+        assert!(!user.is_guest);
+        assert_eq!(store.accounts().unwrap(), [user]);
+    }
+}
+
+#[tokio::test]
+async fn open_or_register_separates_guests_and_users() {
+    let homeserver = homeserver_with(Config::default().guests(true)).await;
+    let (dir, url) = (TempDir::new().unwrap(), homeserver.url().as_str());
+    let store = AccountStore::new(dir.path());
+    let open = async |is_guest: bool| {
+        let mut builder = register(url).store(store.clone());
+        if is_guest {
+            builder = builder.guest();
+        }
+        builder.open_or_register().await.unwrap().account()
+    };
+    let (user, guest) = (open(false).await, open(true).await);
+    assert!(!user.is_guest && guest.is_guest);
+    assert_eq!(open(true).await, guest);
+    assert_eq!(open(false).await, user);
+    assert_eq!(store.accounts().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn open_or_register_opens_service_users() {
+    for manages_devices in [false, true] {
+        let service = ApplicationService::new("irc", "service-token", "irc")
+            .user_prefix("irc_")
+            .manages_devices(manages_devices);
+        let homeserver = homeserver_with(Config::default().application_service(service)).await;
+        let (dir, url) = (TempDir::new().unwrap(), homeserver.url().as_str());
+        let store = AccountStore::new(dir.path());
+        let open = async || {
+            let user = register(url).as_service("service-token", "irc_alice");
+            user.store(store.clone()).open_or_register().await.unwrap()
+        };
+        let first = open().await;
+        assert_eq!(first.account().access_token.is_none(), manages_devices);
+        assert_eq!(open().await.account(), first.account());
+        if !manages_devices {
+            first.log_out().await.unwrap();
+            let again = open().await;
+            assert_eq!(again.account().user_id, first.account().user_id);
+            again.call(WhoAmI::default()).await.unwrap();
+        }
+        assert_eq!(store.accounts().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn open_or_register_ignores_letter_case() {
+    let (homeserver, dir) = (homeserver().await, TempDir::new().unwrap());
+    let (url, store) = (homeserver.url().as_str(), AccountStore::new(dir.path()));
+    let open = async || {
+        let bot = register(url).username("Bot").store(store.clone());
+        bot.open_or_register().await.unwrap().account()
+    };
+    let first = open().await;
+    assert_eq!(first.user_id.localpart(), "bot");
+    assert_eq!(open().await, first);
+}
+
+#[tokio::test]
+async fn open_or_register_logs_in_with_its_options() {
+    let (homeserver, dir) = (homeserver().await, TempDir::new().unwrap());
+    let (url, store) = (homeserver.url().as_str(), AccountStore::new(dir.path()));
+    let open = async || {
+        let mut options = RegistrationOptions {
+            username: Some("bot".into()),
+            ..RegistrationOptions::default()
+        };
+        options.device.device_id = Some("BOT".into());
+        options.device.refresh_token = true;
+        let bot = register(url).options(options).store(store.clone());
+        bot.open_or_register().await.unwrap()
+    };
+    open().await.log_out().await.unwrap();
+    let account = open().await.account();
+    assert_eq!(account.device_id.as_deref(), Some("BOT"));
+    assert!(account.refresh_token.is_some());
+}
+
+#[tokio::test]
+async fn named_method_is_not_replaced_at_sign_up() {
+    let homeserver = homeserver().await;
+    let url = homeserver.url().as_str();
+    let error = register(url).method(AuthMethod::Sso).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Auth(AuthError::Register(RegisterError::SsoNeeded { .. }))
+        ),
+        "{error:?}"
+    );
+    for method in [AuthMethod::OAuth, AuthMethod::DeviceCode] {
+        let error = register(url).method(method).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Auth(AuthError::OAuth(OAuthLoginError::NoOAuth { .. }))
+            ),
+            "{error:?}"
+        );
+    }
+    register(url).method(AuthMethod::Password).await.unwrap();
+}
+
+#[tokio::test]
+async fn named_method_is_not_replaced_at_login() {
+    let homeserver = homeserver().await;
+    alice(&homeserver).await;
+    let login = || login(homeserver.url().as_str()).username("alice");
+    let by_code = login().method(AuthMethod::DeviceCode).password(PASSWORD);
+    let by_sso = login().method(AuthMethod::Sso).password(PASSWORD);
+    let by_token = login().token("login-token").method(AuthMethod::Password);
+    let by_service = login()
+        .as_service("service-token", "alice")
+        .method(AuthMethod::Password);
+    for (builder, named) in [
+        (by_code, AuthMethod::DeviceCode),
+        (by_sso, AuthMethod::Sso),
+        (by_token, AuthMethod::Password),
+        (by_service, AuthMethod::Password),
+    ] {
+        let error = builder.await.unwrap_err();
+        assert!(
+            matches!(error, Error::MethodUnavailable { method, .. } if method == named),
+            "{error:?}"
+        );
+    }
+    let by_password = login().method(AuthMethod::Password).password(PASSWORD);
+    by_password.await.unwrap();
 }
