@@ -358,7 +358,10 @@ impl<'a> RegisterBuilder<'a> {
             None => self.options.username.as_deref().unwrap_or_default(),
         };
         let mut pending = self.connection.store.load_registrations()?;
-        pending.retain(|registration| registration.username().eq_ignore_ascii_case(name));
+        pending.retain(|registration| {
+            registration.kind() == self.options.kind
+                && registration.username().eq_ignore_ascii_case(name)
+        });
         if pending.is_empty() {
             return Ok(None);
         }

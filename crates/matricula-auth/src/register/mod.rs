@@ -170,6 +170,11 @@ impl Registration {
         self.options.username.as_deref().unwrap_or_default()
     }
 
+    /// The kind of account that it makes.
+    pub fn kind(&self) -> AccountKind {
+        self.options.kind
+    }
+
     /// The server's id for the authentication, if it has begun.
     pub fn uia_session(&self) -> Option<&str> {
         self.flow.session.id.as_deref()

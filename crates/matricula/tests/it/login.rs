@@ -187,6 +187,19 @@ async fn open_or_register_resumes_after_a_crash() {
 }
 
 #[tokio::test]
+async fn guest_does_not_resume_a_user() {
+    let homeserver = homeserver_with(Config::default().guests(true)).await;
+    let (url, dir) = (homeserver.url().as_str(), TempDir::new().unwrap());
+    let store = AccountStore::new(dir.path());
+    let crash = CrashBeforeAccount(store.clone());
+    register(url).store(crash).await.unwrap_err();
+    let guest = register(url).guest().store(store.clone());
+    let guest = guest.open_or_register().await.unwrap();
+    assert!(guest.account().is_guest);
+    assert_eq!(store.registrations().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn other_servers_account_is_not_opened() {
     let (one, two, dir) = (
         homeserver().await,
