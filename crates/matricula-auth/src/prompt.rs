@@ -6,20 +6,22 @@
 //!
 //! 1. `uia.rs` of matricula-api: a variant of [`Stage`], also for a stage outside the specification (or match
 //!    `Stage::Other(name)` in `SupportedStage::of`). For the answer a field of `AuthData`, in its reader and
-//!    writer too. **A secret must have a field:** one in `AuthData::extra` is not masked. Add its JSON pointer
-//!    to `AuthData` in `xtask/overrides.yaml`, then run `cargo xtask generate`. The compiler checks none of this.
+//!    writer too. **A secret or personal data must have a field:** one in `AuthData::extra` is not masked.
+//!    Add its JSON pointer in `xtask/overrides.yaml` (`client`, `types`, `auth_data.yaml`), then run
+//!    `cargo xtask generate`. The compiler checks none of this.
 //! 2. Here: a variant of [`Prompt`], and of [`Answer`] if the answer is neither text nor yes or no.
 //! 3. `error/uia.rs`: an error without an answer, and one for a refused answer.
 //! 4. `uia/stages.rs`: a variant of `SupportedStage`. `uia/prompts.rs`: a variant of `StageQuestion`.
-//!    `uia/flow.rs`: a field of `UiaFlow` for the answer; a secret with `#[serde(with = "exposed")]`.
+//!    `uia/flow.rs`: a field of `UiaFlow` for the answer; a secret with `#[serde(with = "exposed", default)]`.
 //!    If the server sends parameters for the stage: name it in `bounded` in `uia/session.rs`, which drops others.
-//!    If only a registration asks it: instead a variant of `RegistrationQuestion` in `register/prompts.rs`.
+//!    What is not about a stage (a username, an address to validate) is instead a variant of
+//!    `RegistrationQuestion` in `register/prompts.rs`.
 //! 5. If it can be answered in advance: a field of `RegistrationOptions` and of `KnownAnswers`, copied in
 //!    `Registration::new` and `Registration::answers`, and an option of the command line.
 //! 6. matricula-cli, where these enums are `non_exhaustive` and the compiler names nothing: `ask` in
 //!    `terminal/prompts.rs`, `missing` in `commands/resume.rs`, `needs` in `commands/discover/try_methods.rs`,
 //!    `uia_exit_code` in `error.rs`. Then the table in `docs/registering.md`, and `CHANGELOG.md`.
-//! 7. A test like `wrong_token_is_asked_again`. It checks `masked_body()` too, for step 1.
+//! 7. A test like `wrong_token_is_asked_again` in `tests/it/registration.rs`. It checks `masked_body()` too, for step 1.
 
 use matricula_api::{
     UserId,
