@@ -53,7 +53,7 @@ pub fn peak() -> usize {
     PEAK.load(Relaxed)
 }
 
-/// Begins anew to look for the most bytes.
+/// Resets the peak of allocated bytes.
 pub fn begin_peak() {
     PEAK.store(live(), Relaxed);
 }

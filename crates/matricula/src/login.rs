@@ -113,7 +113,7 @@ impl<'a> LoginBuilder<'a> {
     }
 
     /// Logs in with a code that the person enters on a page of the OAuth 2.0 server, on any device.
-    /// The [prompt handler](Self::prompts) is told the code with
+    /// The [prompt handler](Self::prompts) gets the code with
     /// [`Progress::DeviceCode`](matricula_auth::Progress::DeviceCode).
     pub fn device_code(mut self, about: ClientMetadata) -> Self {
         self.about = Some(about);

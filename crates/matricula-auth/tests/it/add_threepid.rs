@@ -199,7 +199,7 @@ fn refused_address_is_removed() {
         assert_eq!(actual.as_str(), code);
         assert_eq!(stored(&server), None);
     }
-    // Somebody else was faster.
+    // Another client was faster.
     let mut server = after_email_message();
     server
         .answer(Answer::Yes)

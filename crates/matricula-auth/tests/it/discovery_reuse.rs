@@ -52,7 +52,7 @@ fn generated_password_has_required_length() {
         let policy = json!({ "minimum_length": least, "digit": true, "symbol": true, "uppercase": true, "lowercase": true });
         let mut server = with_policy(RegistrationOptions::default(), policy);
         if least > 256 {
-            // Nobody can be in earnest: the person decides.
+            // No generated password is that long: the person decides.
             assert!(matches!(server.question(), Prompt::Password { .. }));
             continue;
         }

@@ -38,7 +38,7 @@ fn private_account_can_be_managed() {
 
     home.file("wrong", "not-the-password");
     let line = "account password --no-input --password-file";
-    // The one that is kept is tried, too.
+    // The stored password is tried too.
     home.run(&format!("{line} wrong")).exit(0);
 
     home.run("account deactivate --no-input --yes").exit(0);

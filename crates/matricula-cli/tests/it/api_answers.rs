@@ -1,4 +1,4 @@
-//! What `api call` makes of answers: typed, masked, kept in files, or said what to do about.
+//! Output of `api call`: typed, masked, written to files, or an error that says what to do.
 
 use std::fs;
 

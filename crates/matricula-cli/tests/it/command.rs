@@ -16,7 +16,7 @@ use tempfile::TempDir;
 /// Far longer than any of these commands takes, and short enough for a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A person's machine: where accounts are kept, and where the files are that options name.
+/// A home directory: the accounts, and the files that options name.
 pub(crate) struct Home {
     root: TempDir,
     files: TempDir,

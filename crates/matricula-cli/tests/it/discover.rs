@@ -403,7 +403,7 @@ fn stored_user_sees_capabilities() {
         ended.stdout.contains("you may not  change your password\n"),
         "{ended}"
     );
-    // A stranger is not told, and sends no token.
+    // A command without an account sends no token.
     let ended = home.run(&format!("discover {}", server.url)).exit(0);
     assert!(!ended.stdout.contains("may not"), "{ended}");
 }

@@ -204,7 +204,7 @@ fn oauth_server_is_a_script() {
     }
 }
 
-/// What is told to type next is typed into a shell.
+/// The command that an error suggests is quoted for a shell.
 #[test]
 fn name_is_a_shell_command() {
     let server = Server::start(|request| match request.is_stage() {

@@ -101,7 +101,7 @@ impl<'a> Caller<'a> {
             }
         }
         for parameter in shown["parameters"].as_array().unwrap() {
-            // Some wait for news unless told not to.
+            // Some are long polls by default.
             let waits = parameter["name"] == "timeout" && parameter["place"] == "query";
             if waits {
                 line = line.word("timeout=0");

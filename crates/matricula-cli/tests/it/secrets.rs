@@ -219,7 +219,7 @@ fn changes(user_id: &str, watched: &mut Watched) {
     let line = format!("{change} --password-stdin");
     assert_eq!(watched.run(&line, &wrong), Some(4), "{}", watched.seen);
     assert_eq!(watched.run(&line, &new), Some(0), "{}", watched.seen);
-    // The one that was made is kept, and lets itself be changed.
+    // The generated password is stored, and can be changed.
     assert_eq!(watched.run(&change, ""), Some(0), "{}", watched.seen);
 }
 

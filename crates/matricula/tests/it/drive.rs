@@ -198,7 +198,7 @@ async fn server_chooses_the_user_id() {
     assert_eq!(&me.user_id, user_id);
 }
 
-/// Ten people who want the same name at once: one gets it, and each of the others is told so.
+/// Ten registrations of one name at once: one succeeds, the others fail with "name taken".
 #[tokio::test]
 async fn concurrent_registrations_get_one_name() {
     let homeserver = Homeserver::start(ServerOptions::new(Config::default()))

@@ -27,13 +27,13 @@ use matricula_store::{IfLocked, SqliteStore};
 
 /// The default number of kills.
 const KILLS: usize = 40;
-/// Lines that are handed to it ahead of those that it says it has kept.
+/// Lines that are written to it before it has confirmed the earlier ones.
 const AHEAD: usize = 20;
 
 /// What the sender has said in all its lives.
 #[derive(Default)]
 struct Told {
-    /// The last line that it has kept.
+    /// The last line that it has confirmed.
     kept: usize,
     sent: BTreeSet<usize>,
     other: Vec<String>,
@@ -61,7 +61,7 @@ impl Sender {
         let mut stdin = child.stdin.take().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let told = Arc::clone(told);
-        // What it had kept and did not live to say is handed to it again.
+        // A line that it stored but did not confirm is written to it again.
         let mut next = told.lock().unwrap().kept + 1;
         let mut feed = move |kept: usize| {
             while next <= lines && next <= kept + AHEAD {

@@ -186,7 +186,7 @@ fn missing_key_is_refused() {
         }
         assert_eq!(fs::read(store.path()).unwrap(), before);
     }
-    // A program that has no keyring is told what it lacks.
+    // A program without a keyring gets an error that says so.
     let error = AccountStore::new(dir.path()).accounts().unwrap_err();
     assert!(error.to_string().contains("feature `keyring`"), "{error}");
 }

@@ -25,7 +25,7 @@ fn nobody(_: &Prompt) -> Answer {
     Answer::Unavailable
 }
 
-/// An account with a password that was made, kept in a store.
+/// An account with a generated password, in a store.
 async fn account(profile: &str) -> (Session, AccountStore, TempDir) {
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());

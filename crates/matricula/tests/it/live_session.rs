@@ -27,7 +27,7 @@ fn nobody(_: &Prompt) -> Answer {
     Answer::Unavailable
 }
 
-/// A session with a refresh token, and the store that it is kept in.
+/// A session with a refresh token, and its store.
 async fn refreshable(server: &Synapse) -> (TempDir, AccountStore, Session) {
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());

@@ -97,7 +97,7 @@ fn killed_example_resumes_its_download() {
     let part = home.path().join("cat.png.part");
     let mut child = download(home.path()).spawn().unwrap();
     let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-    // What is told has come, and is written next.
+    // Progress is reported before the piece is written.
     assert!(told.any(|line| line.unwrap() == "40 %"));
     while fs::metadata(&part).unwrap().len() < BEFORE as u64 {
         thread::yield_now();

@@ -13,7 +13,7 @@ use matricula::{
 use serde_json::json;
 use tempfile::TempDir;
 
-/// An account as it is kept, with a token that can be searched for.
+/// A stored account, with a token that can be searched for.
 pub(crate) fn account(user_id: &str) -> Account {
     serde_json::from_value(json!({
         "user_id": user_id,
