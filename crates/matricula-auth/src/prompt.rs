@@ -11,7 +11,7 @@
 //!    `cargo xtask generate`. The compiler checks none of this.
 //! 2. Here: a variant of [`Prompt`], and of [`Answer`] if the answer is neither text nor yes or no.
 //! 3. `error/uia.rs`: an error without an answer, and one for a refused answer.
-//! 4. `uia/stages.rs`: a variant of `SupportedStage`. `uia/prompts.rs`: a variant of `StageQuestion`.
+//! 4. `uia/supported.rs`: a variant of `SupportedStage`. `uia/question.rs`: a variant of `StageQuestion`.
 //!    `uia/flow.rs`: a field of `UiaFlow` for the answer; a secret with `#[serde(with = "exposed", default)]`.
 //!    If the server sends parameters for the stage: name it in `bounded` in `uia/session.rs`, which drops others.
 //!    What is not about a stage (a username, an address to validate) is instead a variant of

@@ -4,22 +4,7 @@ use std::collections::BTreeSet;
 
 use matricula_api::uia::{Flow, Stage};
 
-use super::stages;
-
-/// What is already known, so that the person need not be asked for it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KnownAnswers {
-    /// A registration token.
-    pub(crate) token: bool,
-    /// That the person accepts the server's terms.
-    pub(crate) terms: bool,
-    /// An email address.
-    pub(crate) email: bool,
-    /// A phone number.
-    pub(crate) phone: bool,
-    /// The account's password.
-    pub(crate) password: bool,
-}
+use super::supported::{self, KnownAnswers};
 
 /// The flow that uses the given addresses and asks least apart from that, with the reason. `None` if no
 /// flow is offered.
@@ -32,7 +17,7 @@ pub(crate) fn choose(
         flow.stages
             .iter()
             .filter(|stage| !done.contains(stage))
-            .map(|stage| stages::cost(stage, known))
+            .map(|stage| supported::cost(stage, known))
             .sum()
     };
     // A person who gives an address wants it on the account.
@@ -56,7 +41,7 @@ pub(crate) fn demands(flow: &Flow, known: KnownAnswers) -> String {
     let demands: Vec<&str> = flow
         .stages
         .iter()
-        .filter_map(|stage| stages::demand(stage, known))
+        .filter_map(|stage| supported::demand(stage, known))
         .collect();
     if demands.is_empty() {
         "nothing more".to_owned()

@@ -9,7 +9,11 @@ use matricula_api::{
 use matricula_core::{Secret, ServerUrl, Timestamp, secret::exposed};
 use serde::{Deserialize, Serialize};
 
-use super::{Backoff, KnownAnswers, UiaSession, prompts::StageQuestion, session::StageResult};
+use super::{
+    Backoff, KnownAnswers, UiaSession,
+    question::{Resumability, StageQuestion},
+    session::StageResult,
+};
 use crate::{
     Answer, Progress, ServerError, StagesNotSupported, UiaError, conversation::ConversationState,
     server_address::is_web_page,
@@ -66,17 +70,6 @@ pub(crate) enum UiaNext {
     NoFlow,
     /// End with this error.
     Fail(UiaError, Resumability),
-}
-
-/// Whether an authentication that failed can continue later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resumability {
-    /// It cannot.
-    No,
-    /// With more answers.
-    Continue,
-    /// After the person has completed a stage in a browser.
-    Poll,
 }
 
 impl UiaFlow {
