@@ -134,7 +134,7 @@ impl Threepids {
         validations.find(|one| one.stage == *stage)?.creds()
     }
 
-    /// Takes an address that the person typed; `false` if it is none.
+    /// Takes an address that the person typed; `false` if it is not an address.
     pub(super) fn accept(&mut self, stage: &Stage, answer: &Answer) -> bool {
         let Answer::Text(text) = answer else {
             return false;

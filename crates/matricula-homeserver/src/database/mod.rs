@@ -176,7 +176,7 @@ impl Database {
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?)
     }
 
-    /// The position of the newest event of all rooms; 0 where there is none.
+    /// The position of the newest event of all rooms; 0 if there are no events.
     pub(crate) fn newest_event(&self) -> Result<i64, Error> {
         let sql = "SELECT coalesce(max(position), 0) FROM events";
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)

@@ -149,7 +149,7 @@ impl EventDevice<'_> {
     }
 }
 
-/// The position of the newest event of all rooms; 0 where there is none.
+/// The position of the newest event of all rooms; 0 if there are no events.
 pub(crate) fn newest_position(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
     let sql = "SELECT coalesce(max(position), 0) FROM events";
     tx.query_row(sql, [], |row| row.get(0))
