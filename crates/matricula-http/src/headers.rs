@@ -8,7 +8,7 @@ use http::{
 };
 use matricula_core::{Body, Headers, Job, Method, Secret, TransportError};
 
-use crate::{download::PartialDownload, error::invalid_request};
+use crate::{HttpOptions, download::PartialDownload, error::invalid_request};
 
 /// Headers that only the job's own server receives: after a redirect they are left out.
 #[derive(Clone, Copy, Default)]
@@ -60,6 +60,16 @@ pub(crate) fn request_headers(
         headers.insert(CONTENT_TYPE, value);
     }
     Ok(headers)
+}
+
+/// The value of the header `User-Agent`.
+pub(crate) fn user_agent(options: &HttpOptions) -> Result<HeaderValue, TransportError> {
+    HeaderValue::from_str(&options.user_agent).map_err(|_| {
+        invalid_request(format!(
+            "the program's name {:?} has characters that no header can carry",
+            options.user_agent
+        ))
+    })
 }
 
 /// Without `content-length: 0`, servers and proxies may wait for the body of a POST or PUT.

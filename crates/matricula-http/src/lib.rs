@@ -7,8 +7,8 @@
 //! everything that can be configured; `Driver` drives other machines than a scheduler.
 //!
 //! [`HttpOptions`] has the bounds: timeouts, the size of a response after decompression, the number of
-//! redirects. The HTTP library bounds the head of a response: on tokio 100 headers and about 400 KiB
-//! over HTTP/1, 16 KiB over HTTP/2; on threads, where only HTTP/1 is spoken, 128 headers and 64 KiB.
+//! redirects. The HTTP library bounds the head of a response: on tokio 100 headers and about 400 KiB,
+//! on threads 128 headers and 64 KiB. Both speak HTTP/1.1.
 #![cfg_attr(
     not(all(feature = "tokio", feature = "blocking")),
     allow(dead_code, reason = "a shared function may serve one runner only")
@@ -31,6 +31,7 @@ mod job_events;
 mod options;
 mod persistence;
 mod progress;
+mod proxy;
 mod queues;
 mod redirect;
 mod tls;

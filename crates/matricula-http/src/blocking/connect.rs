@@ -10,7 +10,8 @@ use ureq::{
     unversioned::{
         resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver},
         transport::{
-            ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, TcpConnector,
+            ConnectProxyConnector, ConnectionDetails, Connector, Either, NextTimeout, TcpConnector,
+            Transport,
         },
     },
 };
@@ -22,14 +23,35 @@ use super::{timeout::time_left, tls::TlsConnector, write_error::WriteErrorConnec
 pub(crate) enum NotSent {
     /// The name of the server or of the proxy cannot be resolved.
     Lookup(String),
+    /// The proxy, whose name comes first, cannot be reached, or refuses.
+    Proxy(String, Box<Self>),
     /// Any other error.
     Connect(Error),
+}
+
+impl NotSent {
+    fn from_error(error: Error) -> Self {
+        match error {
+            Error::Other(marked) => match marked.downcast() {
+                Ok(marked) => *marked,
+                Err(other) => Self::Connect(Error::Other(other)),
+            },
+            unmarked => Self::Connect(unmarked),
+        }
+    }
+}
+
+impl From<NotSent> for Error {
+    fn from(error: NotSent) -> Self {
+        Self::Other(Box::new(error))
+    }
 }
 
 impl fmt::Display for NotSent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lookup(reason) => f.write_str(reason),
+            Self::Proxy(name, error) => write!(f, "{name}: {error}"),
             Self::Connect(error) => error.fmt(f),
         }
     }
@@ -37,10 +59,11 @@ impl fmt::Display for NotSent {
 
 impl StdError for NotSent {}
 
-/// The connectors of an agent: a proxy if there is one, and TLS for `https`.
-pub(crate) fn chain(tls: ClientConfig) -> impl Connector {
+/// The connectors of an agent: its proxy if it has one, and TLS for `https`. Errors contain the name of
+/// the proxy.
+pub(crate) fn chain(tls: ClientConfig, proxy_name: String) -> impl Connector {
     let chain =
-        ().chain(ConnectProxyConnector::default())
+        ().chain(MarkProxyErrors(proxy_name))
             .chain(TcpConnector::default())
             .chain(WriteErrorConnector)
             .chain(TlsConnector::new(Arc::new(tls)));
@@ -72,9 +95,7 @@ impl Resolver for ResolveOnConnect {
         self.0
             .resolve(uri, config, timeout)
             .map_err(|error| match error {
-                Error::HostNotFound | Error::Io(_) => {
-                    Error::Other(Box::new(NotSent::Lookup(error.to_string())))
-                }
+                Error::HostNotFound | Error::Io(_) => NotSent::Lookup(error.to_string()).into(),
                 other => other,
             })
     }
@@ -92,9 +113,27 @@ impl<C: Connector> Connector for MarkErrors<C> {
         details: &ConnectionDetails<'_>,
         chained: Option<()>,
     ) -> Result<Option<C::Out>, Error> {
-        self.open(details, chained).map_err(|error| match error {
-            Error::Other(marked) if marked.is::<NotSent>() => Error::Other(marked),
-            unmarked => Error::Other(Box::new(NotSent::Connect(unmarked))),
+        let opened = self.open(details, chained);
+        opened.map_err(|error| NotSent::from_error(error).into())
+    }
+}
+
+/// Connects to the proxy, if there is one, and marks every error of that with the proxy's name.
+#[derive(Debug)]
+struct MarkProxyErrors(String);
+
+impl<In: Transport> Connector<In> for MarkProxyErrors {
+    type Out = Either<In, Box<dyn Transport>>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let opened = ConnectProxyConnector::default().connect(details, chained);
+        opened.map_err(|error| {
+            let error = Box::new(NotSent::from_error(error));
+            NotSent::Proxy(self.0.clone(), error).into()
         })
     }
 }

@@ -49,6 +49,10 @@ fn not_connected(options: &HttpOptions, error: &NotSent) -> (TransportErrorKind,
             let what = format!("its name cannot be looked up: {reason}");
             return (Connect, what);
         }
+        NotSent::Proxy(name, error) => {
+            let (kind, what) = not_connected(options, error);
+            return (kind, format!("{name}: {what}"));
+        }
         NotSent::Connect(error) => error,
     };
     match error {

@@ -1,66 +1,232 @@
-//! HTTP clients, each set up when it is first needed.
+//! Sends requests over HTTP/1, and keeps connections open for the next ones.
 
-use std::sync::OnceLock;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
 
-use matricula_core::TransportError;
-use reqwest::{Client, ClientBuilder};
-use rustls::RootCertStore;
+use http::{Request, Uri, header::PROXY_AUTHORIZATION};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use matricula_core::{TransportError, TransportErrorKind};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use url::Url;
 
-use crate::{HttpOptions, address::is_loopback, error::invalid_request, tls};
+use super::{
+    body::RequestBody,
+    connect::{Failure, Target, authorization, dial, encrypt, tunnel},
+    error::Error,
+    response::{Deadline, Response},
+    stream::Stream,
+};
+use crate::{
+    HttpOptions,
+    address::is_loopback,
+    error::{host_of, invalid_request, not_sent},
+    proxy::Proxy,
+    tls,
+};
 
-type Cell = OnceLock<Result<Client, TransportError>>;
+/// How long a connection is kept that no request uses.
+const MAX_IDLE: Duration = Duration::from_secs(90);
 
-/// The clients of a runner, with their connections.
+/// The connections of a runner, with what is needed to open more. Each part is set up when it is first
+/// needed.
 #[derive(Default)]
 pub struct Clients {
-    loopback: Cell,
-    remote: Cell,
+    tls: OnceLock<Result<TlsConnector, TransportError>>,
+    http_proxy: OnceLock<Result<Option<Proxy>, TransportError>>,
+    https_proxy: OnceLock<Result<Option<Proxy>, TransportError>>,
+    /// By the origin of their server.
+    idle: Mutex<HashMap<String, Vec<(Connection, Instant)>>>,
 }
 
+/// A connection that can send a request, or will be able to soon.
+pub(super) type Connection = SendRequest<RequestBody>;
+
 impl Clients {
-    /// The client for requests to `url`.
-    pub(super) fn for_url(
+    /// Sends a request to `url`, which the request itself need not name. The connection can be
+    /// [kept](Self::keep) when the response has ended.
+    pub(super) async fn send(
         &self,
         url: &Url,
+        mut request: Request<RequestBody>,
         options: &HttpOptions,
-    ) -> Result<&Client, TransportError> {
-        let client = if is_loopback(url) {
-            self.loopback.get_or_init(|| loopback(options))
-        } else {
-            self.remote.get_or_init(|| remote(options))
+        deadline: Deadline,
+    ) -> Result<(Response, Connection), Error> {
+        let (proxy, uri) = (self.proxy_of(url)?, uri_of(url)?);
+        if let Some(proxy) = proxy.filter(|_| url.scheme() == "http") {
+            // The proxy reads the request, and needs all of its address.
+            *request.uri_mut() = uri;
+            if let Some(authorization) = authorization(proxy) {
+                let headers = request.headers_mut();
+                headers.insert(PROXY_AUTHORIZATION, authorization);
+            }
+        } else if let Some(path) = uri.into_parts().path_and_query {
+            *request.uri_mut() = Uri::from(path);
+        }
+        loop {
+            let (mut connection, is_reused) = self.connection(url, proxy, options).await?;
+            let sent = connection.try_send_request(request);
+            match deadline.bound(sent).await? {
+                Ok(response) => return Ok((Response::new(response, deadline), connection)),
+                Err(mut error) => match error.take_message() {
+                    // The server closed it before the request was sent.
+                    Some(unsent) if is_reused => request = unsent,
+                    _ => return Err(Error::Http(error.into_error())),
+                },
+            }
+        }
+    }
+
+    /// An open connection or a new one, and whether it was open.
+    async fn connection(
+        &self,
+        url: &Url,
+        proxy: Option<&Proxy>,
+        options: &HttpOptions,
+    ) -> Result<(Connection, bool), TransportError> {
+        let opened = self.open(url, proxy, options);
+        let Some(mut idle) = self.take(url) else {
+            return Ok((opened.await?, false));
         };
-        client.as_ref().map_err(Clone::clone)
+        tokio::select! {
+            biased;
+            // It may still be busy with the end of its last request.
+            Ok(()) = idle.ready() => Ok((idle, true)),
+            opened = opened => Ok((opened?, false)),
+        }
+    }
+
+    async fn open(
+        &self,
+        url: &Url,
+        proxy: Option<&Proxy>,
+        options: &HttpOptions,
+    ) -> Result<Connection, TransportError> {
+        let limit = options.effective_connect_timeout();
+        let opened = timeout(limit, self.open_stream(url, proxy, limit)).await;
+        let opened = opened.unwrap_or_else(|_| {
+            let through = proxy.map_or_else(String::new, |it| format!(" through {}", it.name()));
+            let what = format!("no connection{through} within {limit:?}");
+            Err((TransportErrorKind::Timeout, what))
+        });
+        let failed = |(kind, what)| not_sent(kind, format!("{}: {what}", host_of(url)));
+        let stream = TokioIo::new(opened.map_err(failed)?);
+        let (sender, connection) = http1::handshake(stream)
+            .await
+            .map_err(|error| failed((TransportErrorKind::Connect, error.to_string())))?;
+        // Its errors are those of its requests.
+        tokio::spawn(async { drop(connection.await) });
+        Ok(sender)
+    }
+
+    async fn open_stream(
+        &self,
+        url: &Url,
+        proxy: Option<&Proxy>,
+        limit: Duration,
+    ) -> Result<Stream, Failure> {
+        let target = target_of(url);
+        // Before a connection is opened: it would be of no use.
+        let tls = (url.scheme() == "https").then(|| self.tls()).transpose()?;
+        let stream = match proxy {
+            None => dial(target, limit).await?,
+            Some(proxy) => {
+                let tunnel_to = tls.is_some().then_some(target);
+                let opened = self.open_proxy(proxy, tunnel_to, limit).await;
+                opened.map_err(|(kind, what)| (kind, format!("{}: {what}", proxy.name())))?
+            }
+        };
+        match tls {
+            Some(tls) => encrypt(tls, target.host, stream).await,
+            None => Ok(stream),
+        }
+    }
+
+    async fn open_proxy(
+        &self,
+        proxy: &Proxy,
+        tunnel_to: Option<Target<'_>>,
+        limit: Duration,
+    ) -> Result<Stream, Failure> {
+        let (host, port) = (proxy.server.host(), proxy.port);
+        let mut stream = dial(Target { host, port }, limit).await?;
+        if proxy.server.is_https() {
+            stream = encrypt(self.tls()?, host, stream).await?;
+        }
+        match tunnel_to {
+            Some(target) => tunnel(proxy, target, stream).await,
+            None => Ok(stream),
+        }
+    }
+
+    fn tls(&self) -> Result<&TlsConnector, Failure> {
+        let set_up = || {
+            let mut config = tls::with_system_roots()?;
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Ok(TlsConnector::from(Arc::new(config)))
+        };
+        let tls = self.tls.get_or_init(set_up).as_ref();
+        tls.map_err(|error| (error.kind, error.message.clone()))
+    }
+
+    /// The proxy to use, which is none for this machine: no proxy could reach it.
+    fn proxy_of(&self, url: &Url) -> Result<Option<&Proxy>, TransportError> {
+        if is_loopback(url) {
+            return Ok(None);
+        }
+        let (cell, scheme) = match url.scheme() {
+            "https" => (&self.https_proxy, "https"),
+            _ => (&self.http_proxy, "http"),
+        };
+        let proxy = cell.get_or_init(|| Proxy::from_environment(scheme));
+        let proxy = proxy.as_ref().map_err(Clone::clone)?;
+        let host = target_of(url).host;
+        Ok(proxy.as_ref().filter(|proxy| !proxy.excepts(host)))
+    }
+
+    fn idle(&self) -> MutexGuard<'_, HashMap<String, Vec<(Connection, Instant)>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection to this server that was used last.
+    fn take(&self, url: &Url) -> Option<Connection> {
+        let mut idle = self.idle();
+        let connections = idle.get_mut(&host_of(url))?;
+        let usable = std::iter::from_fn(|| connections.pop())
+            .find(|(connection, since)| !connection.is_closed() && since.elapsed() < MAX_IDLE);
+        usable.map(|(connection, _)| connection)
+    }
+
+    /// Keeps a connection whose response has ended or was dropped, for the next request to this server.
+    pub(super) fn keep(&self, url: &Url, connection: Connection) {
+        let mut idle = self.idle();
+        for connections in idle.values_mut() {
+            connections.retain(|(connection, since)| {
+                !connection.is_closed() && since.elapsed() < MAX_IDLE
+            });
+        }
+        idle.retain(|_, connections| !connections.is_empty());
+        if !connection.is_closed() {
+            let connections = idle.entry(host_of(url)).or_default();
+            connections.push((connection, Instant::now()));
+        }
     }
 }
 
-/// For this machine: without a proxy, which could not reach it, and without root certificates, which
-/// take about 10 ms to read.
-fn loopback(options: &HttpOptions) -> Result<Client, TransportError> {
-    let tls = tls::builder()?
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    build(base(options).no_proxy().tls_backend_preconfigured(tls))
+/// The address of a request.
+fn uri_of(url: &Url) -> Result<Uri, TransportError> {
+    let uri = url.as_str().parse();
+    uri.map_err(|error| invalid_request(format!("{}: {error}", host_of(url))))
 }
 
-/// For other machines: with TLS for `https`, and through the proxy that the environment names.
-fn remote(options: &HttpOptions) -> Result<Client, TransportError> {
-    let mut tls = tls::with_system_roots()?;
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    build(base(options).tls_backend_preconfigured(tls))
-}
-
-fn base(options: &HttpOptions) -> ClientBuilder {
-    Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(options.timeout)
-        .connect_timeout(options.effective_connect_timeout())
-        .user_agent(&options.user_agent)
-}
-
-fn build(builder: ClientBuilder) -> Result<Client, TransportError> {
-    builder.build().map_err(|error| {
-        let message = format!("the HTTP client cannot be set up: {error}");
-        invalid_request(message)
-    })
+fn target_of(url: &Url) -> Target<'_> {
+    let host = url.host_str().unwrap_or_default();
+    Target {
+        host: host.trim_start_matches('[').trim_end_matches(']'),
+        port: url.port_or_known_default().unwrap_or_default(),
+    }
 }

@@ -1,78 +1,74 @@
-//! Converts errors of reqwest, and says whether the server may have processed the request.
+//! Why a request has no response, and whether the server may have processed it.
 
-use std::{error::Error, iter, time::Duration};
+use std::{error::Error as StdError, io, iter, time::Duration};
 
 use matricula_core::{Processed, TransportError, TransportErrorKind};
 use url::Url;
 
-use crate::{
-    HttpOptions,
-    error::{host_of, tls_error, tls_reason},
-};
+use crate::error::{host_of, tls_error, tls_reason};
 
-/// The error of a request to `url` with this `timeout`. It repeats nothing of the request but its
-/// origin.
-pub(super) fn transport_error(
-    url: &Url,
-    options: &HttpOptions,
-    timeout: Duration,
-    error: reqwest::Error,
-) -> TransportError {
-    // The address may hold a secret in its query.
-    let error = error.without_url();
-    let causes: Vec<&(dyn Error + 'static)> =
-        iter::successors(error.source(), |cause| (*cause).source()).collect();
-    let http = causes
-        .iter()
-        .find_map(|cause| cause.downcast_ref::<hyper::Error>());
-    // hyper calls a request canceled that was still waiting for a connection.
-    let never_sent =
-        error.is_builder() || error.is_connect() || http.is_some_and(hyper::Error::is_canceled);
-    let (kind, what) = classify(options, timeout, &error, &causes, http);
-    TransportError {
-        kind,
-        processed: if never_sent {
-            Processed::No
-        } else {
-            Processed::Maybe
-        },
-        message: format!("{}: {what}", host_of(url)),
+/// Why a request has no complete response.
+pub(super) enum Error {
+    /// Nothing was sent.
+    NotSent(TransportError),
+    Timeout,
+    Http(hyper::Error),
+    /// The body cannot be decompressed.
+    Gzip(io::Error),
+}
+
+impl From<TransportError> for Error {
+    fn from(error: TransportError) -> Self {
+        Self::NotSent(error)
     }
 }
 
-fn classify(
-    options: &HttpOptions,
-    timeout: Duration,
-    error: &reqwest::Error,
-    causes: &[&(dyn Error + 'static)],
-    http: Option<&hyper::Error>,
-) -> (TransportErrorKind, String) {
-    use TransportErrorKind::{Connect, ConnectionLost, InvalidRequest, Timeout, Tls, TooLarge};
+impl Error {
+    /// The error of a request to `url` with this `timeout`. It repeats nothing of the request but its
+    /// origin.
+    pub(super) fn into_transport_error(self, url: &Url, timeout: Duration) -> TransportError {
+        let (processed, (kind, what)) = match self {
+            Self::NotSent(error) => return error,
+            Self::Timeout => {
+                let what = format!("no complete response within {timeout:?}");
+                (Processed::Maybe, (TransportErrorKind::Timeout, what))
+            }
+            Self::Gzip(error) => {
+                let what = format!("its response is not valid gzip: {error}");
+                (Processed::Maybe, (TransportErrorKind::ConnectionLost, what))
+            }
+            Self::Http(error) => {
+                // hyper calls a request canceled that was still waiting for the connection.
+                let processed = match error.is_canceled() {
+                    true => Processed::No,
+                    false => Processed::Maybe,
+                };
+                (processed, classify(&error))
+            }
+        };
+        TransportError {
+            kind,
+            processed,
+            message: format!("{}: {what}", host_of(url)),
+        }
+    }
+}
+
+fn classify(error: &hyper::Error) -> (TransportErrorKind, String) {
+    use TransportErrorKind::{ConnectionLost, Tls, TooLarge};
+    let causes = || iter::successors(error.source(), |cause| (*cause).source());
     // The innermost cause says most.
-    let reason = causes
+    let reason = causes()
         .last()
         .map_or_else(|| error.to_string(), ToString::to_string);
-    if error.is_builder() {
-        (InvalidRequest, reason)
-    } else if error.is_timeout() && error.is_connect() {
-        let timeout = options.effective_connect_timeout();
-        (Timeout, format!("no connection within {timeout:?}"))
-    } else if error.is_timeout() {
-        (Timeout, format!("no complete response within {timeout:?}"))
-    } else if let Some(tls) = causes.iter().find_map(|cause| tls_error(*cause)) {
+    if let Some(tls) = causes().find_map(tls_error) {
         (Tls, tls_reason(tls))
-    } else if error.is_dns() {
-        (Connect, format!("its name cannot be looked up: {reason}"))
-    } else if error.is_connect() {
-        (Connect, reason)
-    } else if http.is_some_and(|http| http.to_string().contains("head is too large")) {
+    } else if error.to_string().contains("head is too large") {
         let what = "its headers are too large or too many";
         (TooLarge, what.to_owned())
-    } else if http.is_some_and(hyper::Error::is_parse) {
-        (
-            ConnectionLost,
-            format!("its response is not HTTP: {reason}"),
-        )
+    } else if error.is_parse() {
+        let what = format!("its response is not HTTP: {reason}");
+        (ConnectionLost, what)
     } else {
         (ConnectionLost, reason)
     }

@@ -1,18 +1,28 @@
-//! Sends a job's HTTP requests with reqwest.
+//! Sends a job's HTTP requests with hyper.
 
 use std::sync::Arc;
 
+use http::{
+    HeaderMap, HeaderValue, Request,
+    header::{ACCEPT, ACCEPT_ENCODING, HOST, USER_AGENT},
+};
 use hyper::body::Bytes;
 use matricula_core::{Body, Job, Response, TransportError, TransportResult};
-use reqwest::Request;
 use tokio::io::AsyncWriteExt;
-use url::Url;
+use url::{Position, Url};
 
-use super::{clients::Clients, error::transport_error, file_body::FileBody};
+use super::{
+    body::RequestBody,
+    clients::{Clients, Connection},
+    error::Error,
+    file_body::FileBody,
+    response::{self, Deadline},
+};
 use crate::{
+    HttpOptions,
     builder::TransportConfig,
     download::Download,
-    error::not_readable,
+    error::{invalid_request, not_readable},
     exchange::{Exchange, IncomingBody, Next, result_of},
     headers,
 };
@@ -40,16 +50,20 @@ impl Transport {
         // request on one of them would end in doubt.
         tokio::task::yield_now().await;
         loop {
-            let response = self.request(job, &exchange).await?;
-            match exchange.on_head(response.status(), response.headers())? {
-                Next::Follow | Next::Retry => {}
+            let (mut response, connection) = self.request(job, &exchange).await?;
+            let url = exchange.url().clone();
+            let next = exchange.on_head(response.status(), response.headers())?;
+            let ended = match next {
+                Next::Follow | Next::Retry => None,
                 Next::Read(incoming) => {
-                    let incoming_body = incoming.body;
-                    let body = self
-                        .read(job, exchange.url(), response, incoming_body)
-                        .await?;
-                    return Ok(Response::new(incoming.status, incoming.headers, body));
+                    let body = self.read(job, &url, &mut response, incoming.body).await?;
+                    Some(Response::new(incoming.status, incoming.headers, body))
                 }
+            };
+            drop(response);
+            self.clients.keep(&url, connection);
+            if let Some(response) = ended {
+                return Ok(response);
             }
         }
     }
@@ -58,28 +72,26 @@ impl Transport {
         &self,
         job: &Job,
         exchange: &Exchange<'_>,
-    ) -> Result<reqwest::Response, TransportError> {
-        let url = exchange.url();
-        let headers = exchange.next_request()?;
-        let client = self.clients.for_url(url, &self.config.options)?;
-        let mut request = Request::new(job.request_method().into(), url.clone());
-        *request.headers_mut() = headers;
-        *request.timeout_mut() = Some(self.config.options.timeout_of(job));
-        *request.body_mut() = self.body(job)?;
-        let response = client.execute(request).await;
-        response.map_err(|error| self.error(job, url, error))
+    ) -> Result<(response::Response, Connection), TransportError> {
+        let (url, options) = (exchange.url(), &self.config.options);
+        let mut request = Request::new(self.body(job)?);
+        *request.method_mut() = job.request_method().into();
+        *request.headers_mut() = exchange.next_request()?;
+        add_usual_headers(request.headers_mut(), url, options)?;
+        let deadline = Deadline::after(options.timeout_of(job));
+        let sent = self.clients.send(url, request, options, deadline).await;
+        sent.map_err(|error| self.error(job, url, error))
     }
 
-    fn body(&self, job: &Job) -> Result<Option<reqwest::Body>, TransportError> {
+    fn body(&self, job: &Job) -> Result<RequestBody, TransportError> {
         Ok(match job.request_body() {
             Body::File(file) => {
                 let opened = self.config.files.open(file);
                 let body = opened.and_then(|it| FileBody::new(it, file, &self.config.progress));
-                let body = body.map_err(|error| not_readable(file, &error))?;
-                Some(reqwest::Body::wrap(body))
+                RequestBody::File(body.map_err(|error| not_readable(file, &error))?)
             }
-            body if headers::is_empty(body) => None,
-            body => Some(body.as_bytes().to_vec().into()),
+            body if headers::is_empty(body) => RequestBody::Empty,
+            body => RequestBody::Bytes(body.as_bytes().to_vec().into()),
         })
     }
 
@@ -87,12 +99,12 @@ impl Transport {
         &self,
         job: &Job,
         url: &Url,
-        mut response: reqwest::Response,
+        response: &mut response::Response,
         body: IncomingBody<'_>,
     ) -> Result<Body, TransportError> {
         match body {
             IncomingBody::Memory(mut collector) => {
-                while let Some(piece) = self.piece(job, url, &mut response).await? {
+                while let Some(piece) = self.piece(job, url, response).await? {
                     collector.push(&piece)?;
                 }
                 Ok(collector.finish())
@@ -107,12 +119,12 @@ impl Transport {
         &self,
         job: &Job,
         url: &Url,
-        mut response: reqwest::Response,
+        response: &mut response::Response,
         (mut download, file): (Download<'_>, std::fs::File),
     ) -> Result<Body, TransportError> {
         let mut writer = tokio::fs::File::from_std(file);
         loop {
-            let piece = self.piece(job, url, &mut response).await;
+            let piece = self.piece(job, url, response).await;
             let Ok(Some(piece)) = &piece else {
                 // The received pieces must be in the file also where the response ends early.
                 let flushed = match &piece {
@@ -133,14 +145,31 @@ impl Transport {
         &self,
         job: &Job,
         url: &Url,
-        response: &mut reqwest::Response,
+        response: &mut response::Response,
     ) -> Result<Option<Bytes>, TransportError> {
-        let piece = response.chunk().await;
+        let piece = response.piece().await;
         piece.map_err(|error| self.error(job, url, error))
     }
 
-    fn error(&self, job: &Job, url: &Url, error: reqwest::Error) -> TransportError {
-        let options = &self.config.options;
-        transport_error(url, options, options.timeout_of(job), error)
+    fn error(&self, job: &Job, url: &Url, error: Error) -> TransportError {
+        error.into_transport_error(url, self.config.options.timeout_of(job))
     }
+}
+
+/// Adds the headers that every request has, where the job has none of its own.
+fn add_usual_headers(
+    headers: &mut HeaderMap,
+    url: &Url,
+    options: &HttpOptions,
+) -> Result<(), TransportError> {
+    let host = &url[Position::BeforeHost..Position::AfterPort];
+    let host = HeaderValue::from_str(host).map_err(|error| invalid_request(error.to_string()))?;
+    headers.entry(HOST).or_insert(host);
+    let user_agent = headers::user_agent(options)?;
+    headers.entry(USER_AGENT).or_insert(user_agent);
+    let anything = HeaderValue::from_static("*/*");
+    headers.entry(ACCEPT).or_insert(anything);
+    let gzip = HeaderValue::from_static("gzip");
+    headers.entry(ACCEPT_ENCODING).or_insert(gzip);
+    Ok(())
 }

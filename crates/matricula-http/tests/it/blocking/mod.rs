@@ -4,7 +4,6 @@ mod connections;
 mod durable;
 mod early_close;
 mod idle;
-mod proxies;
 mod queues;
 #[path = "../shared/mod.rs"]
 mod shared;

@@ -1,5 +1,5 @@
-//! Root certificates and proxies come from the environment. Each request runs in a child process with an
-//! environment of its own.
+//! Root certificates come from the environment. Each request runs in a child process with an environment
+//! of its own.
 
 use std::{env, fs, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
@@ -7,17 +7,17 @@ use matricula_core::{Job, Method, ServerUrl, scheduler::Outcome};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use tempfile::TempDir;
 
-use super::{PROTOCOLS, PROXIED, run, runner_with};
+use super::{PROTOCOLS, run, runner_with};
 use crate::{
     options,
-    server::{Server, UnreachedServer, answer, bytes, ok},
+    server::{Server, UnreachedServer, answer, ok},
 };
 
 const URL: &str = "MATRICULA_TEST_URL";
 
 /// Sends a request with a token in a child process with this environment. Returns the status, or the
 /// error.
-pub(crate) fn ask(url: &ServerUrl, environment: &[(&str, &str)]) -> String {
+pub(super) fn ask(url: &ServerUrl, environment: &[(&str, &str)]) -> String {
     let output = Command::new(env::current_exe().unwrap())
         .args([&*child_test(), "--exact", "--nocapture"])
         .env_clear()
@@ -70,14 +70,14 @@ fn child_process_sends_request() {
 }
 
 /// A self-signed certificate, for a server and as a file for `SSL_CERT_FILE`.
-struct Certificate {
+pub(super) struct Certificate {
     certified: CertifiedKey<KeyPair>,
     _directory: TempDir,
     path: PathBuf,
 }
 
 impl Certificate {
-    fn of(name: &str) -> Self {
+    pub(super) fn of(name: &str) -> Self {
         let certified = generate_simple_self_signed([name.to_owned()]).unwrap();
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("roots.pem");
@@ -89,7 +89,7 @@ impl Certificate {
         }
     }
 
-    fn server(&self) -> Arc<rustls::ServerConfig> {
+    pub(super) fn server(&self) -> Arc<rustls::ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = self.certified.signing_key.serialize_der();
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -105,7 +105,7 @@ impl Certificate {
         Arc::new(config)
     }
 
-    fn trusted(&self) -> [(&str, &str); 1] {
+    pub(super) fn trusted(&self) -> [(&str, &str); 1] {
         [("SSL_CERT_FILE", self.path.to_str().unwrap())]
     }
 }
@@ -279,48 +279,5 @@ fn silent_tls_handshake_times_out() {
     assert_eq!(
         said,
         format!("Timeout No {https}: no connection within 900ms")
-    );
-}
-
-#[test]
-fn proxy_is_used_for_remote_servers_only() {
-    let certificate = Certificate::of("127.0.0.1");
-    let (server, proxy) = (Server::start([ok()]), Server::start([ok()]));
-    let through = [("http_proxy", proxy.url.as_str()), certificate.trusted()[0]];
-    assert_eq!(ask(&server.url, &through), "200");
-    assert_eq!(server.requests().len(), 1);
-    assert!(proxy.requests().is_empty());
-    ask(&"http://matrix.example.org".parse().unwrap(), &through);
-    assert_eq!(proxy.request().line, PROXIED);
-}
-
-#[test]
-fn unreachable_proxy_was_not_processed() {
-    let certificate = Certificate::of("127.0.0.1");
-    let proxy = crate::server::unused_address();
-    let through = [("https_proxy", proxy.as_str()), certificate.trusted()[0]];
-    let said = ask(&"https://matrix.example.org".parse().unwrap(), &through);
-    assert!(
-        said.starts_with("Connect No https://matrix.example.org: "),
-        "{said}"
-    );
-}
-
-#[test]
-fn refusing_proxy_was_not_processed() {
-    let certificate = Certificate::of("127.0.0.1");
-    let proxy = Server::start([bytes("HTTP/1.1 403 Forbidden\r\n\r\n")]);
-    let through = [
-        ("https_proxy", proxy.url.as_str()),
-        certificate.trusted()[0],
-    ];
-    let said = ask(&"https://matrix.example.org".parse().unwrap(), &through);
-    assert!(
-        said.starts_with("Connect No https://matrix.example.org: "),
-        "{said}"
-    );
-    assert_eq!(
-        proxy.request().line,
-        "CONNECT matrix.example.org:443 HTTP/1.1"
     );
 }

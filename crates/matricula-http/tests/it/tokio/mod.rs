@@ -23,7 +23,7 @@ use crate::PATIENCE;
 
 const MOST_HEADERS: usize = 100;
 /// The protocols that it offers over TLS.
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
 /// How it asks a proxy for `http://matrix.example.org/a`.
 const PROXIED: &str = "GET http://matrix.example.org/a HTTP/1.1";
 

@@ -1,0 +1,265 @@
+//! The proxy that the environment names.
+
+use std::{borrow::Cow, env, net::IpAddr};
+
+use http::Uri;
+use matricula_core::{Secret, ServerUrl, TransportError};
+use percent_encoding::percent_decode_str;
+
+use crate::error::invalid_request;
+
+/// A proxy for the requests of one scheme, with the servers that are reached without it.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    /// Its address, without a login.
+    pub(crate) server: ServerUrl,
+    pub(crate) port: u16,
+    /// User name and password.
+    pub(crate) login: Option<(String, Secret)>,
+    /// The variable that names it.
+    variable: &'static str,
+    exceptions: Vec<Exception>,
+}
+
+#[derive(Debug)]
+enum Exception {
+    Every,
+    /// The addresses that have these first bits.
+    Network(IpAddr, u8),
+    /// A name, and its subdomains.
+    Domain(String),
+}
+
+impl Proxy {
+    /// The proxy that the environment names for requests of this scheme.
+    ///
+    /// # Errors
+    /// If it cannot be used: a request must not bypass it.
+    pub(crate) fn from_environment(scheme: &str) -> Result<Option<Self>, TransportError> {
+        // A CGI program gets a request's header `Proxy` in the variable HTTP_PROXY.
+        let names: &[&'static str] = match scheme {
+            "https" => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+            _ if env::var_os("REQUEST_METHOD").is_some() => {
+                &["http_proxy", "ALL_PROXY", "all_proxy"]
+            }
+            _ => &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
+        };
+        let mut set = names
+            .iter()
+            .filter_map(|name| Some((*name, env::var_os(name)?)));
+        let Some((variable, address)) = set.find(|(_, address)| !address.is_empty()) else {
+            return Ok(None);
+        };
+        // One that is not Unicode cannot match a server.
+        let exceptions = ["NO_PROXY", "no_proxy"]
+            .into_iter()
+            .find_map(|name| env::var(name).ok());
+        // What is lost here makes the address invalid.
+        let address = address.to_string_lossy();
+        let proxy = Self::parse(variable, &address, &exceptions.unwrap_or_default());
+        // The address is not repeated: it may hold a password.
+        let message =
+            |what| format!("the proxy in {variable} is {what}: name one for http, or none");
+        proxy
+            .map(Some)
+            .map_err(|what| invalid_request(message(what)))
+    }
+
+    fn parse(
+        variable: &'static str,
+        address: &str,
+        exceptions: &str,
+    ) -> Result<Self, &'static str> {
+        let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        let (login, host) = match authority.rsplit_once('@') {
+            Some((login, host)) => (Some(login), host),
+            None => (None, authority),
+        };
+        if !["http", "https"].contains(&&*scheme.to_ascii_lowercase()) {
+            return Err("of a kind that is not spoken here");
+        }
+        let server = format!("{scheme}://{host}").parse::<ServerUrl>();
+        let server = server.map_err(|_| "no address")?;
+        let uri: Result<Uri, _> = server.origin().parse();
+        let port = uri.map_err(|_| "no address")?.port_u16();
+        Ok(Self {
+            port: port.unwrap_or(if server.is_https() { 443 } else { 80 }),
+            server,
+            login: login.map(parse_login).transpose()?,
+            variable,
+            exceptions: exceptions.split(',').filter_map(Exception::parse).collect(),
+        })
+    }
+
+    /// The proxy in an error, without its password.
+    pub(crate) fn name(&self) -> String {
+        format!("the proxy {} of {}", self.server, self.variable)
+    }
+
+    /// Whether the server with this host is reached without the proxy.
+    pub(crate) fn excepts(&self, host: &str) -> bool {
+        self.exceptions.iter().any(|it| it.matches(host))
+    }
+}
+
+fn parse_login(login: &str) -> Result<(String, Secret), &'static str> {
+    let (name, password) = login.split_once(':').unwrap_or((login, ""));
+    let decode = |part| percent_decode_str(part).decode_utf8().map(Cow::into_owned);
+    match (decode(name), decode(password)) {
+        (Ok(name), Ok(password)) => Ok((name, Secret::from(password))),
+        _ => Err("no address"),
+    }
+}
+
+impl Exception {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (address, length) = text.split_once('/').unwrap_or((text, "128"));
+        Some(match (text, address.parse(), length.parse()) {
+            ("", ..) => return None,
+            ("*", ..) => Self::Every,
+            (_, Ok(address), Ok(length)) => Self::Network(address, length),
+            _ => {
+                let name = text.trim_start_matches("*.").trim_start_matches('.');
+                Self::Domain(name.to_ascii_lowercase())
+            }
+        })
+    }
+
+    fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Network(network, length) => host.parse().is_ok_and(|address| {
+                let (same_bits, bits) = match (network, address) {
+                    (IpAddr::V4(network), IpAddr::V4(address)) => {
+                        ((network.to_bits() ^ address.to_bits()).leading_zeros(), 32)
+                    }
+                    (IpAddr::V6(network), IpAddr::V6(address)) => {
+                        ((network.to_bits() ^ address.to_bits()).leading_zeros(), 128)
+                    }
+                    _ => return false,
+                };
+                same_bits >= u32::from(*length).min(bits)
+            }),
+            Self::Domain(name) => host
+                .strip_suffix(name.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(address: &str) -> Result<Proxy, &'static str> {
+        Proxy::parse("http_proxy", address, "")
+    }
+
+    #[test]
+    fn proxy_address_is_read() {
+        for (address, server) in [
+            ("http://proxy.example:3128", "http://proxy.example:3128"),
+            ("proxy.example:3128", "http://proxy.example:3128"),
+            ("proxy.example", "http://proxy.example"),
+            ("HTTPS://Proxy.example/", "https://proxy.example"),
+            ("http://[::1]:3128/a?b", "http://[::1]:3128"),
+            ("alice:word@127.0.0.1:1", "http://127.0.0.1:1"),
+        ] {
+            assert_eq!(parse(address).unwrap().server.as_str(), server, "{address}");
+        }
+        for (address, port) in [("a", 80), ("https://a", 443), ("http://[::1]:1", 1)] {
+            assert_eq!(parse(address).unwrap().port, port, "{address}");
+        }
+    }
+
+    #[test]
+    fn proxy_login_is_decoded() {
+        let read = |address| {
+            let (name, password) = parse(address).unwrap().login?;
+            Some((name, password.expose().to_owned()))
+        };
+        let login = |name: &str, password: &str| Some((name.to_owned(), password.to_owned()));
+        assert_eq!(read("http://a.example"), None);
+        assert_eq!(read("http://alice@a.example"), login("alice", ""));
+        assert_eq!(read("http://a:b:c@a.example"), login("a", "b:c"));
+        assert_eq!(read("http://a%40b:%3a+@a.example"), login("a@b", ":+"));
+        assert_eq!(read("http://a@b:c@a.example"), login("a@b", "c"));
+    }
+
+    #[test]
+    fn unusable_proxy_is_refused() {
+        for address in [
+            "http://[bad",
+            "http://",
+            "http:///a",
+            "://a",
+            "::",
+            "http://a b",
+            "http://a:port",
+            "http://a:65536",
+            "http://%ff@a",
+            "http://\u{fffd}",
+            "ftp://h:1",
+            "socks5://127.0.0.1:1",
+            "socks5h://127.0.0.1:1",
+        ] {
+            assert!(parse(address).is_err(), "{address}");
+        }
+    }
+
+    fn is_excepted(exceptions: &str, host: &str) -> bool {
+        let proxy = Proxy::parse("http_proxy", "http://proxy.example:3128", exceptions);
+        proxy.unwrap().excepts(host)
+    }
+
+    #[test]
+    fn no_proxy_excludes_hosts_and_subdomains() {
+        for (exceptions, host) in [
+            ("a.example", "a.example"),
+            ("A.Example", "a.example"),
+            ("a.example", "matrix.a.example"),
+            (".a.example", "a.example"),
+            ("*.a.example", "matrix.a.example"),
+            ("b.example, a.example", "matrix.a.example"),
+            ("*", "a.example"),
+        ] {
+            assert!(is_excepted(exceptions, host), "{exceptions}: {host}");
+        }
+        for (exceptions, host) in [
+            ("", "a.example"),
+            (",", "a.example"),
+            ("a.example", "aa.example"),
+            ("matrix.a.example", "a.example"),
+            ("a.example", "a.example.org"),
+            (".", "a.example"),
+        ] {
+            assert!(!is_excepted(exceptions, host), "{exceptions}: {host}");
+        }
+    }
+
+    #[test]
+    fn no_proxy_excludes_networks() {
+        for (exceptions, host) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("10.42.1.1/24", "10.42.1.100"),
+            ("0.0.0.0/0", "203.0.113.1"),
+            ("2001::/17", "2001:db8:a0b:12f0::1"),
+            ("::1", "::1"),
+        ] {
+            assert!(is_excepted(exceptions, host), "{exceptions}: {host}");
+        }
+        for (exceptions, host) in [
+            ("192.0.2.1", "192.0.2.2"),
+            ("10.42.1.1/24", "10.42.2.1"),
+            ("2001::/17", "2005:db8::1"),
+            ("::/0", "192.0.2.1"),
+            ("0.0.0.0/0", "::1"),
+            ("0.0.0.0/0", "a.example"),
+            ("10.0.0.0/x", "10.0.0.1"),
+        ] {
+            assert!(!is_excepted(exceptions, host), "{exceptions}: {host}");
+        }
+    }
+}
