@@ -14,7 +14,10 @@ use matricula_api::{
 use matricula_auth::{AccountError, Conversation, UiaRequest};
 use serde_json::{Value, json};
 
-use crate::{Error, NoStore, PromptHandler, Session, SessionStore, drive};
+use crate::{
+    Error, NoStore, PromptHandler, Session, SessionStore, drive,
+    future::{BoxFuture, boxed},
+};
 
 // The profile fields that every server supports.
 const DISPLAY_NAME: &str = "displayname";
@@ -83,9 +86,13 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::call`].
-    pub async fn addresses(&self) -> Result<Vec<ThirdPartyIdentifier>, Error> {
-        let answer = self.call(GetAccount3Pids::default()).await?;
-        Ok(answer.threepids.unwrap_or_default())
+    pub fn addresses(
+        &self,
+    ) -> impl Future<Output = Result<Vec<ThirdPartyIdentifier>, Error>> + Send {
+        boxed(async move {
+            let answer = self.call(GetAccount3Pids::default()).await?;
+            Ok(answer.threepids.unwrap_or_default())
+        })
     }
 
     /// Removes an email address or phone number, as the server [lists](Session::addresses) it, from
@@ -93,34 +100,48 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::call`].
-    pub async fn remove_address(&self, medium: Medium, address: &str) -> Result<(), Error> {
-        match self.call(Delete3Pid::new(medium, address)).await {
-            Ok(_) => Ok(()),
-            Err(Error::Api(ApiError::Matrix(error)))
-                if error.code == ErrorCode::ThreepidNotFound =>
-            {
-                Ok(())
+    pub fn remove_address<'a>(
+        &'a self,
+        medium: Medium,
+        address: &'a str,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        boxed(async move {
+            match self.call(Delete3Pid::new(medium, address)).await {
+                Ok(_) => Ok(()),
+                Err(Error::Api(ApiError::Matrix(error)))
+                    if error.code == ErrorCode::ThreepidNotFound =>
+                {
+                    Ok(())
+                }
+                Err(error) => Err(error),
             }
-            Err(error) => Err(error),
-        }
+        })
     }
 
     /// The devices of the account.
     ///
     /// # Errors
     /// As [`Session::call`].
-    pub async fn devices(&self) -> Result<Vec<ClientDevice>, Error> {
-        let answer = self.call(GetDevices::default()).await?;
-        Ok(answer.devices.unwrap_or_default())
+    pub fn devices(&self) -> impl Future<Output = Result<Vec<ClientDevice>, Error>> + Send {
+        boxed(async move {
+            let answer = self.call(GetDevices::default()).await?;
+            Ok(answer.devices.unwrap_or_default())
+        })
     }
 
     /// Sets the display name of a device.
     ///
     /// # Errors
     /// As [`Session::call`].
-    pub async fn rename_device(&self, device_id: &str, name: &str) -> Result<(), Error> {
-        let request = UpdateDevice::new(device_id).display_name(name);
-        self.call(request).await.map(drop)
+    pub fn rename_device<'a>(
+        &'a self,
+        device_id: &'a str,
+        name: &'a str,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        boxed(async move {
+            let request = UpdateDevice::new(device_id).display_name(name);
+            self.call(request).await.map(drop)
+        })
     }
 
     /// Logs devices out. The server may ask for authentication. A missing device is not an error.
@@ -162,47 +183,61 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::call`].
-    pub async fn profile(&self) -> Result<GetUserProfileResponse, Error> {
-        let user_id = self.account().user_id;
-        match self.call(GetUserProfile::new(user_id)).await {
-            Err(Error::Api(ApiError::Matrix(error))) if error.code == ErrorCode::NotFound => {
-                Ok(GetUserProfileResponse::default())
+    pub fn profile(&self) -> impl Future<Output = Result<GetUserProfileResponse, Error>> + Send {
+        boxed(async move {
+            let user_id = self.account().user_id;
+            match self.call(GetUserProfile::new(user_id)).await {
+                Err(Error::Api(ApiError::Matrix(error))) if error.code == ErrorCode::NotFound => {
+                    Ok(GetUserProfileResponse::default())
+                }
+                answer => answer,
             }
-            answer => answer,
-        }
+        })
     }
 
     /// Sets the display name; `None` removes it.
     ///
     /// # Errors
     /// As [`Session::call`].
-    pub async fn set_display_name(&self, name: Option<&str>) -> Result<(), Error> {
-        self.set_profile(DISPLAY_NAME, name).await
+    pub fn set_display_name<'a>(
+        &'a self,
+        name: Option<&'a str>,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        self.set_profile(DISPLAY_NAME, name)
     }
 
     /// Sets the avatar to an uploaded image; `None` removes it.
     ///
     /// # Errors
     /// As [`Session::call`].
-    pub async fn set_avatar(&self, picture: Option<&MxcUri>) -> Result<(), Error> {
-        self.set_profile(AVATAR, picture.map(MxcUri::as_str)).await
+    pub fn set_avatar<'a>(
+        &'a self,
+        picture: Option<&'a MxcUri>,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        self.set_profile(AVATAR, picture.map(MxcUri::as_str))
     }
 
-    async fn set_profile(&self, field: &str, value: Option<&str>) -> Result<(), Error> {
-        let user_id = self.account().user_id;
-        let set = |value: Value| SetProfileField::new(user_id.clone(), field, value);
-        let Some(value) = value else {
-            let removal = DeleteProfileField::new(user_id.clone(), field);
-            return match self.call(removal).await {
-                // Servers before Matrix 1.16 expect an empty string instead.
-                Err(Error::Api(ApiError::Matrix(error)))
-                    if error.code == ErrorCode::Unrecognized =>
-                {
-                    self.call(set(json!(""))).await.map(drop)
-                }
-                answer => answer.map(drop),
+    fn set_profile<'a>(
+        &'a self,
+        field: &'a str,
+        value: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        boxed(async move {
+            let user_id = self.account().user_id;
+            let set = |value: Value| SetProfileField::new(user_id.clone(), field, value);
+            let Some(value) = value else {
+                let removal = DeleteProfileField::new(user_id.clone(), field);
+                return match self.call(removal).await {
+                    // Servers before Matrix 1.16 expect an empty string instead.
+                    Err(Error::Api(ApiError::Matrix(error)))
+                        if error.code == ErrorCode::Unrecognized =>
+                    {
+                        self.call(set(json!(""))).await.map(drop)
+                    }
+                    answer => answer.map(drop),
+                };
             };
-        };
-        self.call(set(json!(value))).await.map(drop)
+            self.call(set(json!(value))).await.map(drop)
+        })
     }
 }

@@ -138,14 +138,13 @@ impl<'a> Connection<'a> {
         C: Conversation + ?Sized,
         Error: From<C::Error>,
     {
-        let prompts = &mut *self.prompts;
-        match &self.callback {
-            Some(browser) => {
-                let mut prompts = WithBrowser { browser, prompts };
-                drive(conversation, &self.runner, &mut *self.store, &mut prompts).await
-            }
-            None => drive(conversation, &self.runner, &mut *self.store, prompts).await,
+        let mut in_browser;
+        let mut prompts: &mut (dyn PromptHandler + Send) = &mut *self.prompts;
+        if let Some(browser) = &self.callback {
+            in_browser = WithBrowser { browser, prompts };
+            prompts = &mut in_browser;
         }
+        drive(conversation, &self.runner, &mut *self.store, prompts).await
     }
 
     /// Finds the server, unless an earlier discovery has.

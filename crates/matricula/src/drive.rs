@@ -1,10 +1,15 @@
 //! Runs a conversation: stores its writes, sends its requests, asks its prompts.
 
-use std::{future::ready, pin::Pin};
+use std::{
+    future::{poll_fn, ready},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
 
 use matricula_auth::{Answer, Conversation, Effect, Event, Input, Progress, Prompt};
 use matricula_core::{
-    Job, StepContext, Timestamp,
+    EffectId, Job, StepContext, Timestamp,
     scheduler::{self, Outcome, WaitReason},
 };
 use matricula_http::{Runner, SystemClock, SystemEntropy};
@@ -13,7 +18,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{Error, SessionStore};
+use crate::{
+    Error, SessionStore,
+    future::{BoxFuture, boxed},
+};
 
 /// The answer to a prompt, once the person has given it.
 pub type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -59,8 +67,7 @@ where
     C: Conversation + ?Sized,
     Error: From<C::Error>,
 {
-    let (watcher, mut job_events) = unbounded_channel();
-    let mut tasks = JoinSet::new();
+    let mut tasks = Tasks::new(runner);
     let mut input = Input::Start;
     loop {
         let step = conversation.step(
@@ -78,60 +85,86 @@ where
             }
         }
         for effect in step.effects {
-            if let Some(task) = carry_out(effect, runner, prompts, &watcher) {
-                tasks.spawn(task);
+            match effect {
+                Effect::Ask(id, prompt) => tasks.ask(id, prompts.answer(&prompt)),
+                effect => tasks.start(effect),
             }
         }
-        input = next_input(&mut tasks, &mut job_events, prompts).await;
+        input = loop {
+            match poll_fn(|cx| tasks.poll_next(cx)).await {
+                Next::Input(input) => break input,
+                Next::Waiting(until, why) => prompts.waiting(until, &why),
+            }
+        };
     }
 }
 
-/// Starts an effect. The future ends in the input that answers it.
-fn carry_out(
-    effect: Effect,
-    runner: &Runner,
-    prompts: &mut (impl PromptHandler + ?Sized),
-    watcher: &UnboundedSender<scheduler::Event>,
-) -> Option<Pin<Box<dyn Future<Output = Input> + Send>>> {
-    match effect {
-        Effect::Send(id, job) => {
-            let (runner, watcher) = (runner.clone(), watcher.clone());
-            Some(Box::pin(async move {
-                // The receiver is gone only if the conversation is over.
-                let watch = |event: &scheduler::Event| drop(watcher.send(event.clone()));
-                Input::Outcome(id, run_watched(&runner, *job, watch).await)
-            }))
-        }
-        Effect::Ask(id, prompt) => {
-            let answer = prompts.answer(&prompt);
-            Some(Box::pin(async move { Input::Answer(id, answer.await) }))
-        }
-        Effect::Wait(id, until) => Some(Box::pin(async move {
-            tokio::time::sleep(until.since(SystemClock::now())).await;
-            Input::Waited(id)
-        })),
-        _ => None,
-    }
+/// The effects that are being carried out. Only this part of driving awaits: it is the same for all
+/// conversations, and compiled once.
+struct Tasks {
+    runner: Runner,
+    running: JoinSet<Input>,
+    watcher: UnboundedSender<scheduler::Event>,
+    job_events: UnboundedReceiver<scheduler::Event>,
 }
 
-/// Waits for the first effect that ends, and reports meanwhile which requests wait.
-async fn next_input(
-    tasks: &mut JoinSet<Input>,
-    job_events: &mut UnboundedReceiver<scheduler::Event>,
-    prompts: &mut (impl PromptHandler + ?Sized),
-) -> Input {
-    loop {
-        tokio::select! {
-            biased;
-            Some(event) = job_events.recv() => {
-                if let scheduler::Event::Waiting { until, reason, .. } = event {
-                    prompts.waiting(until, &reason);
-                }
+/// What [`Tasks`] report.
+enum Next {
+    /// An effect has ended in this input.
+    Input(Input),
+    /// A request waits: until when, and why.
+    Waiting(Timestamp, WaitReason),
+}
+
+impl Tasks {
+    fn new(runner: &Runner) -> Self {
+        let (watcher, job_events) = unbounded_channel();
+        Self {
+            runner: runner.clone(),
+            running: JoinSet::new(),
+            watcher,
+            job_events,
+        }
+    }
+
+    fn ask(&mut self, id: EffectId, answer: AnswerFuture) {
+        self.spawn(boxed(async move { Input::Answer(id, answer.await) }));
+    }
+
+    /// Starts an effect that needs no person.
+    fn start(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(id, job) => {
+                let (runner, watcher) = (self.runner.clone(), self.watcher.clone());
+                self.spawn(boxed(async move {
+                    // The receiver is gone only if the conversation is over.
+                    let mut watch = |event: &scheduler::Event| drop(watcher.send(event.clone()));
+                    Input::Outcome(id, run_watched(&runner, *job, &mut watch).await)
+                }));
             }
-            Some(ended) = tasks.join_next() => match ended {
-                Ok(input) => return input,
-                Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-            },
+            Effect::Wait(id, until) => self.spawn(boxed(async move {
+                tokio::time::sleep(until.since(SystemClock::now())).await;
+                Input::Waited(id)
+            })),
+            _ => {}
+        }
+    }
+
+    fn spawn(&mut self, task: BoxFuture<'static, Input>) {
+        self.running.spawn(task);
+    }
+
+    /// Waits for the first effect that ends, and for requests that wait meanwhile.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        while let Poll::Ready(Some(event)) = self.job_events.poll_recv(cx) {
+            if let scheduler::Event::Waiting { until, reason, .. } = event {
+                return Poll::Ready(Next::Waiting(until, reason));
+            }
+        }
+        match self.running.poll_join_next(cx) {
+            Poll::Ready(Some(Ok(input))) => Poll::Ready(Next::Input(input)),
+            Poll::Ready(Some(Err(panicked))) => std::panic::resume_unwind(panicked.into_panic()),
+            _ => Poll::Pending,
         }
     }
 }
@@ -140,7 +173,7 @@ async fn next_input(
 pub(crate) async fn run_watched(
     runner: &Runner,
     job: Job,
-    mut watch: impl FnMut(&scheduler::Event),
+    watch: &mut (dyn FnMut(&scheduler::Event) + Send),
 ) -> Outcome {
     let mut handle = match runner.submit(job).await {
         Ok(handle) => handle.cancel_on_drop(),
@@ -150,4 +183,36 @@ pub(crate) async fn run_watched(
         watch(&event);
     }
     handle.await
+}
+
+/// The events of a job on their way to a function that need not be [`Send`].
+#[derive(Clone, Default)]
+pub(crate) struct EventQueue(Arc<Mutex<Vec<scheduler::Event>>>);
+
+impl EventQueue {
+    pub(crate) fn push(&self, event: &scheduler::Event) {
+        self.lock().push(event.clone());
+    }
+
+    fn take(&self) -> Vec<scheduler::Event> {
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<scheduler::Event>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Completes a future that pushes events, and passes each to `watch` at once.
+    pub(crate) async fn watched<T>(
+        self,
+        mut future: BoxFuture<'_, T>,
+        mut watch: impl FnMut(&scheduler::Event),
+    ) -> T {
+        poll_fn(|cx| {
+            let polled = future.as_mut().poll(cx);
+            self.take().iter().for_each(&mut watch);
+            polled
+        })
+        .await
+    }
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{
     Error, Session,
     connection::{Connection, Server, connection_setters},
+    future::boxed,
     send,
 };
 
@@ -97,24 +98,28 @@ impl<'a> AuthFlow<'a> {
     ///
     /// # Errors
     /// If the server refuses, cannot be reached, or asks for something that no prompt answered.
-    pub async fn run(&mut self) -> Result<Account, Error> {
-        let connection = &mut self.connection;
-        match &mut self.conversation {
-            AuthConversation::SignUp(sign_up) => connection.drive(&mut **sign_up).await,
-            AuthConversation::Pending(pending) => connection.drive(&mut **pending).await,
-            AuthConversation::Direct(conversation) => connection.drive(&mut **conversation).await,
-            AuthConversation::LoginToken(request, data) => {
-                let job = request.job(&self.server.server);
-                let response = send(&connection.runner, job).await?;
-                let answer = LoginRequest::read(&response)?;
-                let (server, now) = (&self.server.server, SystemClock::now());
-                let account = Account::from_login(server, now, answer, data.clone());
-                let mut writes = WriteBatch::default();
-                account.write_to(&mut writes);
-                connection.store.commit(&writes)?;
-                Ok(account)
+    pub fn run(&mut self) -> impl Future<Output = Result<Account, Error>> + Send {
+        boxed(async move {
+            let connection = &mut self.connection;
+            match &mut self.conversation {
+                AuthConversation::SignUp(sign_up) => connection.drive(&mut **sign_up).await,
+                AuthConversation::Pending(pending) => connection.drive(&mut **pending).await,
+                AuthConversation::Direct(conversation) => {
+                    connection.drive(&mut **conversation).await
+                }
+                AuthConversation::LoginToken(request, data) => {
+                    let job = request.job(&self.server.server);
+                    let response = send(&connection.runner, job).await?;
+                    let answer = LoginRequest::read(&response)?;
+                    let (server, now) = (&self.server.server, SystemClock::now());
+                    let account = Account::from_login(server, now, answer, data.clone());
+                    let mut writes = WriteBatch::default();
+                    account.write_to(&mut writes);
+                    connection.store.commit(&writes)?;
+                    Ok(account)
+                }
             }
-        }
+        })
     }
 
     pub(crate) async fn into_session(mut self) -> Result<Session, Error> {
@@ -179,18 +184,20 @@ impl<'a> ResumeBuilder<'a> {
     ///
     /// # Errors
     /// If no callback of a browser can be received.
-    pub async fn start(mut self) -> Result<AuthFlow<'a>, Error> {
-        let server = ServerInfo::of(self.pending.server().clone());
-        let mut pending = self.pending;
-        if pending.redirect_uri().is_some()
-            && let Some(browser) = self.connection.browser(&server).await?
-        {
-            pending = pending.replace_redirect_uri(browser.redirect_uri);
-        }
-        Ok(AuthFlow {
-            connection: self.connection,
-            server,
-            conversation: AuthConversation::Pending(Box::new(pending)),
+    pub fn start(mut self) -> impl Future<Output = Result<AuthFlow<'a>, Error>> + Send {
+        boxed(async move {
+            let server = ServerInfo::of(self.pending.server().clone());
+            let mut pending = self.pending;
+            if pending.redirect_uri().is_some()
+                && let Some(browser) = self.connection.browser(&server).await?
+            {
+                pending = pending.replace_redirect_uri(browser.redirect_uri);
+            }
+            Ok(AuthFlow {
+                connection: self.connection,
+                server,
+                conversation: AuthConversation::Pending(Box::new(pending)),
+            })
         })
     }
 }

@@ -10,6 +10,7 @@ mod dirs;
 mod drive;
 mod error;
 mod flow;
+mod future;
 mod keyring;
 mod login;
 mod media;

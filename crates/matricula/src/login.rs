@@ -13,6 +13,7 @@ use crate::{
     Error, Session,
     connection::{BrowserOptions, Connection, Server, connection_setters},
     flow::{AuthConversation, AuthFlow},
+    future::boxed,
 };
 
 /// Logs in on `server`: a name like `example.org`, an address like `https://matrix.example.org`, or a
@@ -156,35 +157,38 @@ impl<'a> LoginBuilder<'a> {
     /// # Errors
     /// If the server cannot be found, or the user or the password is not known, or
     /// [`Error::MethodUnavailable`] if the [named method](Self::method) contradicts the other options.
-    pub async fn start(mut self) -> Result<AuthFlow<'a>, Error> {
-        let server = self.connection.discover().await?;
-        self.check_method()?;
-        let account = self.account.take();
-        self.account = account
-            .filter(|account| account.server == server.server && self.names(&account.user_id));
-        if let Some(account) = &self.account {
-            self.username
-                .get_or_insert_with(|| account.user_id.to_string());
-            self.device.data = account.data.clone();
-        }
-        let conversation = match self.chosen(&server) {
-            _ if self.service.is_some() => self.by_service(&server)?,
-            _ if self.token.is_some() => self.by_token(),
-            AuthMethod::Password => self.by_password(&server).await?,
-            method => match self.browser(&server, method).await? {
-                Some(browser) => self.on_page(&server, method, browser),
-                None if self.method.is_some() => {
-                    let why = "it needs a page, and no browser, redirect URI or device code is set";
-                    return Err(Error::MethodUnavailable { method, why });
-                }
-                // The error names what the server offers.
-                None => self.by_password(&server).await?,
-            },
-        };
-        Ok(AuthFlow {
-            connection: self.connection,
-            server,
-            conversation,
+    pub fn start(mut self) -> impl Future<Output = Result<AuthFlow<'a>, Error>> + Send {
+        boxed(async move {
+            let server = self.connection.discover().await?;
+            self.check_method()?;
+            let account = self.account.take();
+            self.account = account
+                .filter(|account| account.server == server.server && self.names(&account.user_id));
+            if let Some(account) = &self.account {
+                self.username
+                    .get_or_insert_with(|| account.user_id.to_string());
+                self.device.data = account.data.clone();
+            }
+            let conversation = match self.chosen(&server) {
+                _ if self.service.is_some() => self.by_service(&server)?,
+                _ if self.token.is_some() => self.by_token(),
+                AuthMethod::Password => self.by_password(&server).await?,
+                method => match self.browser(&server, method).await? {
+                    Some(browser) => self.on_page(&server, method, browser),
+                    None if self.method.is_some() => {
+                        let why =
+                            "it needs a page, and no browser, redirect URI or device code is set";
+                        return Err(Error::MethodUnavailable { method, why });
+                    }
+                    // The error names what the server offers.
+                    None => self.by_password(&server).await?,
+                },
+            };
+            Ok(AuthFlow {
+                connection: self.connection,
+                server,
+                conversation,
+            })
         })
     }
 

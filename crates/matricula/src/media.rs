@@ -5,7 +5,10 @@ use std::path::Path;
 use matricula_api::{MxcUri, client::content_repo::UploadContent};
 use matricula_core::{Body, FileRef};
 
-use crate::{Error, Session};
+use crate::{
+    Error, Session,
+    future::{BoxFuture, boxed},
+};
 
 impl Session {
     /// Uploads a file, and returns its address for messages and avatars. The content type is the one
@@ -32,13 +35,18 @@ impl Session {
     /// # Errors
     /// If the file cannot be read, or the server refuses it, for example because of its size.
     pub async fn upload(&self, path: impl AsRef<Path>) -> Result<MxcUri, Error> {
-        let path = path.as_ref();
-        let mut upload = UploadContent::new(Body::File(FileRef::new(path)));
-        upload.content_type = Some(content_type(path).to_owned());
-        upload.filename = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
-        Ok(self.call(upload).await?.content_uri)
+        self.upload_file(path.as_ref()).await
+    }
+
+    fn upload_file<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<MxcUri, Error>> {
+        boxed(async move {
+            let mut upload = UploadContent::new(Body::File(FileRef::new(path)));
+            upload.content_type = Some(content_type(path).to_owned());
+            upload.filename = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
+            Ok(self.call(upload).await?.content_uri)
+        })
     }
 }
 
@@ -96,7 +104,11 @@ const TYPES: [(&str, &str); 42] = [
 /// The content type that the extension of a file name suggests; `application/octet-stream` if the
 /// extension is not known.
 pub fn content_type(file: impl AsRef<Path>) -> &'static str {
-    let extension = file.as_ref().extension().unwrap_or_default();
+    type_of(file.as_ref())
+}
+
+fn type_of(file: &Path) -> &'static str {
+    let extension = file.extension().unwrap_or_default();
     let extension = extension.to_string_lossy().to_ascii_lowercase();
     let found = TYPES.iter().find(|(known, _)| *known == extension);
     found.map_or(UNKNOWN, |(_, content_type)| content_type)

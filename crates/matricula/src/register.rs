@@ -13,6 +13,7 @@ use crate::{
     Error, Session,
     connection::{Connection, Server, connection_setters},
     flow::{self, AuthConversation, AuthFlow},
+    future::boxed,
     login,
 };
 
@@ -179,43 +180,45 @@ impl<'a> RegisterBuilder<'a> {
     ///
     /// # Errors
     /// If the server cannot be found.
-    pub async fn start(mut self) -> Result<AuthFlow<'a>, Error> {
-        let server = self.connection.discover().await?;
-        let conversation = match self.registrant {
-            Registrant::Anyone => {
-                let mut sign_up = SignUp::new(&server, self.options);
-                if let Some(method) = self.method {
-                    sign_up = sign_up.method(method);
-                }
-                if let Some(browser) = self.connection.browser(&server).await? {
-                    sign_up = sign_up.browser(browser.about, browser.redirect_uri);
-                    if let Some(client) = browser.client {
-                        sign_up = sign_up.client(client);
+    pub fn start(mut self) -> impl Future<Output = Result<AuthFlow<'a>, Error>> + Send {
+        boxed(async move {
+            let server = self.connection.discover().await?;
+            let conversation = match self.registrant {
+                Registrant::Anyone => {
+                    let mut sign_up = SignUp::new(&server, self.options);
+                    if let Some(method) = self.method {
+                        sign_up = sign_up.method(method);
                     }
+                    if let Some(browser) = self.connection.browser(&server).await? {
+                        sign_up = sign_up.browser(browser.about, browser.redirect_uri);
+                        if let Some(client) = browser.client {
+                            sign_up = sign_up.client(client);
+                        }
+                    }
+                    AuthConversation::SignUp(Box::new(sign_up))
                 }
-                AuthConversation::SignUp(Box::new(sign_up))
-            }
-            Registrant::Appservice(token) => {
-                let name = self.options.username.unwrap_or_default();
-                let registration = AppserviceRegistration::new(&server, token, name)
-                    .device(self.options.device)
-                    .inhibit_login(self.options.inhibit_login);
-                AuthConversation::direct(registration)
-            }
-            #[cfg(feature = "admin")]
-            Registrant::Administrator {
-                secret,
-                makes_admin,
-            } => {
-                let registration =
-                    shared_secret_registration(&server, secret, makes_admin, &self.options);
-                AuthConversation::direct(registration)
-            }
-        };
-        Ok(AuthFlow {
-            connection: self.connection,
-            server,
-            conversation,
+                Registrant::Appservice(token) => {
+                    let name = self.options.username.unwrap_or_default();
+                    let registration = AppserviceRegistration::new(&server, token, name)
+                        .device(self.options.device)
+                        .inhibit_login(self.options.inhibit_login);
+                    AuthConversation::direct(registration)
+                }
+                #[cfg(feature = "admin")]
+                Registrant::Administrator {
+                    secret,
+                    makes_admin,
+                } => {
+                    let registration =
+                        shared_secret_registration(&server, secret, makes_admin, &self.options);
+                    AuthConversation::direct(registration)
+                }
+            };
+            Ok(AuthFlow {
+                connection: self.connection,
+                server,
+                conversation,
+            })
         })
     }
 
@@ -258,24 +261,26 @@ impl<'a> RegisterBuilder<'a> {
     ///
     /// # Errors
     /// As for registering and logging in.
-    pub async fn open_or_register(mut self) -> Result<Session, Error> {
-        let Some(account) = self.stored_account().await? else {
-            let Some(pending) = self.pending_registration().await? else {
-                return self.await;
+    pub fn open_or_register(mut self) -> impl Future<Output = Result<Session, Error>> + Send {
+        boxed(async move {
+            let Some(account) = self.stored_account().await? else {
+                let Some(pending) = self.pending_registration().await? else {
+                    return self.await;
+                };
+                let answers = RegistrationOptions {
+                    token: self.options.token,
+                    accept_terms: self.options.accept_terms,
+                    ..RegistrationOptions::default()
+                };
+                let resumed = flow::with_connection(self.connection, pending);
+                return resumed.answers(answers).await;
             };
-            let answers = RegistrationOptions {
-                token: self.options.token,
-                accept_terms: self.options.accept_terms,
-                ..RegistrationOptions::default()
-            };
-            let resumed = flow::with_connection(self.connection, pending);
-            return resumed.answers(answers).await;
-        };
-        if account.access_token.is_some() {
-            let Connection { runner, store, .. } = self.connection;
-            return Ok(Session::with_store(account, runner, store));
-        }
-        self.log_in(account).await
+            if account.access_token.is_some() {
+                let Connection { runner, store, .. } = self.connection;
+                return Ok(Session::with_store(account, runner, store));
+            }
+            self.log_in(account).await
+        })
     }
 
     /// Logs in to a stored account without a session.

@@ -14,15 +14,18 @@ use matricula_core::{
 use matricula_http::{Runner, SystemClock, SystemEntropy};
 
 use crate::{
-    AccountStore, DataDirs, Error, NoStore, SessionStore, drive, drive::run_watched, renewal_driver,
+    AccountStore, DataDirs, Error, NoStore, SessionStore, drive,
+    drive::{EventQueue, run_watched},
+    future::{BoxFuture, boxed},
+    renewal_driver,
 };
 
 /// Sends a job and waits for the response, of any status.
 ///
 /// # Errors
 /// If there is no response.
-pub async fn send(runner: &Runner, job: Job) -> Result<Response, Error> {
-    answer(runner.run(job).await)
+pub fn send(runner: &Runner, job: Job) -> impl Future<Output = Result<Response, Error>> + Send {
+    boxed(async move { answer(runner.run(job).await) })
 }
 
 /// Sends a job like [`send`], and passes its events to `watch` meanwhile.
@@ -34,7 +37,13 @@ pub async fn send_watched(
     job: Job,
     watch: impl FnMut(&Event),
 ) -> Result<Response, Error> {
-    answer(run_watched(runner, job, watch).await)
+    let events = EventQueue::default();
+    let sending = send_queued(runner, job, events.clone());
+    answer(events.watched(sending, watch).await)
+}
+
+fn send_queued(runner: &Runner, job: Job, events: EventQueue) -> BoxFuture<'_, Outcome> {
+    boxed(async move { run_watched(runner, job, &mut |event| events.push(event)).await })
 }
 
 fn answer(outcome: Outcome) -> Result<Response, Error> {
@@ -170,11 +179,7 @@ impl Session {
     pub fn job<E: Endpoint>(&self, request: &E) -> Job {
         let account = self.account();
         let job = request.job(&account.server);
-        match E::OPERATION.auth {
-            OperationAuth::Required => job.with_auth(Auth::Required(account.credential())),
-            OperationAuth::Optional => job.with_auth(Auth::Optional(account.credential())),
-            _ => job,
-        }
+        with_auth(job, E::OPERATION.auth, &account)
     }
 
     /// Sends a request and reads the response.
@@ -182,7 +187,7 @@ impl Session {
     /// # Errors
     /// If the session has ended, there is no response, or the response is an error.
     pub async fn call<E: Endpoint>(&self, request: E) -> Result<E::Response, Error> {
-        let response = self.send(self.job(&request)).await?;
+        let response = self.send_boxed(self.job(&request), None).await?;
         Ok(E::read(&response)?)
     }
 
@@ -190,8 +195,8 @@ impl Session {
     ///
     /// # Errors
     /// If the session has ended, or there is no response.
-    pub async fn send(&self, job: Job) -> Result<Response, Error> {
-        self.send_watched(job, |_| {}).await
+    pub fn send(&self, job: Job) -> impl Future<Output = Result<Response, Error>> + Send {
+        self.send_boxed(job, None)
     }
 
     /// Sends a job like [`send`](Self::send), and passes its events to `watch` meanwhile.
@@ -201,7 +206,29 @@ impl Session {
     pub async fn send_watched(
         &self,
         job: Job,
-        mut watch: impl FnMut(&Event),
+        watch: impl FnMut(&Event),
+    ) -> Result<Response, Error> {
+        let events = EventQueue::default();
+        let sending = self.send_boxed(job, Some(events.clone()));
+        events.watched(sending, watch).await
+    }
+
+    fn send_boxed(
+        &self,
+        job: Job,
+        events: Option<EventQueue>,
+    ) -> BoxFuture<'_, Result<Response, Error>> {
+        boxed(self.send_with_renewal(job, move |event| {
+            if let Some(events) = &events {
+                events.push(event);
+            }
+        }))
+    }
+
+    async fn send_with_renewal(
+        &self,
+        job: Job,
+        mut watch: impl FnMut(&Event) + Send,
     ) -> Result<Response, Error> {
         let mut call = Call::new(job);
         let mut input = CallInput::Start(Box::new(self.state(|one| one.clone())));
@@ -236,30 +263,37 @@ impl Session {
     ///
     /// # Errors
     /// If there is no refresh token, the server refuses, or the new tokens cannot be stored.
-    pub async fn refresh(&self) -> Result<(), Error> {
-        let account = self.account();
-        let user_id = account.user_id;
-        match (account.access_token, account.refresh_token) {
-            (None, _) => Err(SessionError::NotSignedIn { user_id }.into()),
-            (_, None) => Err(SessionError::NoRefreshToken { user_id }.into()),
-            (token, _) => Ok(renewal_driver::renew(self, RenewalReason::Requested, token).await?),
-        }
+    pub fn refresh(&self) -> impl Future<Output = Result<(), Error>> + Send {
+        boxed(async move {
+            let account = self.account();
+            let user_id = account.user_id;
+            match (account.access_token, account.refresh_token) {
+                (None, _) => Err(SessionError::NotSignedIn { user_id }.into()),
+                (_, None) => Err(SessionError::NoRefreshToken { user_id }.into()),
+                (token, _) => {
+                    Ok(renewal_driver::renew(self, RenewalReason::Requested, token).await?)
+                }
+            }
+        })
     }
 
     /// Renews a token that expires soon. A failure is ignored while the token is still valid.
     ///
     /// # Errors
     /// If another process has ended the session.
-    pub(crate) async fn renew_if_due(&self) -> Result<(), Error> {
-        let account = self.account();
-        if !account.is_due(SystemClock::now()) {
-            return Ok(());
-        }
-        let renewed = renewal_driver::renew(self, RenewalReason::Due, account.access_token).await;
-        match renewed {
-            Err(error) if self.account().access_token.is_none() => Err(error.into()),
-            _ => Ok(()),
-        }
+    pub(crate) fn renew_if_due(&self) -> BoxFuture<'_, Result<(), Error>> {
+        boxed(async move {
+            let account = self.account();
+            if !account.is_due(SystemClock::now()) {
+                return Ok(());
+            }
+            let renewed =
+                renewal_driver::renew(self, RenewalReason::Due, account.access_token).await;
+            match renewed {
+                Err(error) if self.account().access_token.is_none() => Err(error.into()),
+                _ => Ok(()),
+            }
+        })
     }
 
     /// Logs out on the server that issued the tokens, then removes them.
@@ -267,24 +301,26 @@ impl Session {
     /// # Errors
     /// If the server cannot be reached or refuses. It is not an error if the server does not know
     /// the token, or does not let guests log out: the token is removed.
-    pub async fn log_out(&self) -> Result<Account, Error> {
-        let _renewing = self.shared.renewing.lock().await;
-        let user_id = self.account().user_id;
-        let _lock = renewal_driver::lock(self, &user_id).await?;
-        // Another process may have renewed them.
-        if let Some(mut stored) = self.store_mut(|store| store.load(&user_id))? {
-            stored.server = self.account().server;
-            self.state(|state| state.replace(stored));
-            self.hand_over_token();
-        }
-        let before = self.account();
-        let account = self.end_on_server(before.clone()).await?;
-        let mut writes = WriteBatch::default();
-        account.write_to(&mut writes);
-        self.store_mut(|store| store.commit(&writes))?;
-        self.runner.credentials().remove(&before.credential());
-        self.state(|state| state.replace(account.clone()));
-        Ok(account)
+    pub fn log_out(&self) -> impl Future<Output = Result<Account, Error>> + Send {
+        boxed(async move {
+            let _renewing = self.shared.renewing.lock().await;
+            let user_id = self.account().user_id;
+            let _lock = renewal_driver::lock(self, &user_id).await?;
+            // Another process may have renewed them.
+            if let Some(mut stored) = self.store_mut(|store| store.load(&user_id))? {
+                stored.server = self.account().server;
+                self.state(|state| state.replace(stored));
+                self.hand_over_token();
+            }
+            let before = self.account();
+            let account = self.end_on_server(before.clone()).await?;
+            let mut writes = WriteBatch::default();
+            account.write_to(&mut writes);
+            self.store_mut(|store| store.commit(&writes))?;
+            self.runner.credentials().remove(&before.credential());
+            self.state(|state| state.replace(account.clone()));
+            Ok(account)
+        })
     }
 
     async fn end_on_server(&self, mut account: Account) -> Result<Account, Error> {
@@ -307,6 +343,15 @@ impl Session {
         }
         account.end_session();
         Ok(account)
+    }
+}
+
+/// The job with the account's token, if the operation uses one.
+fn with_auth(job: Job, auth: OperationAuth, account: &Account) -> Job {
+    match auth {
+        OperationAuth::Required => job.with_auth(Auth::Required(account.credential())),
+        OperationAuth::Optional => job.with_auth(Auth::Optional(account.credential())),
+        _ => job,
     }
 }
 

@@ -9,7 +9,7 @@ use matricula_api::{
 use matricula_core::{Auth, Job, Response};
 use matricula_http::Runner;
 
-use crate::{Error, session::send};
+use crate::{Error, future::boxed, session::send};
 
 /// Whether a username is available.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,35 +30,37 @@ pub enum Availability {
 ///
 /// # Errors
 /// If there is no response, or an error that concerns all rows.
-pub async fn check_availability(
-    runner: &Runner,
-    credentials: &AdminCredentials,
-    row: &NewRow,
-) -> Result<Availability, Error> {
-    let Some(job) = request(credentials, row) else {
-        return Ok(Availability::Unknown);
-    };
-    let response = send(runner, job).await?;
-    match credentials {
-        AdminCredentials::Admin(account) => match GetUser::read(&response) {
-            Ok(_) => Ok(Availability::Taken),
-            Err(ApiError::Matrix(error)) => match error.code {
-                ErrorCode::NotFound => Ok(Availability::Available),
-                ErrorCode::Forbidden => Err(AdminError::NotAnAdministrator {
-                    server: account.server.clone(),
-                    user_id: account.user_id.clone(),
-                }
-                .into()),
-                ErrorCode::Unrecognized => Err(AdminError::NoAdministration {
-                    server: account.server.clone(),
-                }
-                .into()),
-                _ => Err(ApiError::Matrix(error).into()),
+pub fn check_availability<'a>(
+    runner: &'a Runner,
+    credentials: &'a AdminCredentials,
+    row: &'a NewRow,
+) -> impl Future<Output = Result<Availability, Error>> + Send {
+    boxed(async move {
+        let Some(job) = request(credentials, row) else {
+            return Ok(Availability::Unknown);
+        };
+        let response = send(runner, job).await?;
+        match credentials {
+            AdminCredentials::Admin(account) => match GetUser::read(&response) {
+                Ok(_) => Ok(Availability::Taken),
+                Err(ApiError::Matrix(error)) => match error.code {
+                    ErrorCode::NotFound => Ok(Availability::Available),
+                    ErrorCode::Forbidden => Err(AdminError::NotAnAdministrator {
+                        server: account.server.clone(),
+                        user_id: account.user_id.clone(),
+                    }
+                    .into()),
+                    ErrorCode::Unrecognized => Err(AdminError::NoAdministration {
+                        server: account.server.clone(),
+                    }
+                    .into()),
+                    _ => Err(ApiError::Matrix(error).into()),
+                },
+                Err(error) => Err(error.into()),
             },
-            Err(error) => Err(error.into()),
-        },
-        _ => read(&response),
-    }
+            _ => read(&response),
+        }
+    })
 }
 
 fn request(credentials: &AdminCredentials, row: &NewRow) -> Option<Job> {

@@ -206,8 +206,8 @@ impl Requests {
             };
             let (runner, counters) = (self.runner.clone(), self.counters.clone());
             self.in_flight.spawn(async move {
-                let count = |event: &scheduler::Event| counters.count(event);
-                BulkInput::Outcome(id, run_watched(&runner, *job, count).await)
+                let mut count = |event: &scheduler::Event| counters.count(event);
+                BulkInput::Outcome(id, run_watched(&runner, *job, &mut count).await)
             });
         }
     }

@@ -17,7 +17,10 @@ use matricula_core::{Entropy, Secret, Timestamp, scheduler::WaitReason};
 use matricula_http::SystemEntropy;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
-use crate::{AnswerFuture, PromptHandler};
+use crate::{
+    AnswerFuture, PromptHandler,
+    future::{BoxFuture, boxed},
+};
 use routes::{CallbackRoutes, PendingPage};
 
 /// The default timeout. Signing up may require the person to read an email first.
@@ -48,8 +51,8 @@ impl CallbackServer {
     ///
     /// # Errors
     /// If no port can be opened.
-    pub async fn listen() -> io::Result<Self> {
-        Self::listen_on(0).await
+    pub fn listen() -> impl Future<Output = io::Result<Self>> + Send {
+        Self::listen_on(0)
     }
 
     /// Listens on the port of an earlier process, so that a page that is still open can lead back.
@@ -57,28 +60,32 @@ impl CallbackServer {
     ///
     /// # Errors
     /// If no port of 127.0.0.1 can be opened.
-    pub async fn listen_again(redirect_uri: &str) -> io::Result<Self> {
-        match port_of(redirect_uri) {
-            Some(port) => match Self::listen_on(port).await {
-                Ok(browser) => Ok(browser),
-                Err(_) => Self::listen().await,
-            },
-            None => Self::listen().await,
-        }
+    pub fn listen_again(redirect_uri: &str) -> impl Future<Output = io::Result<Self>> + Send {
+        boxed(async move {
+            match port_of(redirect_uri) {
+                Some(port) => match Self::listen_on(port).await {
+                    Ok(browser) => Ok(browser),
+                    Err(_) => Self::listen().await,
+                },
+                None => Self::listen().await,
+            }
+        })
     }
 
-    async fn listen_on(port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let address = listener.local_addr()?;
-        let routes = Arc::new(Mutex::new(CallbackRoutes::new(address.port())));
-        let mut listening = JoinSet::new();
-        listening.spawn(listener::serve(listener, Arc::clone(&routes)));
-        Ok(Self {
-            address,
-            routes,
-            open: Arc::new(webbrowser::open),
-            timeout: DEFAULT_TIMEOUT,
-            _listening: listening,
+    fn listen_on(port: u16) -> BoxFuture<'static, io::Result<Self>> {
+        boxed(async move {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+            let address = listener.local_addr()?;
+            let routes = Arc::new(Mutex::new(CallbackRoutes::new(address.port())));
+            let mut listening = JoinSet::new();
+            listening.spawn(listener::serve(listener, Arc::clone(&routes)));
+            Ok(Self {
+                address,
+                routes,
+                open: Arc::new(webbrowser::open),
+                timeout: DEFAULT_TIMEOUT,
+                _listening: listening,
+            })
         })
     }
 
@@ -180,22 +187,26 @@ impl PendingCallback {
     ///
     /// # Errors
     /// If no browser is found.
-    pub async fn open(&self) -> io::Result<()> {
-        let (open, start) = (Arc::clone(&self.open), self.start.clone());
-        // A browser in a terminal blocks until it is closed.
-        let opened = tokio::task::spawn_blocking(move || open(&start)).await;
-        opened.map_err(io::Error::other)?
+    pub fn open(&self) -> impl Future<Output = io::Result<()>> + Send {
+        boxed(async move {
+            let (open, start) = (Arc::clone(&self.open), self.start.clone());
+            // A browser in a terminal blocks until it is closed.
+            let opened = tokio::task::spawn_blocking(move || open(&start)).await;
+            opened.map_err(io::Error::other)?
+        })
     }
 
     /// Waits for the answer: the address of the callback. [`Answer::Unavailable`] on timeout.
-    pub async fn answer(self) -> Answer {
-        match tokio::time::timeout(self.timeout, self.receiver).await {
-            Ok(Ok(address)) => Answer::Text(address),
-            _ => {
-                lock(&self.routes).close();
-                Answer::Unavailable
+    pub fn answer(self) -> impl Future<Output = Answer> + Send {
+        boxed(async move {
+            match tokio::time::timeout(self.timeout, self.receiver).await {
+                Ok(Ok(address)) => Answer::Text(address),
+                _ => {
+                    lock(&self.routes).close();
+                    Answer::Unavailable
+                }
             }
-        }
+        })
     }
 }
 
