@@ -18,6 +18,14 @@ pub struct PendingUser {
 }
 
 impl PendingUser {
+    /// Reads back stored values.
+    ///
+    /// # Errors
+    /// If the text was not written by [`PendingUser`].
+    pub fn from_stored(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+
     /// Its key in [`tables::PENDING_USERS`]; `user` is a username or a user id.
     pub fn key(server: &ServerUrl, user: &str) -> String {
         format!("{server} {user}")

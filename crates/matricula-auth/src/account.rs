@@ -78,6 +78,14 @@ pub struct Account {
 }
 
 impl Account {
+    /// Reads back a stored account.
+    ///
+    /// # Errors
+    /// If the text was not written by [`Account`].
+    pub fn from_stored(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+
     /// An account without a session.
     pub fn without_session(user_id: UserId, server: ServerUrl, data: Value) -> Self {
         Self {

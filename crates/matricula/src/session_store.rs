@@ -3,7 +3,6 @@
 use matricula_api::UserId;
 use matricula_auth::{Account, OAuthClient, Registration, tables};
 use matricula_core::{Store, StoreError, WriteBatch};
-use serde::de::DeserializeOwned;
 
 use crate::AccountLock;
 
@@ -20,7 +19,9 @@ pub trait SessionStore: Store {
     /// # Errors
     /// If the store cannot be read.
     fn load(&mut self, user_id: &UserId) -> Result<Option<Account>, StoreError> {
-        read(self, tables::ACCOUNTS, user_id.as_str())
+        let key = user_id.as_str();
+        let value = self.get(tables::ACCOUNTS, key)?;
+        parse(tables::ACCOUNTS, key, value, Account::from_stored)
     }
 
     /// Reads all stored accounts, in any order.
@@ -28,7 +29,7 @@ pub trait SessionStore: Store {
     /// # Errors
     /// If the store cannot be read.
     fn load_all(&mut self) -> Result<Vec<Account>, StoreError> {
-        read_all(self, tables::ACCOUNTS)
+        parse_all(self.entries()?, tables::ACCOUNTS, Account::from_stored)
     }
 
     /// Reads all interrupted registrations, in any order.
@@ -36,7 +37,8 @@ pub trait SessionStore: Store {
     /// # Errors
     /// If the store cannot be read.
     fn load_registrations(&mut self) -> Result<Vec<Registration>, StoreError> {
-        read_all(self, tables::REGISTRATIONS)
+        let entries = self.entries()?;
+        parse_all(entries, tables::REGISTRATIONS, Registration::from_stored)
     }
 
     /// Reads the client registration at the OAuth 2.0 server of this issuer: a program registers there
@@ -45,7 +47,13 @@ pub trait SessionStore: Store {
     /// # Errors
     /// If the store cannot be read.
     fn load_oauth_client(&mut self, issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
-        read(self, tables::OAUTH_CLIENTS, issuer)
+        let value = self.get(tables::OAUTH_CLIENTS, issuer)?;
+        parse(
+            tables::OAUTH_CLIENTS,
+            issuer,
+            value,
+            OAuthClient::from_stored,
+        )
     }
 
     /// Locks the session of an account against renewal and logout by other processes, until the lock is
@@ -60,33 +68,40 @@ pub trait SessionStore: Store {
     }
 }
 
-fn read<T: DeserializeOwned>(
-    store: &mut (impl Store + ?Sized),
+/// Reads a stored value. Each type is read by a function of its own crate, where it is compiled once.
+pub(crate) type FromStored<T> = fn(&[u8]) -> Result<T, serde_json::Error>;
+
+fn parse<T>(
     table: &str,
     key: &str,
+    value: Option<Vec<u8>>,
+    from_stored: FromStored<T>,
 ) -> Result<Option<T>, StoreError> {
-    let value = store.get(table, key)?;
-    value.map(|value| parse(table, key, &value)).transpose()
-}
-
-fn read_all<T: DeserializeOwned>(
-    store: &mut (impl Store + ?Sized),
-    table: &str,
-) -> Result<Vec<T>, StoreError> {
-    let entries = store.entries()?.into_iter();
-    let of_table = entries.filter(|(its_table, _, _)| its_table == table);
-    of_table
-        .map(|(table, key, value)| parse(&table, &key, &value))
-        .collect()
-}
-
-fn parse<T: DeserializeOwned>(table: &str, key: &str, value: &[u8]) -> Result<T, StoreError> {
+    let Some(value) = value else { return Ok(None) };
     // The error of the parser could repeat a part of a secret.
-    serde_json::from_slice(value).map_err(|_| {
-        StoreError::new(format!(
-            "the entry {key} of the table {table} is not well-formed; it was written by another version"
-        ))
-    })
+    from_stored(&value)
+        .map(Some)
+        .map_err(|_| malformed(table, key))
+}
+
+fn parse_all<T>(
+    entries: Vec<(String, String, Vec<u8>)>,
+    table: &str,
+    from_stored: FromStored<T>,
+) -> Result<Vec<T>, StoreError> {
+    let mut all = Vec::new();
+    for (its_table, key, value) in entries {
+        if its_table == table {
+            all.extend(parse(table, &key, Some(value), from_stored)?);
+        }
+    }
+    Ok(all)
+}
+
+fn malformed(table: &str, key: &str) -> StoreError {
+    StoreError::new(format!(
+        "the entry {key} of the table {table} is not well-formed; it was written by another version"
+    ))
 }
 
 /// Stores nothing: accounts and tokens are lost when the process ends.

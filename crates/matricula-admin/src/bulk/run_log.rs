@@ -166,6 +166,12 @@ impl RunLog {
     pub fn from_stored(
         stored: impl IntoIterator<Item = (String, String, Vec<u8>)>,
     ) -> Result<Self, RunLogError> {
+        Self::read(&mut stored.into_iter())
+    }
+
+    fn read(
+        stored: &mut dyn Iterator<Item = (String, String, Vec<u8>)>,
+    ) -> Result<Self, RunLogError> {
         let (mut rows, mut states) = (Vec::new(), Vec::new());
         for (table, key, value) in stored {
             match table.as_str() {

@@ -53,6 +53,16 @@ pub struct PendingPassword {
     pub is_set: bool,
 }
 
+impl PendingPassword {
+    /// Reads back a stored change.
+    ///
+    /// # Errors
+    /// If the text was not written by [`PasswordChange`].
+    pub fn from_stored(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+}
+
 impl PasswordChange {
     /// Changes the password to this one, which the person knows.
     pub fn new(account: &Account, password: Secret) -> Self {

@@ -88,6 +88,14 @@ pub struct PendingThreepid {
 }
 
 impl PendingThreepid {
+    /// Reads back a stored address.
+    ///
+    /// # Errors
+    /// If the text was not written by [`AddThreepid`].
+    pub fn from_stored(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+
     /// The key in [`tables::THREEPID_ADDITIONS`]: one for each account and address.
     pub fn key(user_id: &UserId, address: &Threepid) -> String {
         format!("{user_id} {address}")

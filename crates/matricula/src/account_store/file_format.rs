@@ -67,6 +67,14 @@ impl Default for Content {
 }
 
 impl Content {
+    /// The values of a table.
+    pub(super) fn rows(&self, table: &str) -> impl Iterator<Item = &Value> {
+        self.tables
+            .get(table)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
     /// Reads a file of [`Form::write`]. The error gives the place only, because the content is
     /// secret.
     pub(super) fn read(text: &[u8]) -> Result<Read, ReadError> {

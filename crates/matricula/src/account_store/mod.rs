@@ -19,14 +19,13 @@ use matricula_auth::{
     SsoLogin, Threepid, tables,
 };
 use matricula_core::{Store, StoreError, Write, WriteBatch};
-use serde::Deserialize;
 use serde_json::Value;
 
 use cipher::Key;
 pub use error::AccountStoreError;
 use file_format::{Content, Form, Read, ReadError, SUPPORTED};
 
-use crate::{Keyring, SessionStore};
+use crate::{Keyring, SessionStore, session_store::FromStored};
 
 /// A [`Store`] for secrets: one file that only its owner can read. Each write replaces the whole
 /// file atomically.
@@ -72,7 +71,7 @@ impl AccountStore {
     /// # Errors
     /// If the file cannot be read, or has another format.
     pub fn accounts(&self) -> Result<Vec<Account>, AccountStoreError> {
-        self.read_table(tables::ACCOUNTS)
+        self.read_table(tables::ACCOUNTS, Account::from_stored)
     }
 
     /// The account of this user ID; without one, the default account.
@@ -89,7 +88,7 @@ impl AccountStore {
             Some(user_id) => accounts.get(user_id),
             None => accounts.values().next(),
         };
-        found.map(|value| self.parse(value)).transpose()
+        self.parse(found, Account::from_stored)
     }
 
     /// The pending registration of this ID.
@@ -97,12 +96,7 @@ impl AccountStore {
     /// # Errors
     /// If the file cannot be read, or has another format.
     pub fn registration(&self, id: &str) -> Result<Option<Registration>, AccountStoreError> {
-        let content = self.read()?;
-        let stored = content
-            .tables
-            .get(tables::REGISTRATIONS)
-            .and_then(|table| table.get(id));
-        stored.map(|value| self.parse(value)).transpose()
+        self.entry(tables::REGISTRATIONS, id, Registration::from_stored)
     }
 
     /// The pending OAuth 2.0 login of this ID.
@@ -110,10 +104,7 @@ impl AccountStore {
     /// # Errors
     /// If the file cannot be read, or has another format.
     pub fn oauth_login(&self, id: &str) -> Result<Option<OAuthLogin>, AccountStoreError> {
-        let content = self.read()?;
-        let table = content.tables.get(tables::OAUTH_LOGINS);
-        let stored = table.and_then(|table| table.get(id));
-        stored.map(|value| self.parse(value)).transpose()
+        self.entry(tables::OAUTH_LOGINS, id, OAuthLogin::from_stored)
     }
 
     /// The values for a new user whose creation is in doubt, by its
@@ -126,10 +117,8 @@ impl AccountStore {
         &self,
         key: &str,
     ) -> Result<Option<matricula_admin::PendingUser>, AccountStoreError> {
-        let content = self.read()?;
-        let table = content.tables.get(matricula_admin::tables::PENDING_USERS);
-        let stored = table.and_then(|table| table.get(key));
-        stored.map(|value| self.parse(value)).transpose()
+        use matricula_admin::{PendingUser, tables};
+        self.entry(tables::PENDING_USERS, key, PendingUser::from_stored)
     }
 
     /// The client registration of this program at the OAuth 2.0 server of this issuer.
@@ -137,10 +126,7 @@ impl AccountStore {
     /// # Errors
     /// If the file cannot be read, or has another format.
     pub fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, AccountStoreError> {
-        let content = self.read()?;
-        let table = content.tables.get(tables::OAUTH_CLIENTS);
-        let stored = table.and_then(|table| table.get(issuer));
-        stored.map(|value| self.parse(value)).transpose()
+        self.entry(tables::OAUTH_CLIENTS, issuer, OAuthClient::from_stored)
     }
 
     /// The state of an unfinished password change of this account.
@@ -151,7 +137,8 @@ impl AccountStore {
         &self,
         user_id: &UserId,
     ) -> Result<Option<PendingPassword>, AccountStoreError> {
-        self.entry(tables::PASSWORD_CHANGES, user_id.as_str())
+        let key = user_id.as_str();
+        self.entry(tables::PASSWORD_CHANGES, key, PendingPassword::from_stored)
     }
 
     /// The state of adding this address to this account.
@@ -164,17 +151,22 @@ impl AccountStore {
         address: &Threepid,
     ) -> Result<Option<PendingThreepid>, AccountStoreError> {
         let key = PendingThreepid::key(user_id, address);
-        self.entry(tables::THREEPID_ADDITIONS, &key)
+        self.entry(
+            tables::THREEPID_ADDITIONS,
+            &key,
+            PendingThreepid::from_stored,
+        )
     }
 
-    fn entry<T: serde::de::DeserializeOwned>(
+    fn entry<T>(
         &self,
         table: &str,
         key: &str,
+        from_stored: FromStored<T>,
     ) -> Result<Option<T>, AccountStoreError> {
         let content = self.read()?;
         let stored = content.tables.get(table).and_then(|table| table.get(key));
-        stored.map(|value| self.parse(value)).transpose()
+        self.parse(stored, from_stored)
     }
 
     /// The pending registration or login of this ID.
@@ -188,7 +180,7 @@ impl AccountStore {
         if let Some(login) = self.oauth_login(id)? {
             return Ok(Some(PendingAuth::OAuth(Box::new(login))));
         }
-        let login = self.entry(tables::SSO_LOGINS, id)?;
+        let login = self.entry(tables::SSO_LOGINS, id, SsoLogin::from_stored)?;
         Ok(login.map(|login| PendingAuth::Sso(Box::new(login))))
     }
 
@@ -199,26 +191,17 @@ impl AccountStore {
     /// If the file cannot be read, or has another format.
     pub fn all_pending(&self) -> Result<Vec<PendingAuth>, AccountStoreError> {
         let content = self.read()?;
-        let table = |name| {
-            content
-                .tables
-                .get(name)
-                .into_iter()
-                .flat_map(BTreeMap::values)
-        };
-        let registrations = table(tables::REGISTRATIONS).filter_map(|value| {
-            let registration = Registration::deserialize(value).ok()?;
-            Some(PendingAuth::Registration(Box::new(registration)))
-        });
-        let logins = table(tables::OAUTH_LOGINS).filter_map(|value| {
-            let login = OAuthLogin::deserialize(value).ok()?;
-            Some(PendingAuth::OAuth(Box::new(login)))
-        });
-        let sso_logins = table(tables::SSO_LOGINS).filter_map(|value| {
-            let login = SsoLogin::deserialize(value).ok()?;
-            Some(PendingAuth::Sso(Box::new(login)))
-        });
-        Ok(registrations.chain(logins).chain(sso_logins).collect())
+        let mut all = Vec::new();
+        for it in readable(&content, tables::REGISTRATIONS, Registration::from_stored) {
+            all.push(PendingAuth::Registration(Box::new(it)));
+        }
+        for it in readable(&content, tables::OAUTH_LOGINS, OAuthLogin::from_stored) {
+            all.push(PendingAuth::OAuth(Box::new(it)));
+        }
+        for it in readable(&content, tables::SSO_LOGINS, SsoLogin::from_stored) {
+            all.push(PendingAuth::Sso(Box::new(it)));
+        }
+        Ok(all)
     }
 
     /// All pending registrations, except those that another version wrote and this one cannot read.
@@ -227,13 +210,11 @@ impl AccountStore {
     /// If the file cannot be read, or has another format.
     pub fn registrations(&self) -> Result<Vec<Registration>, AccountStoreError> {
         let content = self.read()?;
-        let stored = content.tables.get(tables::REGISTRATIONS);
-        let readable = |value| Registration::deserialize(value).ok();
-        Ok(stored
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .filter_map(readable)
-            .collect())
+        Ok(readable(
+            &content,
+            tables::REGISTRATIONS,
+            Registration::from_stored,
+        ))
     }
 
     /// Makes this the default account.
@@ -270,19 +251,28 @@ impl AccountStore {
         Ok(account.map(|account| account.user_id.to_string()))
     }
 
-    fn read_table<T: serde::de::DeserializeOwned>(
+    fn read_table<T>(
         &self,
         table: &str,
+        from_stored: FromStored<T>,
     ) -> Result<Vec<T>, AccountStoreError> {
         let content = self.read()?;
-        let Some(table) = content.tables.get(table) else {
-            return Ok(Vec::new());
-        };
-        table.values().map(|value| self.parse(value)).collect()
+        let mut all = Vec::new();
+        for value in content.rows(table) {
+            all.extend(self.parse(Some(value), from_stored)?);
+        }
+        Ok(all)
     }
 
-    fn parse<T: serde::de::DeserializeOwned>(&self, value: &Value) -> Result<T, AccountStoreError> {
-        T::deserialize(value).map_err(|_| self.unreadable("an entry in it is not well-formed"))
+    fn parse<T>(
+        &self,
+        value: Option<&Value>,
+        from_stored: FromStored<T>,
+    ) -> Result<Option<T>, AccountStoreError> {
+        let Some(value) = value else { return Ok(None) };
+        let malformed = |_| self.unreadable("an entry in it is not well-formed");
+        let read = from_stored(value.to_string().as_bytes());
+        read.map(Some).map_err(malformed)
     }
 
     /// Servers choose user IDs: a server must not overwrite the account of another server.
@@ -442,6 +432,15 @@ impl SessionStore for AccountStore {
         let lock = files::try_lock(&self.dir, &lock_name(user_id))?;
         Ok(lock.map(|file| AccountLock(Some(file))))
     }
+}
+
+/// The rows of a table that this version can read.
+fn readable<T>(content: &Content, table: &str, from_stored: FromStored<T>) -> Vec<T> {
+    let mut all = Vec::new();
+    for value in content.rows(table) {
+        all.extend(from_stored(value.to_string().as_bytes()).ok());
+    }
+    all
 }
 
 /// Moves the new password of each finished password change into its account.
