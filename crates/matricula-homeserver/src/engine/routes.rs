@@ -42,8 +42,8 @@ use matricula_api::{
         whoami::WhoAmI,
     },
     server::{
-        IncomingRequest, OutgoingResponse, ParameterLocation, ParameterType, RequestError,
-        ServerEndpoint, find,
+        IncomingRequest, OutgoingResponse, Parameter, ParameterLocation, ParameterType,
+        RequestError, ServerEndpoint, find,
     },
 };
 use matricula_core::{Method, Operation, StepContext};
@@ -280,8 +280,18 @@ const fn file_operation<E: FileHandler>() -> OperationRoute {
 }
 
 fn parse<E: ServerEndpoint>(request: &Request, body: &[u8]) -> Result<E, HandlerError> {
-    let mut parameters = E::PARAMETERS.iter();
+    let incoming = incoming(&E::OPERATION, E::PARAMETERS, request, body)?;
+    Ok(E::read_request(&incoming)?)
+}
+
+fn incoming<'a>(
+    operation: &'a Operation,
+    parameters: &[Parameter],
+    request: &'a Request,
+    body: &'a [u8],
+) -> Result<IncomingRequest<'a>, HandlerError> {
     let takes_json = parameters
+        .iter()
         .any(|it| it.location == ParameterLocation::Body && it.kind != ParameterType::Bytes);
     // https://spec.matrix.org/v1.19/client-server-api/#api-standards: at least an empty object.
     if takes_json && body.is_empty() {
@@ -291,12 +301,12 @@ fn parse<E: ServerEndpoint>(request: &Request, body: &[u8]) -> Result<E, Handler
     let query = pairs.map(|(name, value)| (Cow::Borrowed(name.as_str()), value.clone()));
     let content_type = request.content_type.iter();
     let headers = content_type.map(|value| (Cow::Borrowed("Content-Type"), value.clone()));
-    let incoming = IncomingRequest::new(&E::OPERATION, &request.path)
+    let incoming = IncomingRequest::new(operation, &request.path)
         .ok_or_else(ApiError::unrecognized)?
         .with_query(query.collect())
         .with_headers(headers.collect())
         .with_body(body);
-    Ok(E::read_request(&incoming)?)
+    Ok(incoming)
 }
 
 /// An endpoint that is no operation of the specification.
