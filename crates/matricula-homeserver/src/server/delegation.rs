@@ -2,10 +2,7 @@
 
 use std::{sync::mpsc, time::Duration};
 
-use axum::{
-    body::Body,
-    http::{Request, StatusCode, header},
-};
+use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use matricula_core::ServerUrl;
 use tokio::{
@@ -14,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::worker::Command;
+use super::{body::Body, worker::Command};
 use crate::{Delegation, DelegationCall};
 
 /// The timeout of a call.
@@ -63,7 +60,7 @@ impl DelegationClient {
             .header(header::HOST, authority)
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Body::from(call.body.clone()))
+            .body(Body::from(call.body.clone().into_bytes()))
             .map_err(to_text)?;
         let response = sender.send_request(request).await.map_err(to_text)?;
         Ok(response.status())

@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router,
-    body::{Body, HttpBody},
-    extract::{ConnectInfo, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+use http::request::Parts;
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    body::{Body as _, Incoming},
+    header::{self, HeaderName, HeaderValue},
 };
 use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Method, Secret};
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    connections::Peer,
+    body::Body,
     delegation::DelegationClient,
     media::{self, MediaDir, TempFile},
     worker::{Changes, Command, PendingRequest},
@@ -68,22 +68,18 @@ impl AppState {
     }
 }
 
-/// A router with one handler: the engine routes requests itself.
-pub(crate) fn router(state: AppState) -> Router {
-    Router::new().fallback(serve).with_state(state)
-}
-
-async fn serve(
-    State(state): State<AppState>,
-    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
-    request: axum::extract::Request,
-) -> axum::response::Response {
+/// Handles any request: the engine routes requests itself.
+pub(crate) async fn serve(
+    state: AppState,
+    peer: IpAddr,
+    request: hyper::Request<Incoming>,
+) -> Response<Body> {
     // A CORS preflight request must not reach the endpoint.
-    if request.method() == axum::http::Method::OPTIONS {
+    if request.method() == hyper::Method::OPTIONS {
         return to_http(OutgoingResponse::new(204, Vec::new(), Vec::new()));
     }
     let (head, body) = request.into_parts();
-    let response = match read_head(&head, peer.ip()) {
+    let response = match read_head(&head, peer) {
         Ok(request) if engine::media::is_upload(request.method, &request.path) => {
             handle_upload(&state, request, &head.headers, body).await
         }
@@ -107,17 +103,16 @@ async fn serve(
 async fn handle_plain(
     state: &AppState,
     mut request: Request,
-    body: Body,
+    body: Incoming,
 ) -> Result<HandlerResponse, ApiError> {
     let permit = state.permits.acquire().await.map_err(|_| stopping())?;
-    let body = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY))
+    request.body = timeout(BODY_TIMEOUT, read_body(body))
         .await
         .map_err(|_| ApiError::new(408, ErrorCode::Unknown, "the request's body took too long"))?
-        .map_err(|_| {
+        .ok_or_else(|| {
             let error = "the request's body was cut short, or is larger than 1 MiB";
             ApiError::new(413, ErrorCode::TooLarge, error)
         })?;
-    request.body = body.into();
     match engine::long_poll_timeout(&request) {
         Some(timeout) => {
             // A waiting request does not count as running.
@@ -128,12 +123,24 @@ async fn handle_plain(
     }
 }
 
+/// A whole body; none if it was cut short or is too large.
+async fn read_body(mut body: Incoming) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = media::next_chunk(&mut body).await.ok()? {
+        if bytes.len() + chunk.len() > MAX_BODY {
+            return None;
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Some(bytes)
+}
+
 /// Handles a request whose body is a file. The body is read only once the upload is authorized.
 async fn handle_upload(
     state: &AppState,
     mut request: Request,
     headers: &HeaderMap,
-    mut body: Body,
+    mut body: Incoming,
 ) -> Result<HandlerResponse, ApiError> {
     let permit = state.permits.acquire().await.map_err(|_| stopping())?;
     request.content_length = body.size_hint().exact();
@@ -252,8 +259,8 @@ fn peer_key(peer: IpAddr) -> String {
     }
 }
 
-fn to_http(reply: OutgoingResponse) -> axum::response::Response {
-    let mut response = axum::response::Response::new(Body::from(reply.body));
+fn to_http(reply: OutgoingResponse) -> Response<Body> {
+    let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -1,5 +1,6 @@
-//! HTTP around the homeserver: axum on tokio, and a worker thread that owns the database.
+//! HTTP around the homeserver: hyper on tokio, and a worker thread that owns the database.
 
+mod body;
 mod connections;
 mod data_dir;
 mod delegation;
@@ -26,7 +27,6 @@ use tokio::{
 
 pub use data_dir::ServerDir;
 
-use connections::{Connections, Peer};
 use delegation::DelegationClient;
 use http::AppState;
 use media::MediaDir;
@@ -34,8 +34,6 @@ use worker::{Changes, Clock, Worker};
 
 use crate::{Config, Database, Error, Homeserver};
 
-/// The maximum number of open connections; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 256;
 /// How long a stopping server waits for its requests.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -189,17 +187,8 @@ impl Server {
             changes.subscribe(),
             media_dir,
         );
-        let service = http::router(state).into_make_service_with_connect_info::<Peer>();
         let (stop, stopped) = oneshot::channel::<()>();
-        let listener = Connections::new(listener, MAX_CONNECTIONS);
-        let http = tokio::spawn(async move {
-            let serving = axum::serve(listener, service).with_graceful_shutdown(async {
-                // A dropped sender stops the server, too.
-                let _ = stopped.await;
-            });
-            // Serving ends only by a shutdown, and never with an error.
-            let _ = serving.await;
-        });
+        let http = tokio::spawn(connections::serve(listener, state, stopped));
         Ok(Self {
             url,
             server_name,

@@ -6,5 +6,5 @@ mod receive;
 mod send;
 
 pub(crate) use dir::{MediaDir, TempFile};
-pub(crate) use receive::{drain, receive};
-pub(crate) use send::send;
+pub(crate) use receive::{drain, next_chunk, receive};
+pub(crate) use send::{FileBody, send};

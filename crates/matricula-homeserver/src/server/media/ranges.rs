@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use axum::http::{HeaderMap, header};
+use hyper::{HeaderMap, header};
 
 /// What part of a file is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

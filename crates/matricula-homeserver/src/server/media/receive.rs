@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, io, pin::Pin, sync::Arc, time::Duration};
 
-use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Body as _, Bytes, Incoming};
 use matricula_api::ErrorCode;
 use tokio::{
     fs::File,
@@ -28,7 +28,7 @@ const DRAIN_CHUNK_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) async fn receive(
     media_dir: &Arc<MediaDir>,
     upload: Upload,
-    body: &mut Body,
+    body: &mut Incoming,
 ) -> Result<(ReceivedFile, TempFile), ApiError> {
     let (media_dir, name) = (media_dir.clone(), upload.name().to_owned());
     let (mut temp_file, file) = run_blocking(move || media_dir.create(&name)).await?;
@@ -57,7 +57,7 @@ pub(crate) async fn receive(
 }
 
 /// Discards a rejected body for a while.
-pub(crate) fn drain(mut body: Body) {
+pub(crate) fn drain(mut body: Incoming) {
     tokio::spawn(async move {
         let deadline = Instant::now() + DRAIN_TIMEOUT;
         while Instant::now() < deadline {
@@ -70,7 +70,7 @@ pub(crate) fn drain(mut body: Body) {
 }
 
 /// The next chunk of a body.
-async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, axum::Error> {
+pub(crate) async fn next_chunk(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
     loop {
         let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
         match frame.transpose()?.map(hyper::body::Frame::into_data) {

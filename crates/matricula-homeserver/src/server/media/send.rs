@@ -8,12 +8,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::{
-    body::{Body, Bytes, HttpBody},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::Response,
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    body::{Bytes, Frame},
+    header::{self, HeaderValue},
 };
-use hyper::body::{Frame, SizeHint};
 use matricula_api::{ErrorCode, server::OutgoingResponse};
 use tokio::{
     fs::File,
@@ -25,7 +24,7 @@ use super::{
     MediaDir,
     ranges::{RangeResult, resolve},
 };
-use crate::{StoredFile, engine::ApiError};
+use crate::{StoredFile, engine::ApiError, server::body::Body};
 
 /// The size of a chunk, in bytes.
 const CHUNK_SIZE: usize = 64 * 1024;
@@ -33,11 +32,11 @@ const CHUNK_SIZE: usize = 64 * 1024;
 /// Completes `response`, which has the headers of a file, for a request with these headers: by the file,
 /// a part of it, or `304 Not Modified`.
 pub(crate) async fn send(
-    mut response: Response,
+    mut response: Response<Body>,
     request: &HeaderMap,
     media_dir: &Arc<MediaDir>,
     file: StoredFile,
-) -> Result<Response, OutgoingResponse> {
+) -> Result<Response<Body>, OutgoingResponse> {
     let StoredFile { name, length } = file;
     let mut status = StatusCode::OK;
     let headers = response.headers_mut();
@@ -69,7 +68,7 @@ pub(crate) async fn send(
     let remaining = range.end - range.start;
     headers.insert(header::CONTENT_LENGTH, remaining.into());
     *response.status_mut() = status;
-    *response.body_mut() = Body::new(FileBody {
+    *response.body_mut() = Body::File(FileBody {
         file,
         remaining,
         buffer: vec![0; CHUNK_SIZE],
@@ -92,25 +91,27 @@ fn read_failed(error: io::Error) -> OutgoingResponse {
 }
 
 /// The rest of a file, read as it is sent.
-struct FileBody {
+pub(crate) struct FileBody {
     file: File,
     remaining: u64,
     buffer: Vec<u8>,
 }
 
-impl HttpBody for FileBody {
-    type Data = Bytes;
-    type Error = io::Error;
+impl FileBody {
+    /// How many bytes are not read yet.
+    pub(crate) fn remaining(&self) -> u64 {
+        self.remaining
+    }
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
+    pub(crate) fn poll_frame(
+        &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let Self {
             file,
             remaining,
             buffer,
-        } = self.get_mut();
+        } = self;
         if *remaining == 0 {
             return Poll::Ready(None);
         }
@@ -126,13 +127,5 @@ impl HttpBody for FileBody {
         }
         *remaining -= read.len() as u64;
         Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(read)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.remaining == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.remaining)
     }
 }
