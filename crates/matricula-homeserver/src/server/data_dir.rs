@@ -4,12 +4,13 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    pin::Pin,
     time::Duration,
 };
 
 use matricula_core::ServerUrl;
 
-use super::{Server, ServerOptions};
+use super::{Server, ServerOptions, boxed};
 use crate::{Config, Error, files};
 
 /// The delay between two attempts to read the address of the process that holds the directory, and the
@@ -54,20 +55,25 @@ impl ServerDir {
         files::make_directory(path).map_err(at(path))?;
         for _ in 0..ADDRESS_POLL.1 {
             match claim(path)? {
-                Claim::Acquired(lock) => return Self::start(path, options, lock).await,
-                Claim::HeldByOther(Some(url)) => {
-                    let config = path.join("config.json");
-                    let server_name = read_config(&config)?.map(|it| it.server_name);
-                    return Ok(Self {
-                        url,
-                        server_name: server_name.ok_or(Error::ConfigMissing(config))?,
-                        running: None,
-                    });
+                Claim::Acquired(lock) => {
+                    return Self::start(path, options, lock).await;
                 }
+                Claim::HeldByOther(Some(url)) => return Self::of_other(path, url),
                 Claim::HeldByOther(None) => sleep(ADDRESS_POLL.0).await,
             }
         }
         Err(Error::Locked(path.to_owned()))
+    }
+
+    /// A homeserver that another process serves.
+    fn of_other(path: &Path, url: ServerUrl) -> Result<Self, Error> {
+        let config = path.join("config.json");
+        let server_name = read_config(&config)?.map(|it| it.server_name);
+        Ok(Self {
+            url,
+            server_name: server_name.ok_or(Error::ConfigMissing(config))?,
+            running: None,
+        })
     }
 
     /// The URL of the server.
@@ -100,36 +106,43 @@ impl ServerDir {
         }
     }
 
-    async fn start(path: &Path, mut options: ServerOptions, lock: File) -> Result<Self, Error> {
-        let database = path.join("homeserver.db");
-        let config = path.join("config.json");
-        match read_config(&config)? {
-            Some(stored) => options.config = stored,
-            // The configuration is written before the database: without it there should be none.
-            None if database.exists() => return Err(Error::ConfigMissing(config)),
-            None => {
-                options.config.check()?;
-                let text = serde_json::to_vec_pretty(&options.config)
-                    .map_err(io::Error::from)
-                    .map_err(at(&config))?;
-                files::replace(&config, &text).map_err(at(&config))?;
+    /// Starts the server. This is not generic, so the box is made here.
+    fn start<'a>(
+        path: &'a Path,
+        mut options: ServerOptions,
+        lock: File,
+    ) -> Pin<Box<dyn Future<Output = Result<Self, Error>> + Send + 'a>> {
+        boxed(async move {
+            let database = path.join("homeserver.db");
+            let config = path.join("config.json");
+            match read_config(&config)? {
+                Some(stored) => options.config = stored,
+                // The configuration is written before the database: without it there should be none.
+                None if database.exists() => return Err(Error::ConfigMissing(config)),
+                None => {
+                    options.config.check()?;
+                    let text = serde_json::to_vec_pretty(&options.config)
+                        .map_err(io::Error::from)
+                        .map_err(at(&config))?;
+                    files::replace(&config, &text).map_err(at(&config))?;
+                }
             }
-        }
-        let is_shared = options.publish_address;
-        let server = Server::start(options.database(database)).await?;
-        let url = server.url().clone();
-        let address = AddressFile(path.join("address"));
-        if is_shared {
-            files::replace(&address.0, url.as_str().as_bytes()).map_err(at(&address.0))?;
-        }
-        Ok(Self {
-            url,
-            server_name: server.server_name().to_owned(),
-            running: Some(Running {
-                address,
-                server,
-                lock,
-            }),
+            let is_shared = options.publish_address;
+            let server = Server::start(options.database(database)).await?;
+            let url = server.url().clone();
+            let address = AddressFile(path.join("address"));
+            if is_shared {
+                files::replace(&address.0, url.as_str().as_bytes()).map_err(at(&address.0))?;
+            }
+            Ok(Self {
+                url,
+                server_name: server.server_name().to_owned(),
+                running: Some(Running {
+                    address,
+                    server,
+                    lock,
+                }),
+            })
         })
     }
 }

@@ -13,6 +13,7 @@ use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
+    pin::Pin,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -149,7 +150,26 @@ impl Server {
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O and time enabled.
-    pub async fn start(options: ServerOptions) -> Result<Self, Error> {
+    pub fn start(options: ServerOptions) -> impl Future<Output = Result<Self, Error>> + Send {
+        boxed(Self::start_now(options))
+    }
+
+    /// The URL that the server listens on.
+    pub fn url(&self) -> &ServerUrl {
+        &self.url
+    }
+
+    /// The part of user ids after the colon.
+    pub fn server_name(&self) -> &str {
+        &self.server_name
+    }
+
+    /// Accepts no more connections, waits for the current requests, and closes the database.
+    pub fn stop(self) -> impl Future<Output = ()> + Send {
+        boxed(self.stop_now())
+    }
+
+    async fn start_now(options: ServerOptions) -> Result<Self, Error> {
         options.check()?;
         let address = options.listen;
         let failed = |source| Error::Listen { address, source };
@@ -200,18 +220,7 @@ impl Server {
         })
     }
 
-    /// The URL that the server listens on.
-    pub fn url(&self) -> &ServerUrl {
-        &self.url
-    }
-
-    /// The part of user ids after the colon.
-    pub fn server_name(&self) -> &str {
-        &self.server_name
-    }
-
-    /// Accepts no more connections, waits for the current requests, and closes the database.
-    pub async fn stop(mut self) {
+    async fn stop_now(mut self) {
         if let Some(stop) = self.stop.take() {
             // An error means that the server has stopped already.
             let _ = stop.send(());
@@ -234,6 +243,13 @@ impl Drop for Server {
         // The HTTP task ends once `stop` is dropped. The database must be closed before this returns.
         self.worker.stop();
     }
+}
+
+/// Puts a future into a box: its body is compiled here, and not in each crate that awaits it.
+pub(crate) fn boxed<'a, T>(
+    future: impl Future<Output = T> + Send + 'a,
+) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    Box::pin(future)
 }
 
 fn url_of(address: SocketAddr) -> Result<ServerUrl, Error> {
