@@ -40,6 +40,8 @@ macro_rules! connection_setters {
         /// If the server has accounts on web pages (OAuth 2.0, single sign-on), opens the page in this
         /// machine's browser and waits for its callback: see
         /// [`CallbackServer`]($crate::CallbackServer). The person enters name and password on the page.
+        /// Without the feature `browser`, set an [opener]($crate::CallbackServer::opener), or the
+        /// [prompt handler](Self::prompts) is asked to open the page.
         ///
         /// `about` describes this program to the server.
         pub fn in_browser(self, about: matricula_api::oauth::ClientMetadata) -> Self {

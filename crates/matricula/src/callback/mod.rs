@@ -40,7 +40,8 @@ type Open = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 pub struct CallbackServer {
     address: SocketAddr,
     routes: Arc<Mutex<CallbackRoutes>>,
-    open: Arc<Open>,
+    /// `None` if this program cannot open pages.
+    open: Option<Arc<Open>>,
     timeout: Duration,
     /// Dropping it stops the server.
     _listening: JoinSet<()>,
@@ -82,19 +83,20 @@ impl CallbackServer {
             Ok(Self {
                 address,
                 routes,
-                open: Arc::new(webbrowser::open),
+                open: system_browser(),
                 timeout: DEFAULT_TIMEOUT,
                 _listening: listening,
             })
         })
     }
 
-    /// Opens pages with this function instead of the default browser or `$BROWSER`.
+    /// Opens pages with this function instead of the default browser or `$BROWSER`. Without the
+    /// feature `browser` there is no default: then pages are opened only by such a function.
     ///
     /// Its argument is an `http` address. It may block until the browser is closed.
     #[must_use]
     pub fn opener(mut self, open: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        self.open = Arc::new(open);
+        self.open = Some(Arc::new(open));
         self
     }
 
@@ -135,15 +137,17 @@ impl CallbackServer {
         lock(&self.routes).expect(PendingPage::new(page, state, open_path, sender));
         Ok(PendingCallback {
             start,
-            open: Arc::clone(&self.open),
+            open: self.open.clone(),
             routes: Arc::clone(&self.routes),
             timeout: self.timeout,
             receiver,
         })
     }
 
-    /// Answers [`Prompt::OpenPage`] by opening the page; `None` for other prompts.
+    /// Answers [`Prompt::OpenPage`] by opening the page; `None` for other prompts, and if no function
+    /// [opens](Self::opener) pages.
     pub fn answer(&self, question: &Prompt) -> Option<AnswerFuture> {
+        self.open.as_ref()?;
         let Prompt::OpenPage { url, state, .. } = question else {
             return None;
         };
@@ -170,7 +174,7 @@ impl std::fmt::Debug for CallbackServer {
 #[must_use = "open the page, and wait for the answer"]
 pub struct PendingCallback {
     start: String,
-    open: Arc<Open>,
+    open: Option<Arc<Open>>,
     routes: Arc<Mutex<CallbackRoutes>>,
     timeout: Duration,
     receiver: oneshot::Receiver<Secret>,
@@ -189,7 +193,8 @@ impl PendingCallback {
     /// If no browser is found.
     pub fn open(&self) -> impl Future<Output = io::Result<()>> + Send {
         boxed(async move {
-            let (open, start) = (Arc::clone(&self.open), self.start.clone());
+            let start = self.start.clone();
+            let open = self.open.clone().ok_or_else(no_opener)?;
             // A browser in a terminal blocks until it is closed.
             let opened = tokio::task::spawn_blocking(move || open(&start)).await;
             opened.map_err(io::Error::other)?
@@ -214,6 +219,19 @@ impl std::fmt::Debug for PendingCallback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PendingCallback").finish_non_exhaustive()
     }
+}
+
+/// Opens pages in the default browser or `$BROWSER`, if this program was built with that.
+fn system_browser() -> Option<Arc<Open>> {
+    #[cfg(feature = "browser")]
+    return Some(Arc::new(webbrowser::open));
+    #[cfg(not(feature = "browser"))]
+    None
+}
+
+fn no_opener() -> io::Error {
+    let what = "this program was built without opening a browser; open the page yourself";
+    io::Error::new(io::ErrorKind::Unsupported, what)
 }
 
 fn lock(routes: &Mutex<CallbackRoutes>) -> std::sync::MutexGuard<'_, CallbackRoutes> {
