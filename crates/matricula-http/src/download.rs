@@ -13,12 +13,12 @@ use http::{
 use matricula_core::{
     FileRef, Job, Method, Processed, ResponseFormat, TransportError, TransportErrorKind,
 };
-use url::Url;
 
 use crate::{
     FileStore, PartialFile,
+    address::Address,
     builder::TransportConfig,
-    error::{host_of, not_writable, too_large},
+    error::{not_writable, too_large},
 };
 
 /// The bytes that an earlier attempt at the same request saved, and the ETag that they belong to.
@@ -99,7 +99,7 @@ fn fingerprint(job: &Job) -> String {
 pub(crate) struct Download<'a> {
     config: &'a TransportConfig,
     file: &'a FileRef,
-    url: Url,
+    address: Address,
     done: u64,
     total: Option<u64>,
     /// Whether the partial file stays if the download fails.
@@ -113,14 +113,14 @@ impl<'a> Download<'a> {
     pub(crate) fn start(
         config: &'a TransportConfig,
         (job, file): (&Job, &'a FileRef),
-        url: &Url,
+        address: &Address,
         (status, headers): (StatusCode, &HeaderMap),
         partial: Option<PartialDownload>,
     ) -> Result<(Self, File), TransportError> {
         let mut download = Self {
             config,
             file,
-            url: url.clone(),
+            address: address.clone(),
             done: 0,
             total: content_length(headers),
             keep_partial: false,
@@ -131,7 +131,7 @@ impl<'a> Download<'a> {
                 .as_ref()
                 .and_then(|partial| partial.total_if_continued_by(headers));
             let (Some(partial), Some(total)) = (partial, total) else {
-                return Err(wrong_range(url));
+                return Err(wrong_range(address));
             };
             download.done = partial.length;
             download.total = Some(total);
@@ -172,7 +172,7 @@ impl<'a> Download<'a> {
         let max = self.config.options.max_file_size;
         if self.done > max {
             self.keep_partial = false;
-            return Err(too_large(&self.url, max));
+            return Err(too_large(&self.address, max));
         }
         self.config
             .progress
@@ -192,7 +192,7 @@ impl<'a> Download<'a> {
             // The next attempt asks for the rest.
             return Err(interrupted(format!(
                 "{} sent the file in parts",
-                host_of(&self.url)
+                self.address.origin()
             )));
         }
         if self.has_other_length() {
@@ -231,10 +231,10 @@ fn resume_token(job: &Job, headers: &HeaderMap) -> Option<String> {
     etag.starts_with('"').then(|| fingerprint(job) + etag)
 }
 
-fn wrong_range(url: &Url) -> TransportError {
+fn wrong_range(address: &Address) -> TransportError {
     interrupted(format!(
         "{} sent another part of the file than was asked for",
-        host_of(url)
+        address.origin()
     ))
 }
 

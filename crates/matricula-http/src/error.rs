@@ -3,12 +3,8 @@
 use std::{error::Error, io};
 
 use matricula_core::{FileRef, Processed, TransportError, TransportErrorKind};
-use url::Url;
 
-/// Scheme, host and port of a URL. Its path and query are left out: the query may hold a secret.
-pub(crate) fn host_of(url: &Url) -> String {
-    url.origin().ascii_serialization()
-}
+use crate::address::Address;
 
 /// The request cannot be sent as it is.
 pub(crate) fn invalid_request(message: impl Into<String>) -> TransportError {
@@ -25,13 +21,13 @@ pub(crate) fn not_sent(kind: TransportErrorKind, message: String) -> TransportEr
 }
 
 /// The response is larger than allowed.
-pub(crate) fn too_large(url: &Url, max_bytes: u64) -> TransportError {
+pub(crate) fn too_large(address: &Address, max_bytes: u64) -> TransportError {
     TransportError {
         kind: TransportErrorKind::TooLarge,
         processed: Processed::Maybe,
         message: format!(
             "{}: its response is longer than {max_bytes} bytes",
-            host_of(url)
+            address.origin()
         ),
     }
 }

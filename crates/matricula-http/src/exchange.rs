@@ -6,13 +6,12 @@ use http::{HeaderMap, StatusCode};
 use matricula_core::{
     Body, Headers, Job, Response, ResponseFormat, Secret, TransportError, TransportResult,
 };
-use url::Url;
 
 use crate::{
-    address::{check_encryption, path_of, url_of},
+    address::{Address, check_encryption},
     builder::TransportConfig,
     download::{Download, PartialDownload},
-    error::{host_of, too_large},
+    error::too_large,
     headers::{self, OriginHeaders},
     redirect,
 };
@@ -25,7 +24,7 @@ pub(crate) struct Exchange<'a> {
     job: &'a Job,
     config: &'a TransportConfig,
     token: Option<&'a Secret>,
-    url: Url,
+    address: Address,
     /// Sent to the job's own server only.
     origin: OriginHeaders<'a>,
     partial: Option<PartialDownload>,
@@ -56,7 +55,7 @@ pub(crate) enum IncomingBody<'a> {
 
 /// Collects a body in memory, up to the largest size that is allowed.
 pub(crate) struct Collector {
-    url: Url,
+    address: Address,
     bytes: Vec<u8>,
     max_size: usize,
     is_text: bool,
@@ -65,7 +64,7 @@ pub(crate) struct Collector {
 impl Collector {
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), TransportError> {
         if self.bytes.len() + piece.len() > self.max_size {
-            return Err(too_large(&self.url, self.max_size as u64));
+            return Err(too_large(&self.address, self.max_size as u64));
         }
         self.bytes.extend_from_slice(piece);
         Ok(())
@@ -90,7 +89,7 @@ impl<'a> Exchange<'a> {
             job,
             config,
             token,
-            url: url_of(job)?,
+            address: Address::of_job(job)?,
             origin: OriginHeaders::new(job, token),
             partial: PartialDownload::find(job, &*config.files)?,
             redirects: 0,
@@ -98,13 +97,13 @@ impl<'a> Exchange<'a> {
     }
 
     /// Where the next request goes.
-    pub(crate) fn url(&self) -> &Url {
-        &self.url
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
     }
 
     /// The headers of the next request, without those that all requests have.
     pub(crate) fn next_request(&self) -> Result<HeaderMap, TransportError> {
-        check_encryption(&self.url, &self.config.options)?;
+        check_encryption(&self.address, &self.config.options)?;
         headers::request_headers(self.job, self.origin, self.partial.as_ref())
     }
 
@@ -116,17 +115,19 @@ impl<'a> Exchange<'a> {
         tracing::debug!(
             job = self.job.operation_id(),
             method = self.job.request_method().as_str(),
-            server = %host_of(&self.url),
-            path = %path_of(self.job, &self.url),
+            server = self.address.origin(),
+            path = %self.address.path_to_log(self.job),
             status = status.as_u16(),
             "response"
         );
-        if let Some(next) = redirect::follow(self.job, self.token, &self.url, (status, headers))? {
-            (self.url, self.origin) = (next, OriginHeaders::default());
+        if let Some(next) =
+            redirect::follow(self.job, self.token, &self.address, (status, headers))?
+        {
+            (self.address, self.origin) = (next, OriginHeaders::default());
             self.redirects += 1;
             let most = self.config.options.max_redirects;
             if self.redirects > most {
-                return Err(redirect::too_many(&self.url, most));
+                return Err(redirect::too_many(&self.address, most));
             }
             return Ok(Next::Follow);
         }
@@ -148,13 +149,13 @@ impl<'a> Exchange<'a> {
                 let head = (status, headers);
                 let partial = self.partial.take();
                 let (download, open) =
-                    Download::start(self.config, (self.job, file), &self.url, head, partial)?;
+                    Download::start(self.config, (self.job, file), &self.address, head, partial)?;
                 // Also where the server sent only the rest of it: the file will be whole.
                 (StatusCode::OK, IncomingBody::File(download, open))
             }
             format => {
                 let collector = Collector {
-                    url: self.url.clone(),
+                    address: self.address.clone(),
                     bytes: Vec::new(),
                     max_size: self.config.options.max_body_size,
                     is_text: *format != ResponseFormat::Bytes,

@@ -5,12 +5,9 @@ use std::sync::OnceLock;
 use matricula_core::TransportError;
 use rustls::RootCertStore;
 use ureq::{Agent, ProxyProtocol, config::Config};
-use url::Url;
 
 use super::connect::{self, DeferResolve};
-use crate::{
-    HttpOptions, address::is_loopback, error::invalid_request, headers, proxy::Proxy, tls,
-};
+use crate::{HttpOptions, address::Address, error::invalid_request, headers, proxy::Proxy, tls};
 
 type Cell = OnceLock<Result<Agent, TransportError>>;
 
@@ -27,15 +24,15 @@ pub struct Clients {
 type Proxied = OnceLock<Result<Option<(Proxy, Agent)>, TransportError>>;
 
 impl Clients {
-    /// The client for requests to `url`.
-    pub(super) fn for_url(
+    /// The client for requests to `address`.
+    pub(super) fn for_address(
         &self,
-        url: &Url,
+        address: &Address,
         options: &HttpOptions,
     ) -> Result<&Agent, TransportError> {
-        let agent = if is_loopback(url) {
+        let agent = if address.is_loopback() {
             self.loopback.get_or_init(|| loopback(options))
-        } else if let Some(agent) = self.proxied(url, options)? {
+        } else if let Some(agent) = self.proxied(address, options)? {
             return Ok(agent);
         } else {
             self.direct.get_or_init(|| remote(options, None))
@@ -43,21 +40,24 @@ impl Clients {
         agent.as_ref().map_err(Clone::clone)
     }
 
-    fn proxied(&self, url: &Url, options: &HttpOptions) -> Result<Option<&Agent>, TransportError> {
-        let (cell, scheme) = match url.scheme() {
-            "https" => (&self.https_proxy, "https"),
-            _ => (&self.http_proxy, "http"),
+    fn proxied(
+        &self,
+        address: &Address,
+        options: &HttpOptions,
+    ) -> Result<Option<&Agent>, TransportError> {
+        let cell = match address.is_https() {
+            true => &self.https_proxy,
+            false => &self.http_proxy,
         };
         let set_up = || {
-            let Some(proxy) = Proxy::from_environment(scheme)? else {
+            let Some(proxy) = Proxy::from_environment(address.scheme())? else {
                 return Ok(None);
             };
             let agent = remote(options, Some(&proxy))?;
             Ok(Some((proxy, agent)))
         };
         let proxied = cell.get_or_init(set_up).as_ref().map_err(Clone::clone)?;
-        let host = url.host_str().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let host = address.server().host();
         let proxied = proxied.as_ref().filter(|(proxy, _)| !proxy.excepts(host));
         Ok(proxied.map(|(_, agent)| agent))
     }

@@ -4,18 +4,18 @@ use std::{io, time::Duration};
 
 use matricula_core::{Processed, TransportError, TransportErrorKind};
 use ureq::Error;
-use url::Url;
 
 use super::connect::NotSent;
 use crate::{
     HttpOptions,
-    error::{host_of, tls_error, tls_reason},
+    address::Address,
+    error::{tls_error, tls_reason},
 };
 
-/// The error of a request to `url` with this `timeout`. It repeats nothing of the request but its
+/// The error of a request to `address` with this `timeout`. It repeats nothing of the request but its
 /// origin.
 pub(super) fn transport_error(
-    url: &Url,
+    address: &Address,
     options: &HttpOptions,
     timeout: Duration,
     error: Error,
@@ -38,7 +38,7 @@ pub(super) fn transport_error(
     TransportError {
         kind,
         processed,
-        message: format!("{}: {what}", host_of(url)),
+        message: format!("{}: {what}", address.origin()),
     }
 }
 

@@ -6,15 +6,15 @@ use std::{
     sync::Arc,
 };
 
-use http::{HeaderMap, HeaderValue, header::CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Uri, header::CONTENT_LENGTH};
 use matricula_core::{
     Body, FileRef, Job, Method, Response, TransportError, TransportErrorKind, TransportResult,
 };
 use ureq::{Agent, Error, RequestBuilder, SendBody, typestate::WithBody};
-use url::Url;
 
 use super::{clients::Clients, error::transport_error};
 use crate::{
+    address::Address,
     builder::TransportConfig,
     download::Download,
     error::{not_readable, not_sent},
@@ -53,7 +53,7 @@ impl Transport {
                     let source = Source {
                         transport: self,
                         job,
-                        url: exchange.url(),
+                        address: exchange.address(),
                         reader: &mut response.into_body().into_reader(),
                     };
                     let body = source.read(incoming.body, is_wanted)?;
@@ -68,36 +68,36 @@ impl Transport {
         job: &Job,
         exchange: &Exchange<'_>,
     ) -> Result<http::Response<ureq::Body>, TransportError> {
-        let url = exchange.url();
+        let address = exchange.address();
         let mut headers = exchange.next_request()?;
-        let agent = self.clients.for_url(url, &self.config.options)?;
-        let method = job.request_method();
+        let agent = self.clients.for_address(address, &self.config.options)?;
+        let (method, uri) = (job.request_method(), address.uri());
         let response = match job.request_body() {
             Body::File(file) => {
                 let opened = self.config.files.open(file);
                 let opened = opened.and_then(|it| SizedFile::new(it, file, &self.config.progress));
                 let mut file = opened.map_err(|error| not_readable(file, &error))?;
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(file.upload.left));
-                let request = self.prepare(job, with_body(agent, method, url), headers);
+                let request = self.prepare(job, with_body(agent, method, uri), headers);
                 request.send(SendBody::from_reader(&mut file))
             }
             body if headers::is_empty(body) => match method {
-                Method::Get => self.prepare(job, agent.get(url.as_str()), headers).call(),
+                Method::Get => self.prepare(job, agent.get(uri), headers).call(),
                 Method::Delete => {
-                    let request = agent.delete(url.as_str());
+                    let request = agent.delete(uri);
                     self.prepare(job, request, headers).call()
                 }
                 Method::Post | Method::Put => {
-                    let request = with_body(agent, method, url);
+                    let request = with_body(agent, method, uri);
                     self.prepare(job, request, headers).send_empty()
                 }
             },
             body => {
-                let request = self.prepare(job, with_body(agent, method, url), headers);
+                let request = self.prepare(job, with_body(agent, method, uri), headers);
                 request.send(body.as_bytes())
             }
         };
-        response.map_err(|error| self.error(job, url, error))
+        response.map_err(|error| self.error(job, address, error))
     }
 
     fn prepare<T>(
@@ -114,9 +114,9 @@ impl Transport {
         request.config().timeout_global(Some(timeout)).build()
     }
 
-    fn error(&self, job: &Job, url: &Url, error: Error) -> TransportError {
+    fn error(&self, job: &Job, address: &Address, error: Error) -> TransportError {
         let options = &self.config.options;
-        transport_error(url, options, options.timeout_of(job), error)
+        transport_error(address, options, options.timeout_of(job), error)
     }
 }
 
@@ -124,7 +124,7 @@ impl Transport {
 struct Source<'a> {
     transport: &'a Transport,
     job: &'a Job,
-    url: &'a Url,
+    address: &'a Address,
     reader: &'a mut dyn Read,
 }
 
@@ -173,7 +173,7 @@ impl Source<'_> {
                 Ok(length) => return Ok(buffer.get(..length)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    return Err(self.transport.error(self.job, self.url, error.into()));
+                    return Err(self.transport.error(self.job, self.address, error.into()));
                 }
             }
         }
@@ -181,13 +181,12 @@ impl Source<'_> {
 }
 
 /// A request with a body, also for methods that usually have none.
-fn with_body(agent: &Agent, method: Method, url: &Url) -> RequestBuilder<WithBody> {
-    let url = url.as_str();
+fn with_body(agent: &Agent, method: Method, uri: &Uri) -> RequestBuilder<WithBody> {
     match method {
-        Method::Get => agent.get(url).force_send_body(),
-        Method::Post => agent.post(url),
-        Method::Put => agent.put(url),
-        Method::Delete => agent.delete(url).force_send_body(),
+        Method::Get => agent.get(uri).force_send_body(),
+        Method::Post => agent.post(uri),
+        Method::Put => agent.put(uri),
+        Method::Delete => agent.delete(uri).force_send_body(),
     }
 }
 

@@ -12,7 +12,6 @@ use hyper_util::rt::TokioIo;
 use matricula_core::{TransportError, TransportErrorKind};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use url::Url;
 
 use super::{
     body::RequestBody,
@@ -21,13 +20,7 @@ use super::{
     response::{Deadline, Response},
     stream::Stream,
 };
-use crate::{
-    HttpOptions,
-    address::is_loopback,
-    error::{host_of, invalid_request, not_sent},
-    proxy::Proxy,
-    tls,
-};
+use crate::{HttpOptions, address::Address, error::not_sent, proxy::Proxy, tls};
 
 /// How long a connection is kept that no request uses.
 const MAX_IDLE: Duration = Duration::from_secs(90);
@@ -47,17 +40,17 @@ pub struct Clients {
 pub(super) type Connection = SendRequest<RequestBody>;
 
 impl Clients {
-    /// Sends a request to `url`, which the request itself need not name. The connection can be
+    /// Sends a request to `address`, which the request itself need not name. The connection can be
     /// [kept](Self::keep) when the response has ended.
     pub(super) async fn send(
         &self,
-        url: &Url,
+        address: &Address,
         mut request: Request<RequestBody>,
         options: &HttpOptions,
         deadline: Deadline,
     ) -> Result<(Response, Connection), Error> {
-        let (proxy, uri) = (self.proxy_of(url)?, uri_of(url)?);
-        if let Some(proxy) = proxy.filter(|_| url.scheme() == "http") {
+        let (proxy, uri) = (self.proxy_of(address)?, address.uri().clone());
+        if let Some(proxy) = proxy.filter(|_| !address.is_https()) {
             // The proxy reads the request, and needs all of its address.
             *request.uri_mut() = uri;
             if let Some(authorization) = authorization(proxy) {
@@ -68,7 +61,7 @@ impl Clients {
             *request.uri_mut() = Uri::from(path);
         }
         loop {
-            let (mut connection, is_reused) = self.connection(url, proxy, options).await?;
+            let (mut connection, is_reused) = self.connection(address, proxy, options).await?;
             let sent = connection.try_send_request(request);
             match deadline.bound(sent).await? {
                 Ok(response) => return Ok((Response::new(response, deadline), connection)),
@@ -84,12 +77,12 @@ impl Clients {
     /// An open connection or a new one, and whether it was open.
     async fn connection(
         &self,
-        url: &Url,
+        address: &Address,
         proxy: Option<&Proxy>,
         options: &HttpOptions,
     ) -> Result<(Connection, bool), TransportError> {
-        let opened = self.open(url, proxy, options);
-        let Some(mut idle) = self.take(url) else {
+        let opened = self.open(address, proxy, options);
+        let Some(mut idle) = self.take(address) else {
             return Ok((opened.await?, false));
         };
         tokio::select! {
@@ -102,18 +95,18 @@ impl Clients {
 
     async fn open(
         &self,
-        url: &Url,
+        address: &Address,
         proxy: Option<&Proxy>,
         options: &HttpOptions,
     ) -> Result<Connection, TransportError> {
         let limit = options.effective_connect_timeout();
-        let opened = timeout(limit, self.open_stream(url, proxy, limit)).await;
+        let opened = timeout(limit, self.open_stream(address, proxy, limit)).await;
         let opened = opened.unwrap_or_else(|_| {
             let through = proxy.map_or_else(String::new, |it| format!(" through {}", it.name()));
             let what = format!("no connection{through} within {limit:?}");
             Err((TransportErrorKind::Timeout, what))
         });
-        let failed = |(kind, what)| not_sent(kind, format!("{}: {what}", host_of(url)));
+        let failed = |(kind, what)| not_sent(kind, format!("{}: {what}", address.origin()));
         let stream = TokioIo::new(opened.map_err(failed)?);
         let (sender, connection) = http1::handshake(stream)
             .await
@@ -125,13 +118,13 @@ impl Clients {
 
     async fn open_stream(
         &self,
-        url: &Url,
+        address: &Address,
         proxy: Option<&Proxy>,
         limit: Duration,
     ) -> Result<Stream, Failure> {
-        let target = target_of(url);
+        let target = target_of(address);
         // Before a connection is opened: it would be of no use.
-        let tls = (url.scheme() == "https").then(|| self.tls()).transpose()?;
+        let tls = address.is_https().then(|| self.tls()).transpose()?;
         let stream = match proxy {
             None => dial(target, limit).await?,
             Some(proxy) => {
@@ -174,17 +167,17 @@ impl Clients {
     }
 
     /// The proxy to use, which is none for this machine: no proxy could reach it.
-    fn proxy_of(&self, url: &Url) -> Result<Option<&Proxy>, TransportError> {
-        if is_loopback(url) {
+    fn proxy_of(&self, address: &Address) -> Result<Option<&Proxy>, TransportError> {
+        if address.is_loopback() {
             return Ok(None);
         }
-        let (cell, scheme) = match url.scheme() {
-            "https" => (&self.https_proxy, "https"),
-            _ => (&self.http_proxy, "http"),
+        let cell = match address.is_https() {
+            true => &self.https_proxy,
+            false => &self.http_proxy,
         };
-        let proxy = cell.get_or_init(|| Proxy::from_environment(scheme));
+        let proxy = cell.get_or_init(|| Proxy::from_environment(address.scheme()));
         let proxy = proxy.as_ref().map_err(Clone::clone)?;
-        let host = target_of(url).host;
+        let host = address.server().host();
         Ok(proxy.as_ref().filter(|proxy| !proxy.excepts(host)))
     }
 
@@ -193,16 +186,16 @@ impl Clients {
     }
 
     /// The connection to this server that was used last.
-    fn take(&self, url: &Url) -> Option<Connection> {
+    fn take(&self, address: &Address) -> Option<Connection> {
         let mut idle = self.idle();
-        let connections = idle.get_mut(&host_of(url))?;
+        let connections = idle.get_mut(address.origin())?;
         let usable = std::iter::from_fn(|| connections.pop())
             .find(|(connection, since)| !connection.is_closed() && since.elapsed() < MAX_IDLE);
         usable.map(|(connection, _)| connection)
     }
 
     /// Keeps a connection whose response has ended or was dropped, for the next request to this server.
-    pub(super) fn keep(&self, url: &Url, connection: Connection) {
+    pub(super) fn keep(&self, address: &Address, connection: Connection) {
         let mut idle = self.idle();
         for connections in idle.values_mut() {
             connections.retain(|(connection, since)| {
@@ -211,22 +204,15 @@ impl Clients {
         }
         idle.retain(|_, connections| !connections.is_empty());
         if !connection.is_closed() {
-            let connections = idle.entry(host_of(url)).or_default();
+            let connections = idle.entry(address.origin().to_owned()).or_default();
             connections.push((connection, Instant::now()));
         }
     }
 }
 
-/// The address of a request.
-fn uri_of(url: &Url) -> Result<Uri, TransportError> {
-    let uri = url.as_str().parse();
-    uri.map_err(|error| invalid_request(format!("{}: {error}", host_of(url))))
-}
-
-fn target_of(url: &Url) -> Target<'_> {
-    let host = url.host_str().unwrap_or_default();
+fn target_of(address: &Address) -> Target<'_> {
     Target {
-        host: host.trim_start_matches('[').trim_end_matches(']'),
-        port: url.port_or_known_default().unwrap_or_default(),
+        host: address.server().host(),
+        port: address.port(),
     }
 }

@@ -3,9 +3,11 @@
 use std::{error::Error as StdError, io, iter, time::Duration};
 
 use matricula_core::{Processed, TransportError, TransportErrorKind};
-use url::Url;
 
-use crate::error::{host_of, tls_error, tls_reason};
+use crate::{
+    address::Address,
+    error::{tls_error, tls_reason},
+};
 
 /// Why a request has no complete response.
 pub(super) enum Error {
@@ -24,9 +26,13 @@ impl From<TransportError> for Error {
 }
 
 impl Error {
-    /// The error of a request to `url` with this `timeout`. It repeats nothing of the request but its
+    /// The error of a request to `address` with this `timeout`. It repeats nothing of the request but its
     /// origin.
-    pub(super) fn into_transport_error(self, url: &Url, timeout: Duration) -> TransportError {
+    pub(super) fn into_transport_error(
+        self,
+        address: &Address,
+        timeout: Duration,
+    ) -> TransportError {
         let (processed, (kind, what)) = match self {
             Self::NotSent(error) => return error,
             Self::Timeout => {
@@ -49,7 +55,7 @@ impl Error {
         TransportError {
             kind,
             processed,
-            message: format!("{}: {what}", host_of(url)),
+            message: format!("{}: {what}", address.origin()),
         }
     }
 }

@@ -9,7 +9,6 @@ use http::{
 use hyper::body::Bytes;
 use matricula_core::{Body, Job, Response, TransportError, TransportResult};
 use tokio::io::AsyncWriteExt;
-use url::{Position, Url};
 
 use super::{
     body::RequestBody,
@@ -20,6 +19,7 @@ use super::{
 };
 use crate::{
     HttpOptions,
+    address::Address,
     builder::TransportConfig,
     download::Download,
     error::{invalid_request, not_readable},
@@ -51,17 +51,19 @@ impl Transport {
         tokio::task::yield_now().await;
         loop {
             let (mut response, connection) = self.request(job, &exchange).await?;
-            let url = exchange.url().clone();
+            let address = exchange.address().clone();
             let next = exchange.on_head(response.status(), response.headers())?;
             let ended = match next {
                 Next::Follow | Next::Retry => None,
                 Next::Read(incoming) => {
-                    let body = self.read(job, &url, &mut response, incoming.body).await?;
+                    let body = self
+                        .read(job, &address, &mut response, incoming.body)
+                        .await?;
                     Some(Response::new(incoming.status, incoming.headers, body))
                 }
             };
             drop(response);
-            self.clients.keep(&url, connection);
+            self.clients.keep(&address, connection);
             if let Some(response) = ended {
                 return Ok(response);
             }
@@ -73,14 +75,14 @@ impl Transport {
         job: &Job,
         exchange: &Exchange<'_>,
     ) -> Result<(response::Response, Connection), TransportError> {
-        let (url, options) = (exchange.url(), &self.config.options);
+        let (address, options) = (exchange.address(), &self.config.options);
         let mut request = Request::new(self.body(job)?);
         *request.method_mut() = job.request_method().into();
         *request.headers_mut() = exchange.next_request()?;
-        add_usual_headers(request.headers_mut(), url, options)?;
+        add_usual_headers(request.headers_mut(), address, options)?;
         let deadline = Deadline::after(options.timeout_of(job));
-        let sent = self.clients.send(url, request, options, deadline).await;
-        sent.map_err(|error| self.error(job, url, error))
+        let sent = self.clients.send(address, request, options, deadline).await;
+        sent.map_err(|error| self.error(job, address, error))
     }
 
     fn body(&self, job: &Job) -> Result<RequestBody, TransportError> {
@@ -98,19 +100,19 @@ impl Transport {
     async fn read(
         &self,
         job: &Job,
-        url: &Url,
+        address: &Address,
         response: &mut response::Response,
         body: IncomingBody<'_>,
     ) -> Result<Body, TransportError> {
         match body {
             IncomingBody::Memory(mut collector) => {
-                while let Some(piece) = self.piece(job, url, response).await? {
+                while let Some(piece) = self.piece(job, address, response).await? {
                     collector.push(&piece)?;
                 }
                 Ok(collector.finish())
             }
             IncomingBody::File(download, file) => {
-                self.write(job, url, response, (download, file)).await
+                self.write(job, address, response, (download, file)).await
             }
         }
     }
@@ -118,13 +120,13 @@ impl Transport {
     async fn write(
         &self,
         job: &Job,
-        url: &Url,
+        address: &Address,
         response: &mut response::Response,
         (mut download, file): (Download<'_>, std::fs::File),
     ) -> Result<Body, TransportError> {
         let mut writer = tokio::fs::File::from_std(file);
         loop {
-            let piece = self.piece(job, url, response).await;
+            let piece = self.piece(job, address, response).await;
             let Ok(Some(piece)) = &piece else {
                 // The received pieces must be in the file also where the response ends early.
                 let flushed = match &piece {
@@ -144,26 +146,26 @@ impl Transport {
     async fn piece(
         &self,
         job: &Job,
-        url: &Url,
+        address: &Address,
         response: &mut response::Response,
     ) -> Result<Option<Bytes>, TransportError> {
         let piece = response.piece().await;
-        piece.map_err(|error| self.error(job, url, error))
+        piece.map_err(|error| self.error(job, address, error))
     }
 
-    fn error(&self, job: &Job, url: &Url, error: Error) -> TransportError {
-        error.into_transport_error(url, self.config.options.timeout_of(job))
+    fn error(&self, job: &Job, address: &Address, error: Error) -> TransportError {
+        error.into_transport_error(address, self.config.options.timeout_of(job))
     }
 }
 
 /// Adds the headers that every request has, where the job has none of its own.
 fn add_usual_headers(
     headers: &mut HeaderMap,
-    url: &Url,
+    address: &Address,
     options: &HttpOptions,
 ) -> Result<(), TransportError> {
-    let host = &url[Position::BeforeHost..Position::AfterPort];
-    let host = HeaderValue::from_str(host).map_err(|error| invalid_request(error.to_string()))?;
+    let host = HeaderValue::from_str(address.authority());
+    let host = host.map_err(|error| invalid_request(error.to_string()))?;
     headers.entry(HOST).or_insert(host);
     let user_agent = headers::user_agent(options)?;
     headers.entry(USER_AGENT).or_insert(user_agent);
