@@ -50,6 +50,10 @@ pub(super) async fn dial(target: Target<'_>, limit: Duration) -> Result<Stream, 
             (TransportErrorKind::Connect, what)
         })?
         .collect();
+    dial_any(&addresses, limit).await
+}
+
+async fn dial_any(addresses: &[SocketAddr], limit: Duration) -> Result<Stream, Failure> {
     let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
     let is_first_family = |address: &SocketAddr| {
         let first = addresses.first();
@@ -57,13 +61,16 @@ pub(super) async fn dial(target: Target<'_>, limit: Duration) -> Result<Stream, 
     };
     let (first, second): (Vec<_>, Vec<_>) = addresses.iter().partition(|it| is_first_family(it));
     let mut first_done = pin!(dial_each(&first, share));
+    if second.is_empty() {
+        return first_done.await;
+    }
     tokio::select! {
         biased;
         dialled = &mut first_done => return match dialled {
-            Err(_) if !second.is_empty() => dial_each(&second, share).await,
+            Err(_) => dial_each(&second, share).await,
             dialled => dialled,
         },
-        () = sleep(FAMILY_DELAY), if !second.is_empty() => {}
+        () = sleep(FAMILY_DELAY) => {}
     }
     let mut second_done = pin!(dial_each(&second, share));
     tokio::select! {
@@ -179,4 +186,87 @@ pub(super) fn authorization(proxy: &Proxy) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Basic {login}")).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, Ipv6Addr, TcpListener},
+        time::Instant,
+    };
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    /// Longer than the tests take.
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn dial_all(addresses: &[SocketAddr]) -> Result<SocketAddr, Failure> {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        runtime
+            .block_on(dial_any(addresses, LIMIT))
+            .map(|stream| match stream {
+                Stream::Plain(stream) => stream.peer_addr().unwrap(),
+                Stream::Tls(_) => panic!("it is not encrypted"),
+            })
+    }
+
+    fn listen(host: impl Into<std::net::IpAddr>) -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((host.into(), 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// An address that refuses connections.
+    fn closed(host: impl Into<std::net::IpAddr>) -> SocketAddr {
+        listen(host).1
+    }
+
+    /// An address that does not answer, as its queue of connections is full.
+    fn silent() -> (SocketAddr, Vec<Socket>) {
+        let new = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let listener = new();
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut sockets = vec![listener];
+        for _ in 0..4 {
+            let filler = new();
+            filler.set_nonblocking(true).unwrap();
+            let _ = filler.connect(&address.into());
+            sockets.push(filler);
+        }
+        (address, sockets)
+    }
+
+    #[test]
+    fn next_address_is_tried_after_refusal() {
+        let (_listener, open) = listen(Ipv4Addr::LOCALHOST);
+        let refusing = closed(Ipv4Addr::LOCALHOST);
+        assert_eq!(dial_all(&[refusing, open]), Ok(open));
+        let (kind, what) = dial_all(&[refusing, refusing]).unwrap_err();
+        assert_eq!(kind, TransportErrorKind::Connect);
+        assert!(what.to_lowercase().contains("refused"), "{what}");
+        assert!(dial_all(&[]).is_err());
+    }
+
+    #[test]
+    fn other_family_is_tried_after_refusal() {
+        let (_listener, open) = listen(Ipv4Addr::LOCALHOST);
+        assert_eq!(dial_all(&[closed(Ipv6Addr::LOCALHOST), open]), Ok(open));
+    }
+
+    #[test]
+    fn other_family_is_tried_after_delay() {
+        let (silent, _sockets) = silent();
+        let (_listener, open) = listen(Ipv6Addr::LOCALHOST);
+        let start = Instant::now();
+        assert_eq!(dial_all(&[silent, open]), Ok(open));
+        assert!(start.elapsed() >= FAMILY_DELAY);
+        // Its limit is its share: a third.
+        assert!(start.elapsed() < LIMIT / 3, "{:?}", start.elapsed());
+    }
 }
