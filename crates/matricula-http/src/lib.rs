@@ -9,6 +9,10 @@
 //! [`HttpOptions`] has the bounds: timeouts, the size of a response after decompression, the number of
 //! redirects. The HTTP library bounds the head of a response: on tokio 100 headers and about 400 KiB,
 //! on threads 128 headers and 64 KiB. Both speak HTTP/1.1.
+//!
+//! Requests to other machines go through the proxy that the environment names: `HTTPS_PROXY` and
+//! `HTTP_PROXY` by the scheme of the server, `ALL_PROXY`, and `NO_PROXY` for the exceptions, also in lower
+//! case. The proxy speaks HTTP, with TLS or without; one that cannot be used is an error.
 #![cfg_attr(
     not(all(feature = "tokio", feature = "blocking")),
     allow(dead_code, reason = "a shared function may serve one runner only")
