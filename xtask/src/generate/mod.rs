@@ -245,7 +245,32 @@ fn format_code(code: &str) -> Result<String> {
     if !output.status.success() {
         return Err(format!("rustfmt rejects the generated code:\n{code}"));
     }
-    String::from_utf8(output.stdout).map_err(|error| error.to_string())
+    String::from_utf8(output.stdout)
+        .map(|code| inline(&code))
+        .map_err(|error| error.to_string())
+}
+
+/// Marks every function as inline that is not generic. Then it is compiled by the crates that call it,
+/// and most programs call few of them.
+fn inline(code: &str) -> String {
+    let mut marked = String::with_capacity(code.len());
+    for line in code.lines() {
+        let signature = line.trim_start();
+        let signature = signature.strip_prefix("pub ").unwrap_or(signature);
+        if let Some((name, _)) = signature
+            .strip_prefix("fn ")
+            .and_then(|rest| rest.split_once('('))
+            && !name.contains('<')
+            && !signature.contains("impl ")
+        {
+            let indent = line.len() - line.trim_start().len();
+            marked.push_str(&line[..indent]);
+            marked.push_str("#[inline]\n");
+        }
+        marked.push_str(line);
+        marked.push('\n');
+    }
+    marked
 }
 
 /// Collects the files below `dir`, by their path in the workspace.

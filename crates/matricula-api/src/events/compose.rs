@@ -32,6 +32,7 @@ impl RoomMessage {
 
     /// Makes it a reply to `event`, in the thread of `event`, and mentions its sender.
     #[must_use]
+    #[inline]
     pub fn reply_to(mut self, event: &RoomEvent) -> Self {
         *self.relates_to_mut() = Some(Relation::answer(event));
         self.mention([event.sender.clone()])
@@ -62,6 +63,7 @@ impl RoomMessage {
     ///
     /// Clients without support for edits show it as a new message that begins with an asterisk.
     #[must_use]
+    #[inline]
     pub fn edit_of(mut self, event: EventId) -> Self {
         *self.relates_to_mut() = None;
         let new = self.to_raw();
@@ -81,6 +83,7 @@ impl RoomMessage {
     }
 
     /// The new content, if this is an edit.
+    #[inline]
     pub fn edited(&self) -> Option<Result<Self, EventError>> {
         self.new_content().map(Self::from_raw)
     }

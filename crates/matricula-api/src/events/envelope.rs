@@ -26,6 +26,7 @@ impl RoomEvent {
     /// The content, if this is a state event.
     ///
     /// The content of a redacted event may lack required fields; then it is [`AnyState::Unknown`].
+    #[inline]
     pub fn state(&self) -> Option<Result<AnyState, EventError>> {
         self.state_key.as_ref()?;
         let read = AnyState::read(&self.event_type, &self.content);
@@ -36,6 +37,7 @@ impl RoomEvent {
     ///
     /// The content of a redacted event may lack required fields; then it is
     /// [`AnyMessage::Unknown`].
+    #[inline]
     pub fn message(&self) -> Option<Result<AnyMessage, EventError>> {
         if self.state_key.is_some() {
             return None;
@@ -76,6 +78,7 @@ impl StrippedState {
     ///
     /// # Errors
     /// If it does not match the type.
+    #[inline]
     pub fn state(&self) -> Result<AnyState, EventError> {
         AnyState::read(&self.event_type, &self.content)
     }
@@ -94,6 +97,7 @@ impl ToDeviceEvent {
     ///
     /// # Errors
     /// If it does not match the type.
+    #[inline]
     pub fn to_device(&self) -> Result<AnyToDevice, EventError> {
         AnyToDevice::read(&self.event_type, &self.content)
     }
@@ -112,6 +116,7 @@ impl BasicEvent {
     ///
     /// # Errors
     /// If it does not match the type.
+    #[inline]
     pub fn ephemeral(&self) -> Result<AnyEphemeral, EventError> {
         AnyEphemeral::read(&self.event_type, &self.content)
     }
@@ -120,6 +125,7 @@ impl BasicEvent {
     ///
     /// # Errors
     /// If it does not match the type.
+    #[inline]
     pub fn account_data(&self) -> Result<AnyAccountData, EventError> {
         AnyAccountData::read(&self.event_type, &self.content)
     }

@@ -31,42 +31,49 @@ pub enum PushCondition {
 }
 
 impl From<EventMatchCondition> for PushCondition {
+    #[inline]
     fn from(content: EventMatchCondition) -> Self {
         Self::EventMatch(content)
     }
 }
 
 impl From<EventPropertyIsCondition> for PushCondition {
+    #[inline]
     fn from(content: EventPropertyIsCondition) -> Self {
         Self::EventPropertyIs(content)
     }
 }
 
 impl From<EventPropertyContainsCondition> for PushCondition {
+    #[inline]
     fn from(content: EventPropertyContainsCondition) -> Self {
         Self::EventPropertyContains(content)
     }
 }
 
 impl From<ContainsDisplayNameCondition> for PushCondition {
+    #[inline]
     fn from(content: ContainsDisplayNameCondition) -> Self {
         Self::ContainsDisplayName(content)
     }
 }
 
 impl From<RoomMemberCountCondition> for PushCondition {
+    #[inline]
     fn from(content: RoomMemberCountCondition) -> Self {
         Self::RoomMemberCount(content)
     }
 }
 
 impl From<SenderNotificationPermissionCondition> for PushCondition {
+    #[inline]
     fn from(content: SenderNotificationPermissionCondition) -> Self {
         Self::SenderNotificationPermission(content)
     }
 }
 
 impl From<OtherCondition> for PushCondition {
+    #[inline]
     fn from(content: OtherCondition) -> Self {
         Self::Other(content)
     }
@@ -522,6 +529,7 @@ pub struct UnsignedData {
 impl UnsignedData {
     /// Sets `age`.
     #[must_use]
+    #[inline]
     pub fn age(mut self, age: i64) -> Self {
         self.age = Some(age);
         self
@@ -529,6 +537,7 @@ impl UnsignedData {
 
     /// Sets `redacted_because`.
     #[must_use]
+    #[inline]
     pub fn redacted_because(mut self, redacted_because: Raw) -> Self {
         self.redacted_because = Some(redacted_because);
         self
@@ -543,6 +552,7 @@ impl UnsignedData {
 
     /// Sets `prev_content`.
     #[must_use]
+    #[inline]
     pub fn prev_content(mut self, prev_content: Raw) -> Self {
         self.prev_content = Some(prev_content);
         self
@@ -550,6 +560,7 @@ impl UnsignedData {
 
     /// Sets `replaces_state`.
     #[must_use]
+    #[inline]
     pub fn replaces_state(mut self, replaces_state: EventId) -> Self {
         self.replaces_state = Some(replaces_state);
         self
@@ -642,6 +653,7 @@ pub struct ClientEvent {
 
 impl ClientEvent {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         event_id: EventId,
         event_type: impl Into<String>,
@@ -672,6 +684,7 @@ impl ClientEvent {
 
     /// Sets `unsigned`.
     #[must_use]
+    #[inline]
     pub fn unsigned(mut self, unsigned: UnsignedData) -> Self {
         self.unsigned = Some(unsigned);
         self
@@ -832,6 +845,7 @@ impl Tweak {
 
     /// Sets `value`.
     #[must_use]
+    #[inline]
     pub fn value(mut self, value: Value) -> Self {
         self.value = Some(value);
         self
@@ -897,6 +911,7 @@ pub struct PushRule {
 
 impl PushRule {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         actions: LenientList<StringOr<Tweak>>,
         default: bool,
@@ -916,6 +931,7 @@ impl PushRule {
 
     /// Sets `conditions`.
     #[must_use]
+    #[inline]
     pub fn conditions(mut self, conditions: Vec<PushCondition>) -> Self {
         self.conditions = Some(conditions);
         self
@@ -1003,6 +1019,7 @@ pub struct PushRuleset {
 impl PushRuleset {
     /// Sets `content`.
     #[must_use]
+    #[inline]
     pub fn content(mut self, content: Vec<PushRule>) -> Self {
         self.content = Some(content);
         self
@@ -1010,6 +1027,7 @@ impl PushRuleset {
 
     /// Sets `override`.
     #[must_use]
+    #[inline]
     pub fn overrides(mut self, overrides: Vec<PushRule>) -> Self {
         self.overrides = Some(overrides);
         self
@@ -1017,6 +1035,7 @@ impl PushRuleset {
 
     /// Sets `room`.
     #[must_use]
+    #[inline]
     pub fn room(mut self, room: Vec<PushRule>) -> Self {
         self.room = Some(room);
         self
@@ -1024,6 +1043,7 @@ impl PushRuleset {
 
     /// Sets `sender`.
     #[must_use]
+    #[inline]
     pub fn sender(mut self, sender: Vec<PushRule>) -> Self {
         self.sender = Some(sender);
         self
@@ -1031,6 +1051,7 @@ impl PushRuleset {
 
     /// Sets `underride`.
     #[must_use]
+    #[inline]
     pub fn underride(mut self, underride: Vec<PushRule>) -> Self {
         self.underride = Some(underride);
         self
@@ -1115,6 +1136,7 @@ pub struct StrippedState {
 
 impl StrippedState {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         content: Raw,
         state_key: impl Into<String>,
@@ -1256,6 +1278,7 @@ pub struct TagInfo {
 impl TagInfo {
     /// Sets `order`.
     #[must_use]
+    #[inline]
     pub fn order(mut self, order: f64) -> Self {
         self.order = Some(order);
         self
@@ -1372,6 +1395,7 @@ pub struct ProtocolInstance {
 
 impl ProtocolInstance {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         desc: impl Into<String>,
         fields: Map<String, Value>,
@@ -1471,6 +1495,7 @@ pub struct Protocol {
 
 impl Protocol {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         user_fields: Vec<String>,
         location_fields: Vec<String>,
@@ -1560,6 +1585,7 @@ pub struct ThirdPartyLocation {
 
 impl ThirdPartyLocation {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         alias: RoomAliasId,
         protocol: impl Into<String>,

@@ -41,6 +41,7 @@ impl OAuthEndpoint for DeviceAuthorizationRequest {
 
     type Response = DeviceAuthorization;
 
+    #[inline]
     fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let fields = [
             ("client_id", Some(self.client_id.as_str())),
@@ -49,6 +50,7 @@ impl OAuthEndpoint for DeviceAuthorizationRequest {
         form_job(address, &Self::OPERATION, fields)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<DeviceAuthorization, OAuthError> {
         Ok(codec::read(response)?)
     }

@@ -38,11 +38,13 @@ impl OAuthEndpoint for RegisterClient {
 
     type Response = ClientRegistration;
 
+    #[inline]
     fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let job = EndpointUrl::parse(address)?.job(&Self::OPERATION);
         Ok(job.with_body(codec::body(&self.metadata)))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<ClientRegistration, OAuthError> {
         Ok(codec::read(response)?)
     }

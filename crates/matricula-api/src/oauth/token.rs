@@ -68,6 +68,7 @@ impl OAuthEndpoint for AuthorizationCodeGrant {
 
     type Response = TokenResponse;
 
+    #[inline]
     fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let fields = [
             ("grant_type", Some("authorization_code")),
@@ -83,6 +84,7 @@ impl OAuthEndpoint for AuthorizationCodeGrant {
         form_job(address, &Self::OPERATION, fields)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<TokenResponse, OAuthError> {
         Ok(codec::read(response)?)
     }
@@ -136,6 +138,7 @@ impl OAuthEndpoint for RefreshTokenGrant {
 
     type Response = TokenResponse;
 
+    #[inline]
     fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let fields = [
             ("grant_type", Some("refresh_token")),
@@ -149,6 +152,7 @@ impl OAuthEndpoint for RefreshTokenGrant {
         form_job(address, &Self::OPERATION, fields)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<TokenResponse, OAuthError> {
         Ok(codec::read(response)?)
     }
@@ -200,6 +204,7 @@ impl OAuthEndpoint for DeviceCodeGrant {
 
     type Response = TokenResponse;
 
+    #[inline]
     fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let fields = [
             ("grant_type", Some(super::GrantType::DeviceCode.as_str())),
@@ -213,6 +218,7 @@ impl OAuthEndpoint for DeviceCodeGrant {
         form_job(address, &Self::OPERATION, fields)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<TokenResponse, OAuthError> {
         Ok(codec::read(response)?)
     }
@@ -290,6 +296,7 @@ impl OAuthEndpoint for RevokeToken {
 
     type Response = ();
 
+    #[inline]
     fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let fields = [
             ("token", Some(self.token.expose())),
@@ -302,6 +309,7 @@ impl OAuthEndpoint for RevokeToken {
         form_job(address, &Self::OPERATION, fields)
     }
 
+    #[inline]
     fn read_success(_: &Response) -> Result<(), OAuthError> {
         Ok(())
     }

@@ -69,6 +69,7 @@ impl Endpoint for SlidingSync {
 
     type Response = SlidingSyncResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let millis = |timeout: Duration| timeout.as_millis().to_string();
         let pairs = [
@@ -86,6 +87,7 @@ impl Endpoint for SlidingSync {
         job.with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SlidingSyncResponse, ApiError> {
         codec::read(response)
     }

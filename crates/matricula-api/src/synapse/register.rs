@@ -28,10 +28,12 @@ impl Endpoint for GetNonce {
 
     type Response = GetNonceResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, PATH, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetNonceResponse, ApiError> {
         codec::read(response)
     }
@@ -69,10 +71,12 @@ impl Endpoint for RegisterBySecret {
 
     type Response = RegisterResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, PATH, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RegisterResponse, ApiError> {
         codec::read(response)
     }

@@ -62,10 +62,12 @@ impl Endpoint for CreateRegistrationToken {
 
     type Response = RegistrationToken;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, NEW, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RegistrationToken, ApiError> {
         codec::read(response)
     }
@@ -104,6 +106,7 @@ impl Endpoint for ListRegistrationTokens {
 
     type Response = ListRegistrationTokensResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let job = Job::for_operation(server, PATH, &Self::OPERATION);
         match self.valid {
@@ -112,6 +115,7 @@ impl Endpoint for ListRegistrationTokens {
         }
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<ListRegistrationTokensResponse, ApiError> {
         codec::read(response)
     }
@@ -144,12 +148,14 @@ impl Endpoint for DeleteRegistrationToken {
 
     type Response = DeleteRegistrationTokenResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let parts = ["/_synapse/admin/v1/registration_tokens/"];
         let url = codec::address(server, &parts, &[self.token.expose()]);
         Job::for_operation_at(url, &Self::OPERATION).with_secret_path()
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<DeleteRegistrationTokenResponse, ApiError> {
         codec::read(response)
     }

@@ -52,11 +52,13 @@ impl Endpoint for GetUser {
 
     type Response = User;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(server, PARTS, &[self.user_id.as_str()]);
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<User, ApiError> {
         codec::read(response)
     }
@@ -112,11 +114,13 @@ impl Endpoint for PutUser {
 
     type Response = User;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(server, PARTS, &[self.user_id.as_str()]);
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(&self.user))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<User, ApiError> {
         codec::read(response)
     }
@@ -157,6 +161,7 @@ impl Endpoint for DeactivateUser {
 
     type Response = DeactivateUserResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let parts = ["/_synapse/admin/v1/deactivate/"];
         let url = codec::address(server, &parts, &[self.user_id.as_str()]);
@@ -164,6 +169,7 @@ impl Endpoint for DeactivateUser {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(&body))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<DeactivateUserResponse, ApiError> {
         codec::read(response)
     }
@@ -203,12 +209,14 @@ impl Endpoint for FindUserByAddress {
 
     type Response = FindUserByAddressResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let parts = ["/_synapse/admin/v1/threepid/", "/users/"];
         let url = codec::address(server, &parts, &[&self.medium, &self.address]);
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<FindUserByAddressResponse, ApiError> {
         codec::read(response)
     }

@@ -48,11 +48,13 @@ impl Endpoint for Ping {
 
     type Response = PingResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<PingResponse, ApiError> {
         codec::read(response)
     }
@@ -92,10 +94,12 @@ impl ServerEndpoint for Ping {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::body("transaction_id", ParameterType::Text)];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &PingResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

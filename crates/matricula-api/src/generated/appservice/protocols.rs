@@ -43,6 +43,7 @@ impl Endpoint for GetThirdPartyProtocol {
 
     type Response = common::Protocol;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -52,6 +53,7 @@ impl Endpoint for GetThirdPartyProtocol {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<common::Protocol, ApiError> {
         codec::read(response)
     }
@@ -62,11 +64,13 @@ impl ServerEndpoint for GetThirdPartyProtocol {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("protocol", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         Ok(Self { protocol })
     }
 
+    #[inline]
     fn write_success(response: &common::Protocol) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -99,6 +103,7 @@ impl QueryThirdPartyUserByProtocol {
 
     /// Sets `fields`.
     #[must_use]
+    #[inline]
     pub fn fields(mut self, fields: SortedMap<String, String>) -> Self {
         self.fields = Some(fields);
         self
@@ -116,6 +121,7 @@ impl Endpoint for QueryThirdPartyUserByProtocol {
 
     type Response = LenientList<common::ThirdPartyUser>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -129,6 +135,7 @@ impl Endpoint for QueryThirdPartyUserByProtocol {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<LenientList<common::ThirdPartyUser>, ApiError> {
         codec::read(response)
     }
@@ -141,12 +148,14 @@ impl ServerEndpoint for QueryThirdPartyUserByProtocol {
         Parameter::query("fields", ParameterType::Pairs),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         let fields: Option<SortedMap<String, String>> = request.other_pairs(&[]).into();
         Ok(Self { protocol, fields })
     }
 
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyUser>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -179,6 +188,7 @@ impl QueryThirdPartyLocationByProtocol {
 
     /// Sets `fields`.
     #[must_use]
+    #[inline]
     pub fn fields(mut self, fields: SortedMap<String, String>) -> Self {
         self.fields = Some(fields);
         self
@@ -196,6 +206,7 @@ impl Endpoint for QueryThirdPartyLocationByProtocol {
 
     type Response = LenientList<common::ThirdPartyLocation>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -209,6 +220,7 @@ impl Endpoint for QueryThirdPartyLocationByProtocol {
         job
     }
 
+    #[inline]
     fn read_success(
         response: &Response,
     ) -> Result<LenientList<common::ThirdPartyLocation>, ApiError> {
@@ -223,12 +235,14 @@ impl ServerEndpoint for QueryThirdPartyLocationByProtocol {
         Parameter::query("fields", ParameterType::Pairs),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         let fields: Option<SortedMap<String, String>> = request.other_pairs(&[]).into();
         Ok(Self { protocol, fields })
     }
 
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -250,6 +264,7 @@ pub struct QueryThirdPartyLocationByAlias {
 impl QueryThirdPartyLocationByAlias {
     /// Sets `alias`.
     #[must_use]
+    #[inline]
     pub fn alias(mut self, alias: RoomAliasId) -> Self {
         self.alias = Some(alias);
         self
@@ -267,6 +282,7 @@ impl Endpoint for QueryThirdPartyLocationByAlias {
 
     type Response = LenientList<common::ThirdPartyLocation>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION);
         if let Some(alias) = &self.alias {
@@ -275,6 +291,7 @@ impl Endpoint for QueryThirdPartyLocationByAlias {
         job
     }
 
+    #[inline]
     fn read_success(
         response: &Response,
     ) -> Result<LenientList<common::ThirdPartyLocation>, ApiError> {
@@ -286,11 +303,13 @@ impl Endpoint for QueryThirdPartyLocationByAlias {
 impl ServerEndpoint for QueryThirdPartyLocationByAlias {
     const PARAMETERS: &'static [Parameter] = &[Parameter::query("alias", ParameterType::Text)];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let alias: Option<RoomAliasId> = request.query_optional("alias")?;
         Ok(Self { alias })
     }
 
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -312,6 +331,7 @@ pub struct QueryThirdPartyUserById {
 impl QueryThirdPartyUserById {
     /// Sets `userid`.
     #[must_use]
+    #[inline]
     pub fn user_id(mut self, user_id: UserId) -> Self {
         self.user_id = Some(user_id);
         self
@@ -329,6 +349,7 @@ impl Endpoint for QueryThirdPartyUserById {
 
     type Response = LenientList<common::ThirdPartyUser>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION);
         if let Some(user_id) = &self.user_id {
@@ -337,6 +358,7 @@ impl Endpoint for QueryThirdPartyUserById {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<LenientList<common::ThirdPartyUser>, ApiError> {
         codec::read(response)
     }
@@ -346,11 +368,13 @@ impl Endpoint for QueryThirdPartyUserById {
 impl ServerEndpoint for QueryThirdPartyUserById {
     const PARAMETERS: &'static [Parameter] = &[Parameter::query("userid", ParameterType::Text)];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: Option<UserId> = request.query_optional("userid")?;
         Ok(Self { user_id })
     }
 
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyUser>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -25,6 +25,7 @@ pub struct QueryRoomByAlias {
 
 impl QueryRoomByAlias {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_alias: RoomAliasId) -> Self {
         Self { room_alias }
     }
@@ -41,6 +42,7 @@ impl Endpoint for QueryRoomByAlias {
 
     type Response = QueryRoomByAliasResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -50,6 +52,7 @@ impl Endpoint for QueryRoomByAlias {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<QueryRoomByAliasResponse, ApiError> {
         codec::read(response)
     }
@@ -60,11 +63,13 @@ impl ServerEndpoint for QueryRoomByAlias {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("roomAlias", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_alias: RoomAliasId = request.path("roomAlias")?;
         Ok(Self { room_alias })
     }
 
+    #[inline]
     fn write_success(response: &QueryRoomByAliasResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

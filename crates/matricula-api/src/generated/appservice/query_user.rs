@@ -25,6 +25,7 @@ pub struct QueryUserById {
 
 impl QueryUserById {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -41,6 +42,7 @@ impl Endpoint for QueryUserById {
 
     type Response = QueryUserByIdResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -50,6 +52,7 @@ impl Endpoint for QueryUserById {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<QueryUserByIdResponse, ApiError> {
         codec::read(response)
     }
@@ -60,11 +63,13 @@ impl ServerEndpoint for QueryUserById {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("userId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
+    #[inline]
     fn write_success(response: &QueryUserByIdResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -43,6 +43,7 @@ impl SendTransaction {
 
     /// Sets `ephemeral`.
     #[must_use]
+    #[inline]
     pub fn ephemeral(mut self, ephemeral: Vec<Raw<common::Event>>) -> Self {
         self.ephemeral = Some(ephemeral);
         self
@@ -61,6 +62,7 @@ impl Endpoint for SendTransaction {
 
     type Response = SendTransactionResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -70,6 +72,7 @@ impl Endpoint for SendTransaction {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SendTransactionResponse, ApiError> {
         codec::read(response)
     }
@@ -117,11 +120,13 @@ impl ServerEndpoint for SendTransaction {
         Parameter::body("ephemeral", ParameterType::Json),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let txn_id: String = request.path("txnId")?;
         request.object((txn_id,))
     }
 
+    #[inline]
     fn write_success(response: &SendTransactionResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -45,6 +45,7 @@ impl Endpoint for GetAccountData {
 
     type Response = Raw;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -54,6 +55,7 @@ impl Endpoint for GetAccountData {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Raw, ApiError> {
         codec::read(response)
     }
@@ -66,6 +68,7 @@ impl ServerEndpoint for GetAccountData {
         Parameter::path("type", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let event_type: String = request.path("type")?;
@@ -75,6 +78,7 @@ impl ServerEndpoint for GetAccountData {
         })
     }
 
+    #[inline]
     fn write_success(response: &Raw) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -118,6 +122,7 @@ impl Endpoint for SetAccountData {
 
     type Response = SetAccountDataResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -127,6 +132,7 @@ impl Endpoint for SetAccountData {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::raw_body(&self.body))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetAccountDataResponse, ApiError> {
         codec::read(response)
     }
@@ -140,6 +146,7 @@ impl ServerEndpoint for SetAccountData {
         Parameter::WHOLE_BODY,
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let event_type: String = request.path("type")?;
@@ -150,6 +157,7 @@ impl ServerEndpoint for SetAccountData {
         })
     }
 
+    #[inline]
     fn write_success(response: &SetAccountDataResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -227,6 +235,7 @@ impl Endpoint for GetAccountDataPerRoom {
 
     type Response = Raw;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -240,6 +249,7 @@ impl Endpoint for GetAccountDataPerRoom {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Raw, ApiError> {
         codec::read(response)
     }
@@ -253,6 +263,7 @@ impl ServerEndpoint for GetAccountDataPerRoom {
         Parameter::path("type", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let room_id: RoomId = request.path("roomId")?;
@@ -264,6 +275,7 @@ impl ServerEndpoint for GetAccountDataPerRoom {
         })
     }
 
+    #[inline]
     fn write_success(response: &Raw) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -311,6 +323,7 @@ impl Endpoint for SetAccountDataPerRoom {
 
     type Response = SetAccountDataPerRoomResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -324,6 +337,7 @@ impl Endpoint for SetAccountDataPerRoom {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::raw_body(&self.body))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetAccountDataPerRoomResponse, ApiError> {
         codec::read(response)
     }
@@ -338,6 +352,7 @@ impl ServerEndpoint for SetAccountDataPerRoom {
         Parameter::WHOLE_BODY,
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let room_id: RoomId = request.path("roomId")?;
@@ -350,6 +365,7 @@ impl ServerEndpoint for SetAccountDataPerRoom {
         })
     }
 
+    #[inline]
     fn write_success(response: &SetAccountDataPerRoomResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

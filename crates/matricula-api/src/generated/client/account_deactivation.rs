@@ -33,6 +33,7 @@ pub struct DeactivateAccount {
 impl DeactivateAccount {
     /// Sets `auth`.
     #[must_use]
+    #[inline]
     pub fn auth(mut self, auth: AuthData) -> Self {
         self.auth = Some(auth);
         self
@@ -47,6 +48,7 @@ impl DeactivateAccount {
 
     /// Sets `erase`.
     #[must_use]
+    #[inline]
     pub fn erase(mut self, erase: bool) -> Self {
         self.erase = Some(erase);
         self
@@ -76,17 +78,20 @@ impl Endpoint for DeactivateAccount {
 
     type Response = DeactivateAccountResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<DeactivateAccountResponse, ApiError> {
         codec::read(response)
     }
 }
 
 impl UiaEndpoint for DeactivateAccount {
+    #[inline]
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -137,10 +142,12 @@ impl ServerEndpoint for DeactivateAccount {
         Parameter::body("erase", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &DeactivateAccountResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -157,6 +164,7 @@ pub struct DeactivateAccountResponse {
 
 impl DeactivateAccountResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(id_server_unbind_result: definitions::UnbindResult) -> Self {
         Self {
             id_server_unbind_result,

@@ -24,6 +24,7 @@ pub struct GetWhoIs {
 
 impl GetWhoIs {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -40,6 +41,7 @@ impl Endpoint for GetWhoIs {
 
     type Response = GetWhoIsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -49,6 +51,7 @@ impl Endpoint for GetWhoIs {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetWhoIsResponse, ApiError> {
         codec::read(response)
     }
@@ -59,11 +62,13 @@ impl ServerEndpoint for GetWhoIs {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("userId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
+    #[inline]
     fn write_success(response: &GetWhoIsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -92,6 +97,7 @@ impl ConnectionInfo {
 
     /// Sets `last_seen`.
     #[must_use]
+    #[inline]
     pub fn last_seen(mut self, last_seen: Timestamp) -> Self {
         self.last_seen = Some(last_seen);
         self
@@ -159,6 +165,7 @@ pub struct SessionInfo {
 impl SessionInfo {
     /// Sets `connections`.
     #[must_use]
+    #[inline]
     pub fn connections(mut self, connections: Vec<ConnectionInfo>) -> Self {
         self.connections = Some(connections);
         self
@@ -208,6 +215,7 @@ pub struct DeviceInfo {
 impl DeviceInfo {
     /// Sets `sessions`.
     #[must_use]
+    #[inline]
     pub fn sessions(mut self, sessions: Vec<SessionInfo>) -> Self {
         self.sessions = Some(sessions);
         self
@@ -266,6 +274,7 @@ impl GetWhoIsResponse {
 
     /// Sets `devices`.
     #[must_use]
+    #[inline]
     pub fn devices(mut self, devices: SortedMap<String, DeviceInfo>) -> Self {
         self.devices = Some(devices);
         self
@@ -324,6 +333,7 @@ pub struct GetAdminSuspendUser {
 
 impl GetAdminSuspendUser {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -341,6 +351,7 @@ impl Endpoint for GetAdminSuspendUser {
 
     type Response = GetAdminSuspendUserResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -350,6 +361,7 @@ impl Endpoint for GetAdminSuspendUser {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetAdminSuspendUserResponse, ApiError> {
         codec::read(response)
     }
@@ -360,11 +372,13 @@ impl ServerEndpoint for GetAdminSuspendUser {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("userId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
+    #[inline]
     fn write_success(response: &GetAdminSuspendUserResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -381,6 +395,7 @@ pub struct GetAdminSuspendUserResponse {
 
 impl GetAdminSuspendUserResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(suspended: bool) -> Self {
         Self {
             suspended,
@@ -441,6 +456,7 @@ pub struct SetAdminSuspendUser {
 
 impl SetAdminSuspendUser {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId, suspended: bool) -> Self {
         Self {
             user_id,
@@ -462,6 +478,7 @@ impl Endpoint for SetAdminSuspendUser {
 
     type Response = SetAdminSuspendUserResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -471,6 +488,7 @@ impl Endpoint for SetAdminSuspendUser {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetAdminSuspendUserResponse, ApiError> {
         codec::read(response)
     }
@@ -513,11 +531,13 @@ impl ServerEndpoint for SetAdminSuspendUser {
         Parameter::body("suspended", ParameterType::Boolean).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         request.object((user_id,))
     }
 
+    #[inline]
     fn write_success(response: &SetAdminSuspendUserResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -534,6 +554,7 @@ pub struct SetAdminSuspendUserResponse {
 
 impl SetAdminSuspendUserResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(suspended: bool) -> Self {
         Self {
             suspended,
@@ -590,6 +611,7 @@ pub struct GetAdminLockUser {
 
 impl GetAdminLockUser {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -607,6 +629,7 @@ impl Endpoint for GetAdminLockUser {
 
     type Response = GetAdminLockUserResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -616,6 +639,7 @@ impl Endpoint for GetAdminLockUser {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetAdminLockUserResponse, ApiError> {
         codec::read(response)
     }
@@ -626,11 +650,13 @@ impl ServerEndpoint for GetAdminLockUser {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("userId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
+    #[inline]
     fn write_success(response: &GetAdminLockUserResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -647,6 +673,7 @@ pub struct GetAdminLockUserResponse {
 
 impl GetAdminLockUserResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(locked: bool) -> Self {
         Self {
             locked,
@@ -707,6 +734,7 @@ pub struct SetAdminLockUser {
 
 impl SetAdminLockUser {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId, locked: bool) -> Self {
         Self {
             user_id,
@@ -728,6 +756,7 @@ impl Endpoint for SetAdminLockUser {
 
     type Response = SetAdminLockUserResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -737,6 +766,7 @@ impl Endpoint for SetAdminLockUser {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetAdminLockUserResponse, ApiError> {
         codec::read(response)
     }
@@ -779,11 +809,13 @@ impl ServerEndpoint for SetAdminLockUser {
         Parameter::body("locked", ParameterType::Boolean).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         request.object((user_id,))
     }
 
+    #[inline]
     fn write_success(response: &SetAdminLockUserResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -800,6 +832,7 @@ pub struct SetAdminLockUserResponse {
 
 impl SetAdminLockUserResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(locked: bool) -> Self {
         Self {
             locked,

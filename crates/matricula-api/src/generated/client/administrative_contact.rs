@@ -33,10 +33,12 @@ impl Endpoint for GetAccount3Pids {
 
     type Response = GetAccount3PidsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetAccount3PidsResponse, ApiError> {
         codec::read(response)
     }
@@ -46,10 +48,12 @@ impl Endpoint for GetAccount3Pids {
 impl ServerEndpoint for GetAccount3Pids {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetAccount3PidsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -72,6 +76,7 @@ pub struct ThirdPartyIdentifier {
 
 impl ThirdPartyIdentifier {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         medium: definitions::Medium,
         address: impl Into<String>,
@@ -146,6 +151,7 @@ pub struct GetAccount3PidsResponse {
 impl GetAccount3PidsResponse {
     /// Sets `threepids`.
     #[must_use]
+    #[inline]
     pub fn threepids(mut self, threepids: Vec<ThirdPartyIdentifier>) -> Self {
         self.threepids = Some(threepids);
         self
@@ -200,6 +206,7 @@ pub struct Post3Pids {
 
 impl Post3Pids {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(three_pid_creds: ThreePidCredentials) -> Self {
         Self {
             three_pid_creds,
@@ -227,11 +234,13 @@ impl Endpoint for Post3Pids {
 
     type Response = Post3PidsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Post3PidsResponse, ApiError> {
         codec::read(response)
     }
@@ -271,10 +280,12 @@ impl ServerEndpoint for Post3Pids {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::body("three_pid_creds", ParameterType::Json).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &Post3PidsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -297,6 +308,7 @@ pub struct ThreePidCredentials {
 
 impl ThreePidCredentials {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         client_secret: impl Into<Secret>,
         id_server: impl Into<String>,
@@ -440,6 +452,7 @@ impl Add3Pid {
 
     /// Sets `auth`.
     #[must_use]
+    #[inline]
     pub fn auth(mut self, auth: AuthData) -> Self {
         self.auth = Some(auth);
         self
@@ -470,17 +483,20 @@ impl Endpoint for Add3Pid {
 
     type Response = Add3PidResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Add3PidResponse, ApiError> {
         codec::read(response)
     }
 }
 
 impl UiaEndpoint for Add3Pid {
+    #[inline]
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -533,10 +549,12 @@ impl ServerEndpoint for Add3Pid {
         Parameter::body("sid", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &Add3PidResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -597,6 +615,7 @@ pub struct Bind3Pid {
 
 impl Bind3Pid {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         client_secret: impl Into<Secret>,
         id_server: impl Into<String>,
@@ -626,11 +645,13 @@ impl Endpoint for Bind3Pid {
 
     type Response = Bind3PidResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Bind3PidResponse, ApiError> {
         codec::read(response)
     }
@@ -690,10 +711,12 @@ impl ServerEndpoint for Bind3Pid {
         Parameter::body("sid", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &Bind3PidResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -781,11 +804,13 @@ impl Endpoint for Delete3Pid {
 
     type Response = Delete3PidResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Delete3PidResponse, ApiError> {
         codec::read(response)
     }
@@ -836,10 +861,12 @@ impl ServerEndpoint for Delete3Pid {
         Parameter::body("address", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &Delete3PidResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -856,6 +883,7 @@ pub struct Delete3PidResponse {
 
 impl Delete3PidResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(id_server_unbind_result: definitions::UnbindResult) -> Self {
         Self {
             id_server_unbind_result,
@@ -950,11 +978,13 @@ impl Endpoint for Unbind3Pid {
 
     type Response = Unbind3PidResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Unbind3PidResponse, ApiError> {
         codec::read(response)
     }
@@ -1005,10 +1035,12 @@ impl ServerEndpoint for Unbind3Pid {
         Parameter::body("address", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &Unbind3PidResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1025,6 +1057,7 @@ pub struct Unbind3PidResponse {
 
 impl Unbind3PidResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(id_server_unbind_result: definitions::UnbindResult) -> Self {
         Self {
             id_server_unbind_result,
@@ -1096,6 +1129,7 @@ pub struct RequestTokenTo3PidEmail {
 
 impl RequestTokenTo3PidEmail {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         client_secret: impl Into<Secret>,
         email: impl Into<String>,
@@ -1146,11 +1180,13 @@ impl Endpoint for RequestTokenTo3PidEmail {
 
     type Response = definitions::RequestTokenResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
         codec::read(response)
     }
@@ -1222,10 +1258,12 @@ impl ServerEndpoint for RequestTokenTo3PidEmail {
         Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1260,6 +1298,7 @@ pub struct RequestTokenTo3PidMsisdn {
 
 impl RequestTokenTo3PidMsisdn {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         client_secret: impl Into<Secret>,
         country: impl Into<String>,
@@ -1312,11 +1351,13 @@ impl Endpoint for RequestTokenTo3PidMsisdn {
 
     type Response = definitions::RequestTokenResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
         codec::read(response)
     }
@@ -1393,10 +1434,12 @@ impl ServerEndpoint for RequestTokenTo3PidMsisdn {
         Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

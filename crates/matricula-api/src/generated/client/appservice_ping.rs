@@ -59,6 +59,7 @@ impl Endpoint for PingAppservice {
 
     type Response = PingAppserviceResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -68,6 +69,7 @@ impl Endpoint for PingAppservice {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<PingAppserviceResponse, ApiError> {
         codec::read(response)
     }
@@ -113,11 +115,13 @@ impl ServerEndpoint for PingAppservice {
         Parameter::body("transaction_id", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let appservice_id: String = request.path("appserviceId")?;
         request.object((appservice_id,))
     }
 
+    #[inline]
     fn write_success(response: &PingAppserviceResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -134,6 +138,7 @@ pub struct PingAppserviceResponse {
 
 impl PingAppserviceResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(duration_ms: Duration) -> Self {
         Self {
             duration_ms,

@@ -32,6 +32,7 @@ pub struct UpdateAppserviceRoomDirectoryVisibility {
 
 impl UpdateAppserviceRoomDirectoryVisibility {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         network_id: impl Into<String>,
         room_id: RoomId,
@@ -57,6 +58,7 @@ impl Endpoint for UpdateAppserviceRoomDirectoryVisibility {
 
     type Response = UpdateAppserviceRoomDirectoryVisibilityResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -66,6 +68,7 @@ impl Endpoint for UpdateAppserviceRoomDirectoryVisibility {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(
         response: &Response,
     ) -> Result<UpdateAppserviceRoomDirectoryVisibilityResponse, ApiError> {
@@ -115,12 +118,14 @@ impl ServerEndpoint for UpdateAppserviceRoomDirectoryVisibility {
         Parameter::body("visibility", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let network_id: String = request.path("networkId")?;
         let room_id: RoomId = request.path("roomId")?;
         request.object((network_id, room_id))
     }
 
+    #[inline]
     fn write_success(
         response: &UpdateAppserviceRoomDirectoryVisibilityResponse,
     ) -> OutgoingResponse {

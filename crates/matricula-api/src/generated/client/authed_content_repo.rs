@@ -47,6 +47,7 @@ impl DownloadContent {
 
     /// Sets `timeout_ms`.
     #[must_use]
+    #[inline]
     pub fn timeout_ms(mut self, timeout_ms: Duration) -> Self {
         self.timeout_ms = Some(timeout_ms);
         self
@@ -67,6 +68,7 @@ impl Endpoint for DownloadContent {
 
     type Response = Content;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -81,6 +83,7 @@ impl Endpoint for DownloadContent {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Content, ApiError> {
         Content::read(response)
     }
@@ -94,6 +97,7 @@ impl ServerEndpoint for DownloadContent {
         Parameter::query("timeout_ms", ParameterType::Integer),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
@@ -107,6 +111,7 @@ impl ServerEndpoint for DownloadContent {
         })
     }
 
+    #[inline]
     fn write_success(response: &Content) -> OutgoingResponse {
         OutgoingResponse::content(response)
     }
@@ -134,6 +139,7 @@ pub struct DownloadContentWithName {
 
 impl DownloadContentWithName {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         server_name: ServerName,
         media_id: impl Into<String>,
@@ -149,6 +155,7 @@ impl DownloadContentWithName {
 
     /// Sets `timeout_ms`.
     #[must_use]
+    #[inline]
     pub fn timeout_ms(mut self, timeout_ms: Duration) -> Self {
         self.timeout_ms = Some(timeout_ms);
         self
@@ -169,6 +176,7 @@ impl Endpoint for DownloadContentWithName {
 
     type Response = Content;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -183,6 +191,7 @@ impl Endpoint for DownloadContentWithName {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Content, ApiError> {
         Content::read(response)
     }
@@ -197,6 +206,7 @@ impl ServerEndpoint for DownloadContentWithName {
         Parameter::query("timeout_ms", ParameterType::Integer),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
@@ -212,6 +222,7 @@ impl ServerEndpoint for DownloadContentWithName {
         })
     }
 
+    #[inline]
     fn write_success(response: &Content) -> OutgoingResponse {
         OutgoingResponse::content(response)
     }
@@ -246,6 +257,7 @@ pub struct DownloadThumbnail {
 
 impl DownloadThumbnail {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         server_name: ServerName,
         media_id: impl Into<String>,
@@ -265,6 +277,7 @@ impl DownloadThumbnail {
 
     /// Sets `method`.
     #[must_use]
+    #[inline]
     pub fn method(mut self, method: definitions::ThumbnailMethod) -> Self {
         self.method = Some(method);
         self
@@ -272,6 +285,7 @@ impl DownloadThumbnail {
 
     /// Sets `timeout_ms`.
     #[must_use]
+    #[inline]
     pub fn timeout_ms(mut self, timeout_ms: Duration) -> Self {
         self.timeout_ms = Some(timeout_ms);
         self
@@ -279,6 +293,7 @@ impl DownloadThumbnail {
 
     /// Sets `animated`.
     #[must_use]
+    #[inline]
     pub fn animated(mut self, animated: bool) -> Self {
         self.animated = Some(animated);
         self
@@ -299,6 +314,7 @@ impl Endpoint for DownloadThumbnail {
 
     type Response = Content;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -321,6 +337,7 @@ impl Endpoint for DownloadThumbnail {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Content, ApiError> {
         Content::read(response)
     }
@@ -338,6 +355,7 @@ impl ServerEndpoint for DownloadThumbnail {
         Parameter::query("animated", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
@@ -359,6 +377,7 @@ impl ServerEndpoint for DownloadThumbnail {
         })
     }
 
+    #[inline]
     fn write_success(response: &Content) -> OutgoingResponse {
         OutgoingResponse::content(response)
     }
@@ -390,6 +409,7 @@ impl PreviewUrl {
 
     /// Sets `ts`.
     #[must_use]
+    #[inline]
     pub fn ts(mut self, ts: Timestamp) -> Self {
         self.ts = Some(ts);
         self
@@ -409,6 +429,7 @@ impl Endpoint for PreviewUrl {
 
     type Response = PreviewUrlResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("url", self.url.clone());
@@ -418,6 +439,7 @@ impl Endpoint for PreviewUrl {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<PreviewUrlResponse, ApiError> {
         codec::read(response)
     }
@@ -430,12 +452,14 @@ impl ServerEndpoint for PreviewUrl {
         Parameter::query("ts", ParameterType::Integer),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let url: String = request.query("url")?;
         let ts: Option<Timestamp> = request.query_optional("ts")?;
         Ok(Self { url, ts })
     }
 
+    #[inline]
     fn write_success(response: &PreviewUrlResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -455,6 +479,7 @@ pub struct PreviewUrlResponse {
 impl PreviewUrlResponse {
     /// Sets `matrix:image:size`.
     #[must_use]
+    #[inline]
     pub fn matrix_image_size(mut self, matrix_image_size: u64) -> Self {
         self.matrix_image_size = Some(matrix_image_size);
         self
@@ -533,10 +558,12 @@ impl Endpoint for GetMediaConfig {
 
     type Response = GetMediaConfigResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetMediaConfigResponse, ApiError> {
         codec::read(response)
     }
@@ -546,10 +573,12 @@ impl Endpoint for GetMediaConfig {
 impl ServerEndpoint for GetMediaConfig {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetMediaConfigResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -567,6 +596,7 @@ pub struct GetMediaConfigResponse {
 impl GetMediaConfigResponse {
     /// Sets `m.upload.size`.
     #[must_use]
+    #[inline]
     pub fn upload_size(mut self, upload_size: u64) -> Self {
         self.upload_size = Some(upload_size);
         self

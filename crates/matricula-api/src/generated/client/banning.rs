@@ -30,6 +30,7 @@ pub struct Ban {
 
 impl Ban {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, user_id: UserId) -> Self {
         Self {
             room_id,
@@ -58,6 +59,7 @@ impl Endpoint for Ban {
 
     type Response = BanResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -67,6 +69,7 @@ impl Endpoint for Ban {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<BanResponse, ApiError> {
         codec::read(response)
     }
@@ -114,11 +117,13 @@ impl ServerEndpoint for Ban {
         Parameter::body("reason", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
+    #[inline]
     fn write_success(response: &BanResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -177,6 +182,7 @@ pub struct Unban {
 
 impl Unban {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, user_id: UserId) -> Self {
         Self {
             room_id,
@@ -205,6 +211,7 @@ impl Endpoint for Unban {
 
     type Response = UnbanResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -214,6 +221,7 @@ impl Endpoint for Unban {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<UnbanResponse, ApiError> {
         codec::read(response)
     }
@@ -261,11 +269,13 @@ impl ServerEndpoint for Unban {
         Parameter::body("reason", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
+    #[inline]
     fn write_success(response: &UnbanResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -29,10 +29,12 @@ impl Endpoint for GetCapabilities {
 
     type Response = GetCapabilitiesResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetCapabilitiesResponse, ApiError> {
         codec::read(response)
     }
@@ -42,10 +44,12 @@ impl Endpoint for GetCapabilities {
 impl ServerEndpoint for GetCapabilities {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetCapabilitiesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -62,6 +66,7 @@ pub struct BooleanCapability {
 
 impl BooleanCapability {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(enabled: bool) -> Self {
         Self {
             enabled,
@@ -125,6 +130,7 @@ pub struct RoomVersionsCapability {
 
 impl RoomVersionsCapability {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         default: impl Into<String>,
         available: SortedMap<String, RoomVersionStability>,
@@ -190,6 +196,7 @@ pub struct ProfileFieldsCapability {
 
 impl ProfileFieldsCapability {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(enabled: bool) -> Self {
         Self {
             allowed: None,
@@ -201,6 +208,7 @@ impl ProfileFieldsCapability {
 
     /// Sets `allowed`.
     #[must_use]
+    #[inline]
     pub fn allowed(mut self, allowed: Vec<String>) -> Self {
         self.allowed = Some(allowed);
         self
@@ -208,6 +216,7 @@ impl ProfileFieldsCapability {
 
     /// Sets `disallowed`.
     #[must_use]
+    #[inline]
     pub fn disallowed(mut self, disallowed: Vec<String>) -> Self {
         self.disallowed = Some(disallowed);
         self
@@ -270,6 +279,7 @@ pub struct AccountModerationCapability {
 impl AccountModerationCapability {
     /// Sets `suspend`.
     #[must_use]
+    #[inline]
     pub fn suspend(mut self, suspend: bool) -> Self {
         self.suspend = Some(suspend);
         self
@@ -277,6 +287,7 @@ impl AccountModerationCapability {
 
     /// Sets `lock`.
     #[must_use]
+    #[inline]
     pub fn lock(mut self, lock: bool) -> Self {
         self.lock = Some(lock);
         self
@@ -349,6 +360,7 @@ pub struct Capabilities {
 impl Capabilities {
     /// Sets `m.change_password`.
     #[must_use]
+    #[inline]
     pub fn change_password(mut self, change_password: BooleanCapability) -> Self {
         self.change_password = Some(change_password);
         self
@@ -356,6 +368,7 @@ impl Capabilities {
 
     /// Sets `m.forget_forced_upon_leave`.
     #[must_use]
+    #[inline]
     pub fn forget_forced_upon_leave(mut self, forget_forced_upon_leave: BooleanCapability) -> Self {
         self.forget_forced_upon_leave = Some(forget_forced_upon_leave);
         self
@@ -363,6 +376,7 @@ impl Capabilities {
 
     /// Sets `m.room_versions`.
     #[must_use]
+    #[inline]
     pub fn room_versions(mut self, room_versions: RoomVersionsCapability) -> Self {
         self.room_versions = Some(room_versions);
         self
@@ -370,6 +384,7 @@ impl Capabilities {
 
     /// Sets `m.set_displayname`.
     #[must_use]
+    #[inline]
     pub fn set_displayname(mut self, set_displayname: BooleanCapability) -> Self {
         self.set_displayname = Some(set_displayname);
         self
@@ -377,6 +392,7 @@ impl Capabilities {
 
     /// Sets `m.set_avatar_url`.
     #[must_use]
+    #[inline]
     pub fn set_avatar_url(mut self, set_avatar_url: BooleanCapability) -> Self {
         self.set_avatar_url = Some(set_avatar_url);
         self
@@ -384,6 +400,7 @@ impl Capabilities {
 
     /// Sets `m.3pid_changes`.
     #[must_use]
+    #[inline]
     pub fn three_pid_changes(mut self, three_pid_changes: BooleanCapability) -> Self {
         self.three_pid_changes = Some(three_pid_changes);
         self
@@ -391,6 +408,7 @@ impl Capabilities {
 
     /// Sets `m.get_login_token`.
     #[must_use]
+    #[inline]
     pub fn get_login_token(mut self, get_login_token: BooleanCapability) -> Self {
         self.get_login_token = Some(get_login_token);
         self
@@ -398,6 +416,7 @@ impl Capabilities {
 
     /// Sets `m.profile_fields`.
     #[must_use]
+    #[inline]
     pub fn profile_fields(mut self, profile_fields: ProfileFieldsCapability) -> Self {
         self.profile_fields = Some(profile_fields);
         self
@@ -405,6 +424,7 @@ impl Capabilities {
 
     /// Sets `m.account_moderation`.
     #[must_use]
+    #[inline]
     pub fn account_moderation(mut self, account_moderation: AccountModerationCapability) -> Self {
         self.account_moderation = Some(account_moderation);
         self
@@ -498,6 +518,7 @@ pub struct GetCapabilitiesResponse {
 
 impl GetCapabilitiesResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(capabilities: Capabilities) -> Self {
         Self {
             capabilities,

@@ -35,6 +35,7 @@ pub struct UploadContent {
 
 impl UploadContent {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(body: Body) -> Self {
         Self {
             filename: None,
@@ -70,6 +71,7 @@ impl Endpoint for UploadContent {
 
     type Response = UploadContentResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(self.body.clone());
@@ -82,6 +84,7 @@ impl Endpoint for UploadContent {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<UploadContentResponse, ApiError> {
         codec::read(response)
     }
@@ -95,6 +98,7 @@ impl ServerEndpoint for UploadContent {
         Parameter::BYTES,
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let filename: Option<String> = request.query_optional("filename")?;
         let content_type: Option<String> = request.header_optional("Content-Type")?;
@@ -105,6 +109,7 @@ impl ServerEndpoint for UploadContent {
         })
     }
 
+    #[inline]
     fn write_success(response: &UploadContentResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -121,6 +126,7 @@ pub struct UploadContentResponse {
 
 impl UploadContentResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(content_uri: MxcUri) -> Self {
         Self {
             content_uri,
@@ -224,6 +230,7 @@ impl Endpoint for UploadContentToMxc {
 
     type Response = UploadContentToMxcResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -240,6 +247,7 @@ impl Endpoint for UploadContentToMxc {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<UploadContentToMxcResponse, ApiError> {
         codec::read(response)
     }
@@ -255,6 +263,7 @@ impl ServerEndpoint for UploadContentToMxc {
         Parameter::BYTES,
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
@@ -269,6 +278,7 @@ impl ServerEndpoint for UploadContentToMxc {
         })
     }
 
+    #[inline]
     fn write_success(response: &UploadContentToMxcResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -330,11 +340,13 @@ impl Endpoint for CreateMxcUri {
 
     type Response = CreateMxcUriResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::empty_body())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<CreateMxcUriResponse, ApiError> {
         codec::read(response)
     }
@@ -344,10 +356,12 @@ impl Endpoint for CreateMxcUri {
 impl ServerEndpoint for CreateMxcUri {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &CreateMxcUriResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -366,6 +380,7 @@ pub struct CreateMxcUriResponse {
 
 impl CreateMxcUriResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(content_uri: MxcUri) -> Self {
         Self {
             content_uri,
@@ -376,6 +391,7 @@ impl CreateMxcUriResponse {
 
     /// Sets `unused_expires_at`.
     #[must_use]
+    #[inline]
     pub fn unused_expires_at(mut self, unused_expires_at: Timestamp) -> Self {
         self.unused_expires_at = Some(unused_expires_at);
         self
@@ -459,6 +475,7 @@ impl GetContent {
 
     /// Sets `allow_remote`.
     #[must_use]
+    #[inline]
     pub fn allow_remote(mut self, allow_remote: bool) -> Self {
         self.allow_remote = Some(allow_remote);
         self
@@ -466,6 +483,7 @@ impl GetContent {
 
     /// Sets `timeout_ms`.
     #[must_use]
+    #[inline]
     pub fn timeout_ms(mut self, timeout_ms: Duration) -> Self {
         self.timeout_ms = Some(timeout_ms);
         self
@@ -473,6 +491,7 @@ impl GetContent {
 
     /// Sets `allow_redirect`.
     #[must_use]
+    #[inline]
     pub fn allow_redirect(mut self, allow_redirect: bool) -> Self {
         self.allow_redirect = Some(allow_redirect);
         self
@@ -491,6 +510,7 @@ impl Endpoint for GetContent {
 
     type Response = Content;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -511,6 +531,7 @@ impl Endpoint for GetContent {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Content, ApiError> {
         Content::read(response)
     }
@@ -526,6 +547,7 @@ impl ServerEndpoint for GetContent {
         Parameter::query("allow_redirect", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
@@ -543,6 +565,7 @@ impl ServerEndpoint for GetContent {
         })
     }
 
+    #[inline]
     fn write_success(response: &Content) -> OutgoingResponse {
         OutgoingResponse::content(response)
     }
@@ -573,6 +596,7 @@ pub struct GetContentOverrideName {
 
 impl GetContentOverrideName {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         server_name: ServerName,
         media_id: impl Into<String>,
@@ -590,6 +614,7 @@ impl GetContentOverrideName {
 
     /// Sets `allow_remote`.
     #[must_use]
+    #[inline]
     pub fn allow_remote(mut self, allow_remote: bool) -> Self {
         self.allow_remote = Some(allow_remote);
         self
@@ -597,6 +622,7 @@ impl GetContentOverrideName {
 
     /// Sets `timeout_ms`.
     #[must_use]
+    #[inline]
     pub fn timeout_ms(mut self, timeout_ms: Duration) -> Self {
         self.timeout_ms = Some(timeout_ms);
         self
@@ -604,6 +630,7 @@ impl GetContentOverrideName {
 
     /// Sets `allow_redirect`.
     #[must_use]
+    #[inline]
     pub fn allow_redirect(mut self, allow_redirect: bool) -> Self {
         self.allow_redirect = Some(allow_redirect);
         self
@@ -622,6 +649,7 @@ impl Endpoint for GetContentOverrideName {
 
     type Response = Content;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -642,6 +670,7 @@ impl Endpoint for GetContentOverrideName {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Content, ApiError> {
         Content::read(response)
     }
@@ -658,6 +687,7 @@ impl ServerEndpoint for GetContentOverrideName {
         Parameter::query("allow_redirect", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
@@ -677,6 +707,7 @@ impl ServerEndpoint for GetContentOverrideName {
         })
     }
 
+    #[inline]
     fn write_success(response: &Content) -> OutgoingResponse {
         OutgoingResponse::content(response)
     }
@@ -713,6 +744,7 @@ pub struct GetContentThumbnail {
 
 impl GetContentThumbnail {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         server_name: ServerName,
         media_id: impl Into<String>,
@@ -734,6 +766,7 @@ impl GetContentThumbnail {
 
     /// Sets `method`.
     #[must_use]
+    #[inline]
     pub fn method(mut self, method: definitions::ThumbnailMethod) -> Self {
         self.method = Some(method);
         self
@@ -741,6 +774,7 @@ impl GetContentThumbnail {
 
     /// Sets `allow_remote`.
     #[must_use]
+    #[inline]
     pub fn allow_remote(mut self, allow_remote: bool) -> Self {
         self.allow_remote = Some(allow_remote);
         self
@@ -748,6 +782,7 @@ impl GetContentThumbnail {
 
     /// Sets `timeout_ms`.
     #[must_use]
+    #[inline]
     pub fn timeout_ms(mut self, timeout_ms: Duration) -> Self {
         self.timeout_ms = Some(timeout_ms);
         self
@@ -755,6 +790,7 @@ impl GetContentThumbnail {
 
     /// Sets `allow_redirect`.
     #[must_use]
+    #[inline]
     pub fn allow_redirect(mut self, allow_redirect: bool) -> Self {
         self.allow_redirect = Some(allow_redirect);
         self
@@ -762,6 +798,7 @@ impl GetContentThumbnail {
 
     /// Sets `animated`.
     #[must_use]
+    #[inline]
     pub fn animated(mut self, animated: bool) -> Self {
         self.animated = Some(animated);
         self
@@ -780,6 +817,7 @@ impl Endpoint for GetContentThumbnail {
 
     type Response = Content;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -808,6 +846,7 @@ impl Endpoint for GetContentThumbnail {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Content, ApiError> {
         Content::read(response)
     }
@@ -827,6 +866,7 @@ impl ServerEndpoint for GetContentThumbnail {
         Parameter::query("animated", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
@@ -852,6 +892,7 @@ impl ServerEndpoint for GetContentThumbnail {
         })
     }
 
+    #[inline]
     fn write_success(response: &Content) -> OutgoingResponse {
         OutgoingResponse::content(response)
     }
@@ -882,6 +923,7 @@ impl GetUrlPreview {
 
     /// Sets `ts`.
     #[must_use]
+    #[inline]
     pub fn ts(mut self, ts: Timestamp) -> Self {
         self.ts = Some(ts);
         self
@@ -901,6 +943,7 @@ impl Endpoint for GetUrlPreview {
 
     type Response = GetUrlPreviewResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("url", self.url.clone());
@@ -910,6 +953,7 @@ impl Endpoint for GetUrlPreview {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetUrlPreviewResponse, ApiError> {
         codec::read(response)
     }
@@ -922,12 +966,14 @@ impl ServerEndpoint for GetUrlPreview {
         Parameter::query("ts", ParameterType::Integer),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let url: String = request.query("url")?;
         let ts: Option<Timestamp> = request.query_optional("ts")?;
         Ok(Self { url, ts })
     }
 
+    #[inline]
     fn write_success(response: &GetUrlPreviewResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -947,6 +993,7 @@ pub struct GetUrlPreviewResponse {
 impl GetUrlPreviewResponse {
     /// Sets `matrix:image:size`.
     #[must_use]
+    #[inline]
     pub fn matrix_image_size(mut self, matrix_image_size: u64) -> Self {
         self.matrix_image_size = Some(matrix_image_size);
         self
@@ -1024,10 +1071,12 @@ impl Endpoint for GetConfig {
 
     type Response = GetConfigResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetConfigResponse, ApiError> {
         codec::read(response)
     }
@@ -1037,10 +1086,12 @@ impl Endpoint for GetConfig {
 impl ServerEndpoint for GetConfig {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetConfigResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1058,6 +1109,7 @@ pub struct GetConfigResponse {
 impl GetConfigResponse {
     /// Sets `m.upload.size`.
     #[must_use]
+    #[inline]
     pub fn upload_size(mut self, upload_size: u64) -> Self {
         self.upload_size = Some(upload_size);
         self

@@ -51,6 +51,7 @@ pub struct CreateRoom {
 impl CreateRoom {
     /// Sets `visibility`.
     #[must_use]
+    #[inline]
     pub fn visibility(mut self, visibility: definitions::Visibility) -> Self {
         self.visibility = Some(visibility);
         self
@@ -79,6 +80,7 @@ impl CreateRoom {
 
     /// Sets `invite`.
     #[must_use]
+    #[inline]
     pub fn invite(mut self, invite: Vec<UserId>) -> Self {
         self.invite = Some(invite);
         self
@@ -86,6 +88,7 @@ impl CreateRoom {
 
     /// Sets `invite_3pid`.
     #[must_use]
+    #[inline]
     pub fn invite_3pid(mut self, invite_3pid: Vec<definitions::Invite3pid>) -> Self {
         self.invite_3pid = Some(invite_3pid);
         self
@@ -100,6 +103,7 @@ impl CreateRoom {
 
     /// Sets `creation_content`.
     #[must_use]
+    #[inline]
     pub fn creation_content(mut self, creation_content: Raw) -> Self {
         self.creation_content = Some(creation_content);
         self
@@ -107,6 +111,7 @@ impl CreateRoom {
 
     /// Sets `initial_state`.
     #[must_use]
+    #[inline]
     pub fn initial_state(mut self, initial_state: Vec<StateEvent>) -> Self {
         self.initial_state = Some(initial_state);
         self
@@ -114,6 +119,7 @@ impl CreateRoom {
 
     /// Sets `preset`.
     #[must_use]
+    #[inline]
     pub fn preset(mut self, preset: CreateRoomPreset) -> Self {
         self.preset = Some(preset);
         self
@@ -121,6 +127,7 @@ impl CreateRoom {
 
     /// Sets `is_direct`.
     #[must_use]
+    #[inline]
     pub fn is_direct(mut self, is_direct: bool) -> Self {
         self.is_direct = Some(is_direct);
         self
@@ -128,6 +135,7 @@ impl CreateRoom {
 
     /// Sets `power_level_content_override`.
     #[must_use]
+    #[inline]
     pub fn power_level_content_override(mut self, power_level_content_override: Raw) -> Self {
         self.power_level_content_override = Some(power_level_content_override);
         self
@@ -146,11 +154,13 @@ impl Endpoint for CreateRoom {
 
     type Response = CreateRoomResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<CreateRoomResponse, ApiError> {
         codec::read(response)
     }
@@ -252,10 +262,12 @@ impl ServerEndpoint for CreateRoom {
         Parameter::body("power_level_content_override", ParameterType::Json),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &CreateRoomResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -355,6 +367,7 @@ pub struct CreateRoomResponse {
 
 impl CreateRoomResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,

@@ -38,6 +38,7 @@ pub struct UploadCrossSigningKeys {
 impl UploadCrossSigningKeys {
     /// Sets `master_key`.
     #[must_use]
+    #[inline]
     pub fn master_key(mut self, master_key: definitions::CrossSigningKey) -> Self {
         self.master_key = Some(master_key);
         self
@@ -45,6 +46,7 @@ impl UploadCrossSigningKeys {
 
     /// Sets `self_signing_key`.
     #[must_use]
+    #[inline]
     pub fn self_signing_key(mut self, self_signing_key: definitions::CrossSigningKey) -> Self {
         self.self_signing_key = Some(self_signing_key);
         self
@@ -52,6 +54,7 @@ impl UploadCrossSigningKeys {
 
     /// Sets `user_signing_key`.
     #[must_use]
+    #[inline]
     pub fn user_signing_key(mut self, user_signing_key: definitions::CrossSigningKey) -> Self {
         self.user_signing_key = Some(user_signing_key);
         self
@@ -59,6 +62,7 @@ impl UploadCrossSigningKeys {
 
     /// Sets `auth`.
     #[must_use]
+    #[inline]
     pub fn auth(mut self, auth: AuthData) -> Self {
         self.auth = Some(auth);
         self
@@ -88,17 +92,20 @@ impl Endpoint for UploadCrossSigningKeys {
 
     type Response = UploadCrossSigningKeysResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<UploadCrossSigningKeysResponse, ApiError> {
         codec::read(response)
     }
 }
 
 impl UiaEndpoint for UploadCrossSigningKeys {
+    #[inline]
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -154,10 +161,12 @@ impl ServerEndpoint for UploadCrossSigningKeys {
         Parameter::body("auth", ParameterType::Json),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &UploadCrossSigningKeysResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -210,6 +219,7 @@ pub struct UploadCrossSigningSignatures {
 
 impl UploadCrossSigningSignatures {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(body: SortedMap<UserId, SortedMap<String, Map<String, Value>>>) -> Self {
         Self { body }
     }
@@ -228,11 +238,13 @@ impl Endpoint for UploadCrossSigningSignatures {
 
     type Response = UploadCrossSigningSignaturesResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(&self.body))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<UploadCrossSigningSignaturesResponse, ApiError> {
         codec::read(response)
     }
@@ -242,12 +254,14 @@ impl Endpoint for UploadCrossSigningSignatures {
 impl ServerEndpoint for UploadCrossSigningSignatures {
     const PARAMETERS: &'static [Parameter] = &[Parameter::WHOLE_BODY];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {
             body: request.json()?,
         })
     }
 
+    #[inline]
     fn write_success(response: &UploadCrossSigningSignaturesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -265,6 +279,7 @@ pub struct UploadCrossSigningSignaturesResponse {
 impl UploadCrossSigningSignaturesResponse {
     /// Sets `failures`.
     #[must_use]
+    #[inline]
     pub fn failures(
         mut self,
         failures: SortedMap<UserId, SortedMap<String, Map<String, Value>>>,

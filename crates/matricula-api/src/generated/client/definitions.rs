@@ -127,6 +127,7 @@ pub struct Invite3pid {
 
 impl Invite3pid {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         id_server: impl Into<String>,
         id_access_token: impl Into<Secret>,
@@ -215,6 +216,7 @@ pub struct CrossSigningKey {
 
 impl CrossSigningKey {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         user_id: impl Into<String>,
         usage: Vec<CrossSigningKeyUsage>,
@@ -231,6 +233,7 @@ impl CrossSigningKey {
 
     /// Sets `signatures`.
     #[must_use]
+    #[inline]
     pub fn signatures(mut self, signatures: Map<String, Value>) -> Self {
         self.signatures = Some(signatures);
         self
@@ -326,6 +329,7 @@ impl ClientDevice {
 
     /// Sets `last_seen_ts`.
     #[must_use]
+    #[inline]
     pub fn last_seen_ts(mut self, last_seen_ts: Timestamp) -> Self {
         self.last_seen_ts = Some(last_seen_ts);
         self
@@ -406,6 +410,7 @@ pub struct EventFilter {
 impl EventFilter {
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -413,6 +418,7 @@ impl EventFilter {
 
     /// Sets `not_senders`.
     #[must_use]
+    #[inline]
     pub fn not_senders(mut self, not_senders: Vec<UserId>) -> Self {
         self.not_senders = Some(not_senders);
         self
@@ -420,6 +426,7 @@ impl EventFilter {
 
     /// Sets `not_types`.
     #[must_use]
+    #[inline]
     pub fn not_types(mut self, not_types: Vec<String>) -> Self {
         self.not_types = Some(not_types);
         self
@@ -427,6 +434,7 @@ impl EventFilter {
 
     /// Sets `senders`.
     #[must_use]
+    #[inline]
     pub fn senders(mut self, senders: Vec<UserId>) -> Self {
         self.senders = Some(senders);
         self
@@ -434,6 +442,7 @@ impl EventFilter {
 
     /// Sets `types`.
     #[must_use]
+    #[inline]
     pub fn types(mut self, types: Vec<String>) -> Self {
         self.types = Some(types);
         self
@@ -522,6 +531,7 @@ pub struct RoomEventFilter {
 impl RoomEventFilter {
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -529,6 +539,7 @@ impl RoomEventFilter {
 
     /// Sets `not_senders`.
     #[must_use]
+    #[inline]
     pub fn not_senders(mut self, not_senders: Vec<UserId>) -> Self {
         self.not_senders = Some(not_senders);
         self
@@ -536,6 +547,7 @@ impl RoomEventFilter {
 
     /// Sets `not_types`.
     #[must_use]
+    #[inline]
     pub fn not_types(mut self, not_types: Vec<String>) -> Self {
         self.not_types = Some(not_types);
         self
@@ -543,6 +555,7 @@ impl RoomEventFilter {
 
     /// Sets `senders`.
     #[must_use]
+    #[inline]
     pub fn senders(mut self, senders: Vec<UserId>) -> Self {
         self.senders = Some(senders);
         self
@@ -550,6 +563,7 @@ impl RoomEventFilter {
 
     /// Sets `types`.
     #[must_use]
+    #[inline]
     pub fn types(mut self, types: Vec<String>) -> Self {
         self.types = Some(types);
         self
@@ -557,6 +571,7 @@ impl RoomEventFilter {
 
     /// Sets `unread_thread_notifications`.
     #[must_use]
+    #[inline]
     pub fn unread_thread_notifications(mut self, unread_thread_notifications: bool) -> Self {
         self.unread_thread_notifications = Some(unread_thread_notifications);
         self
@@ -564,6 +579,7 @@ impl RoomEventFilter {
 
     /// Sets `lazy_load_members`.
     #[must_use]
+    #[inline]
     pub fn lazy_load_members(mut self, lazy_load_members: bool) -> Self {
         self.lazy_load_members = Some(lazy_load_members);
         self
@@ -571,6 +587,7 @@ impl RoomEventFilter {
 
     /// Sets `include_redundant_members`.
     #[must_use]
+    #[inline]
     pub fn include_redundant_members(mut self, include_redundant_members: bool) -> Self {
         self.include_redundant_members = Some(include_redundant_members);
         self
@@ -578,6 +595,7 @@ impl RoomEventFilter {
 
     /// Sets `not_rooms`.
     #[must_use]
+    #[inline]
     pub fn not_rooms(mut self, not_rooms: Vec<RoomId>) -> Self {
         self.not_rooms = Some(not_rooms);
         self
@@ -585,6 +603,7 @@ impl RoomEventFilter {
 
     /// Sets `rooms`.
     #[must_use]
+    #[inline]
     pub fn rooms(mut self, rooms: Vec<RoomId>) -> Self {
         self.rooms = Some(rooms);
         self
@@ -592,6 +611,7 @@ impl RoomEventFilter {
 
     /// Sets `contains_url`.
     #[must_use]
+    #[inline]
     pub fn contains_url(mut self, contains_url: bool) -> Self {
         self.contains_url = Some(contains_url);
         self
@@ -712,6 +732,7 @@ pub struct RoomFilter {
 impl RoomFilter {
     /// Sets `not_rooms`.
     #[must_use]
+    #[inline]
     pub fn not_rooms(mut self, not_rooms: Vec<RoomId>) -> Self {
         self.not_rooms = Some(not_rooms);
         self
@@ -719,6 +740,7 @@ impl RoomFilter {
 
     /// Sets `rooms`.
     #[must_use]
+    #[inline]
     pub fn rooms(mut self, rooms: Vec<RoomId>) -> Self {
         self.rooms = Some(rooms);
         self
@@ -726,6 +748,7 @@ impl RoomFilter {
 
     /// Sets `ephemeral`.
     #[must_use]
+    #[inline]
     pub fn ephemeral(mut self, ephemeral: RoomEventFilter) -> Self {
         self.ephemeral = Some(ephemeral);
         self
@@ -733,6 +756,7 @@ impl RoomFilter {
 
     /// Sets `include_leave`.
     #[must_use]
+    #[inline]
     pub fn include_leave(mut self, include_leave: bool) -> Self {
         self.include_leave = Some(include_leave);
         self
@@ -740,6 +764,7 @@ impl RoomFilter {
 
     /// Sets `state`.
     #[must_use]
+    #[inline]
     pub fn state(mut self, state: RoomEventFilter) -> Self {
         self.state = Some(state);
         self
@@ -747,6 +772,7 @@ impl RoomFilter {
 
     /// Sets `timeline`.
     #[must_use]
+    #[inline]
     pub fn timeline(mut self, timeline: RoomEventFilter) -> Self {
         self.timeline = Some(timeline);
         self
@@ -754,6 +780,7 @@ impl RoomFilter {
 
     /// Sets `account_data`.
     #[must_use]
+    #[inline]
     pub fn account_data(mut self, account_data: RoomEventFilter) -> Self {
         self.account_data = Some(account_data);
         self
@@ -838,6 +865,7 @@ pub struct SyncFilter {
 impl SyncFilter {
     /// Sets `event_fields`.
     #[must_use]
+    #[inline]
     pub fn event_fields(mut self, event_fields: Vec<String>) -> Self {
         self.event_fields = Some(event_fields);
         self
@@ -845,6 +873,7 @@ impl SyncFilter {
 
     /// Sets `event_format`.
     #[must_use]
+    #[inline]
     pub fn event_format(mut self, event_format: SyncFilterEventFormat) -> Self {
         self.event_format = Some(event_format);
         self
@@ -852,6 +881,7 @@ impl SyncFilter {
 
     /// Sets `presence`.
     #[must_use]
+    #[inline]
     pub fn presence(mut self, presence: EventFilter) -> Self {
         self.presence = Some(presence);
         self
@@ -859,6 +889,7 @@ impl SyncFilter {
 
     /// Sets `account_data`.
     #[must_use]
+    #[inline]
     pub fn account_data(mut self, account_data: EventFilter) -> Self {
         self.account_data = Some(account_data);
         self
@@ -866,6 +897,7 @@ impl SyncFilter {
 
     /// Sets `room`.
     #[must_use]
+    #[inline]
     pub fn room(mut self, room: RoomFilter) -> Self {
         self.room = Some(room);
         self
@@ -939,6 +971,7 @@ pub struct ThirdPartySigned {
 
 impl ThirdPartySigned {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         sender: UserId,
         mxid: UserId,
@@ -1025,6 +1058,7 @@ pub struct KeyBackupData {
 
 impl KeyBackupData {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         first_message_index: u64,
         forwarded_count: u64,
@@ -1098,6 +1132,7 @@ pub struct RoomKeyBackup {
 
 impl RoomKeyBackup {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(sessions: SortedMap<String, KeyBackupData>) -> Self {
         Self {
             sessions,
@@ -1159,6 +1194,7 @@ pub struct DeviceKeys {
 
 impl DeviceKeys {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         user_id: impl Into<String>,
         device_id: impl Into<String>,
@@ -1316,6 +1352,7 @@ pub struct PublicRoomsChunk {
 
 impl PublicRoomsChunk {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         num_joined_members: u64,
         room_id: RoomId,
@@ -1339,6 +1376,7 @@ impl PublicRoomsChunk {
 
     /// Sets `canonical_alias`.
     #[must_use]
+    #[inline]
     pub fn canonical_alias(mut self, canonical_alias: RoomAliasId) -> Self {
         self.canonical_alias = Some(canonical_alias);
         self
@@ -1474,6 +1512,7 @@ pub struct PublicRoomsResponse {
 
 impl PublicRoomsResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(chunk: Vec<PublicRoomsChunk>) -> Self {
         Self {
             chunk,
@@ -1500,6 +1539,7 @@ impl PublicRoomsResponse {
 
     /// Sets `total_room_count_estimate`.
     #[must_use]
+    #[inline]
     pub fn total_room_count_estimate(mut self, total_room_count_estimate: u64) -> Self {
         self.total_room_count_estimate = Some(total_room_count_estimate);
         self
@@ -1765,6 +1805,7 @@ pub struct Wellknown {
 
 impl Wellknown {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(homeserver: HomeserverInformation) -> Self {
         Self {
             homeserver,
@@ -1775,6 +1816,7 @@ impl Wellknown {
 
     /// Sets `m.identity_server`.
     #[must_use]
+    #[inline]
     pub fn identity_server(mut self, identity_server: IdentityServerInformation) -> Self {
         self.identity_server = Some(identity_server);
         self
@@ -1850,6 +1892,7 @@ pub struct ClientEventWithoutRoomId {
 
 impl ClientEventWithoutRoomId {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         event_id: EventId,
         event_type: impl Into<String>,
@@ -1878,6 +1921,7 @@ impl ClientEventWithoutRoomId {
 
     /// Sets `unsigned`.
     #[must_use]
+    #[inline]
     pub fn unsigned(mut self, unsigned: common::UnsignedData) -> Self {
         self.unsigned = Some(unsigned);
         self
@@ -1959,6 +2003,7 @@ pub struct OpenidToken {
 
 impl OpenidToken {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         access_token: impl Into<Secret>,
         token_type: impl Into<String>,
@@ -2059,6 +2104,7 @@ pub struct StateEventBatch {
 impl StateEventBatch {
     /// Sets `events`.
     #[must_use]
+    #[inline]
     pub fn events(mut self, events: Vec<Raw<ClientEventWithoutRoomId>>) -> Self {
         self.events = Some(events);
         self
@@ -2111,6 +2157,7 @@ pub struct TimelineBatch {
 
 impl TimelineBatch {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(events: Vec<Raw<ClientEventWithoutRoomId>>) -> Self {
         Self {
             limited: None,
@@ -2122,6 +2169,7 @@ impl TimelineBatch {
 
     /// Sets `limited`.
     #[must_use]
+    #[inline]
     pub fn limited(mut self, limited: bool) -> Self {
         self.limited = Some(limited);
         self
@@ -2189,6 +2237,7 @@ pub struct EventBatch {
 impl EventBatch {
     /// Sets `events`.
     #[must_use]
+    #[inline]
     pub fn events(mut self, events: Vec<Raw<common::Event>>) -> Self {
         self.events = Some(events);
         self

@@ -32,10 +32,12 @@ impl Endpoint for GetDevices {
 
     type Response = GetDevicesResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetDevicesResponse, ApiError> {
         codec::read(response)
     }
@@ -45,10 +47,12 @@ impl Endpoint for GetDevices {
 impl ServerEndpoint for GetDevices {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetDevicesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -66,6 +70,7 @@ pub struct GetDevicesResponse {
 impl GetDevicesResponse {
     /// Sets `devices`.
     #[must_use]
+    #[inline]
     pub fn devices(mut self, devices: Vec<definitions::ClientDevice>) -> Self {
         self.devices = Some(devices);
         self
@@ -136,6 +141,7 @@ impl Endpoint for GetDevice {
 
     type Response = definitions::ClientDevice;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -145,6 +151,7 @@ impl Endpoint for GetDevice {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::ClientDevice, ApiError> {
         codec::read(response)
     }
@@ -155,11 +162,13 @@ impl ServerEndpoint for GetDevice {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("deviceId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let device_id: String = request.path("deviceId")?;
         Ok(Self { device_id })
     }
 
+    #[inline]
     fn write_success(response: &definitions::ClientDevice) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -211,6 +220,7 @@ impl Endpoint for UpdateDevice {
 
     type Response = UpdateDeviceResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -220,6 +230,7 @@ impl Endpoint for UpdateDevice {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<UpdateDeviceResponse, ApiError> {
         codec::read(response)
     }
@@ -265,11 +276,13 @@ impl ServerEndpoint for UpdateDevice {
         Parameter::body("display_name", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let device_id: String = request.path("deviceId")?;
         request.object((device_id,))
     }
 
+    #[inline]
     fn write_success(response: &UpdateDeviceResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -337,6 +350,7 @@ impl DeleteDevice {
 
     /// Sets `auth`.
     #[must_use]
+    #[inline]
     pub fn auth(mut self, auth: AuthData) -> Self {
         self.auth = Some(auth);
         self
@@ -365,6 +379,7 @@ impl Endpoint for DeleteDevice {
 
     type Response = DeleteDeviceResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -374,12 +389,14 @@ impl Endpoint for DeleteDevice {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<DeleteDeviceResponse, ApiError> {
         codec::read(response)
     }
 }
 
 impl UiaEndpoint for DeleteDevice {
+    #[inline]
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -425,11 +442,13 @@ impl ServerEndpoint for DeleteDevice {
         Parameter::body("auth", ParameterType::Json),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let device_id: String = request.path("deviceId")?;
         request.object((device_id,))
     }
 
+    #[inline]
     fn write_success(response: &DeleteDeviceResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -487,6 +506,7 @@ pub struct DeleteDevices {
 
 impl DeleteDevices {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(devices: Vec<String>) -> Self {
         Self {
             devices,
@@ -497,6 +517,7 @@ impl DeleteDevices {
 
     /// Sets `auth`.
     #[must_use]
+    #[inline]
     pub fn auth(mut self, auth: AuthData) -> Self {
         self.auth = Some(auth);
         self
@@ -525,17 +546,20 @@ impl Endpoint for DeleteDevices {
 
     type Response = DeleteDevicesResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<DeleteDevicesResponse, ApiError> {
         codec::read(response)
     }
 }
 
 impl UiaEndpoint for DeleteDevices {
+    #[inline]
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -581,10 +605,12 @@ impl ServerEndpoint for DeleteDevices {
         Parameter::body("auth", ParameterType::Json),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &DeleteDevicesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -24,6 +24,7 @@ pub struct GetRoomIdByAlias {
 
 impl GetRoomIdByAlias {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_alias: RoomAliasId) -> Self {
         Self { room_alias }
     }
@@ -39,6 +40,7 @@ impl Endpoint for GetRoomIdByAlias {
 
     type Response = GetRoomIdByAliasResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -48,6 +50,7 @@ impl Endpoint for GetRoomIdByAlias {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetRoomIdByAliasResponse, ApiError> {
         codec::read(response)
     }
@@ -58,11 +61,13 @@ impl ServerEndpoint for GetRoomIdByAlias {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("roomAlias", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_alias: RoomAliasId = request.path("roomAlias")?;
         Ok(Self { room_alias })
     }
 
+    #[inline]
     fn write_success(response: &GetRoomIdByAliasResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -82,6 +87,7 @@ pub struct GetRoomIdByAliasResponse {
 impl GetRoomIdByAliasResponse {
     /// Sets `room_id`.
     #[must_use]
+    #[inline]
     pub fn room_id(mut self, room_id: RoomId) -> Self {
         self.room_id = Some(room_id);
         self
@@ -89,6 +95,7 @@ impl GetRoomIdByAliasResponse {
 
     /// Sets `servers`.
     #[must_use]
+    #[inline]
     pub fn servers(mut self, servers: Vec<ServerName>) -> Self {
         self.servers = Some(servers);
         self
@@ -151,6 +158,7 @@ pub struct SetRoomAlias {
 
 impl SetRoomAlias {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_alias: RoomAliasId, room_id: RoomId) -> Self {
         Self {
             room_alias,
@@ -171,6 +179,7 @@ impl Endpoint for SetRoomAlias {
 
     type Response = SetRoomAliasResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -180,6 +189,7 @@ impl Endpoint for SetRoomAlias {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetRoomAliasResponse, ApiError> {
         codec::read(response)
     }
@@ -225,11 +235,13 @@ impl ServerEndpoint for SetRoomAlias {
         Parameter::body("room_id", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_alias: RoomAliasId = request.path("roomAlias")?;
         request.object((room_alias,))
     }
 
+    #[inline]
     fn write_success(response: &SetRoomAliasResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -282,6 +294,7 @@ pub struct DeleteRoomAlias {
 
 impl DeleteRoomAlias {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_alias: RoomAliasId) -> Self {
         Self { room_alias }
     }
@@ -298,6 +311,7 @@ impl Endpoint for DeleteRoomAlias {
 
     type Response = DeleteRoomAliasResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -307,6 +321,7 @@ impl Endpoint for DeleteRoomAlias {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<DeleteRoomAliasResponse, ApiError> {
         codec::read(response)
     }
@@ -317,11 +332,13 @@ impl ServerEndpoint for DeleteRoomAlias {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("roomAlias", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_alias: RoomAliasId = request.path("roomAlias")?;
         Ok(Self { room_alias })
     }
 
+    #[inline]
     fn write_success(response: &DeleteRoomAliasResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -374,6 +391,7 @@ pub struct GetLocalAliases {
 
 impl GetLocalAliases {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -391,6 +409,7 @@ impl Endpoint for GetLocalAliases {
 
     type Response = GetLocalAliasesResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -400,6 +419,7 @@ impl Endpoint for GetLocalAliases {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetLocalAliasesResponse, ApiError> {
         codec::read(response)
     }
@@ -410,11 +430,13 @@ impl ServerEndpoint for GetLocalAliases {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("roomId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
+    #[inline]
     fn write_success(response: &GetLocalAliasesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -431,6 +453,7 @@ pub struct GetLocalAliasesResponse {
 
 impl GetLocalAliasesResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(aliases: Vec<RoomAliasId>) -> Self {
         Self {
             aliases,

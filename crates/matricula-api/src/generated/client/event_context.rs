@@ -31,6 +31,7 @@ pub struct GetEventContext {
 
 impl GetEventContext {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, event_id: EventId) -> Self {
         Self {
             room_id,
@@ -42,6 +43,7 @@ impl GetEventContext {
 
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -67,6 +69,7 @@ impl Endpoint for GetEventContext {
 
     type Response = GetEventContextResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -83,6 +86,7 @@ impl Endpoint for GetEventContext {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetEventContextResponse, ApiError> {
         codec::read(response)
     }
@@ -97,6 +101,7 @@ impl ServerEndpoint for GetEventContext {
         Parameter::query("filter", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
@@ -110,6 +115,7 @@ impl ServerEndpoint for GetEventContext {
         })
     }
 
+    #[inline]
     fn write_success(response: &GetEventContextResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -151,6 +157,7 @@ impl GetEventContextResponse {
 
     /// Sets `events_before`.
     #[must_use]
+    #[inline]
     pub fn events_before(mut self, events_before: Vec<Raw<common::ClientEvent>>) -> Self {
         self.events_before = Some(events_before);
         self
@@ -158,6 +165,7 @@ impl GetEventContextResponse {
 
     /// Sets `event`.
     #[must_use]
+    #[inline]
     pub fn event(mut self, event: Raw<common::ClientEvent>) -> Self {
         self.event = Some(event);
         self
@@ -165,6 +173,7 @@ impl GetEventContextResponse {
 
     /// Sets `events_after`.
     #[must_use]
+    #[inline]
     pub fn events_after(mut self, events_after: Vec<Raw<common::ClientEvent>>) -> Self {
         self.events_after = Some(events_after);
         self
@@ -172,6 +181,7 @@ impl GetEventContextResponse {
 
     /// Sets `state`.
     #[must_use]
+    #[inline]
     pub fn state(mut self, state: Vec<Raw<common::ClientEvent>>) -> Self {
         self.state = Some(state);
         self

@@ -40,6 +40,7 @@ pub struct CreateFilter {
 
 impl CreateFilter {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
@@ -54,6 +55,7 @@ impl CreateFilter {
 
     /// Sets `event_fields`.
     #[must_use]
+    #[inline]
     pub fn event_fields(mut self, event_fields: Vec<String>) -> Self {
         self.event_fields = Some(event_fields);
         self
@@ -61,6 +63,7 @@ impl CreateFilter {
 
     /// Sets `event_format`.
     #[must_use]
+    #[inline]
     pub fn event_format(mut self, event_format: definitions::SyncFilterEventFormat) -> Self {
         self.event_format = Some(event_format);
         self
@@ -68,6 +71,7 @@ impl CreateFilter {
 
     /// Sets `presence`.
     #[must_use]
+    #[inline]
     pub fn presence(mut self, presence: definitions::EventFilter) -> Self {
         self.presence = Some(presence);
         self
@@ -75,6 +79,7 @@ impl CreateFilter {
 
     /// Sets `account_data`.
     #[must_use]
+    #[inline]
     pub fn account_data(mut self, account_data: definitions::EventFilter) -> Self {
         self.account_data = Some(account_data);
         self
@@ -82,6 +87,7 @@ impl CreateFilter {
 
     /// Sets `room`.
     #[must_use]
+    #[inline]
     pub fn room(mut self, room: definitions::RoomFilter) -> Self {
         self.room = Some(room);
         self
@@ -100,6 +106,7 @@ impl Endpoint for CreateFilter {
 
     type Response = CreateFilterResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -109,6 +116,7 @@ impl Endpoint for CreateFilter {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<CreateFilterResponse, ApiError> {
         codec::read(response)
     }
@@ -171,11 +179,13 @@ impl ServerEndpoint for CreateFilter {
         Parameter::body("room", ParameterType::Json),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         request.object((user_id,))
     }
 
+    #[inline]
     fn write_success(response: &CreateFilterResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -269,6 +279,7 @@ impl Endpoint for GetFilter {
 
     type Response = definitions::SyncFilter;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -278,6 +289,7 @@ impl Endpoint for GetFilter {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::SyncFilter, ApiError> {
         codec::read(response)
     }
@@ -290,12 +302,14 @@ impl ServerEndpoint for GetFilter {
         Parameter::path("filterId", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let filter_id: String = request.path("filterId")?;
         Ok(Self { user_id, filter_id })
     }
 
+    #[inline]
     fn write_success(response: &definitions::SyncFilter) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -30,6 +30,7 @@ pub struct InviteUser {
 
 impl InviteUser {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, user_id: UserId) -> Self {
         Self {
             room_id,
@@ -59,6 +60,7 @@ impl Endpoint for InviteUser {
 
     type Response = InviteUserResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -68,6 +70,7 @@ impl Endpoint for InviteUser {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<InviteUserResponse, ApiError> {
         codec::read(response)
     }
@@ -115,11 +118,13 @@ impl ServerEndpoint for InviteUser {
         Parameter::body("reason", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
+    #[inline]
     fn write_success(response: &InviteUserResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -34,6 +34,7 @@ pub struct JoinRoomById {
 
 impl JoinRoomById {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -45,6 +46,7 @@ impl JoinRoomById {
 
     /// Sets `third_party_signed`.
     #[must_use]
+    #[inline]
     pub fn third_party_signed(mut self, third_party_signed: definitions::ThirdPartySigned) -> Self {
         self.third_party_signed = Some(third_party_signed);
         self
@@ -73,6 +75,7 @@ impl Endpoint for JoinRoomById {
 
     type Response = JoinRoomByIdResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -82,6 +85,7 @@ impl Endpoint for JoinRoomById {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<JoinRoomByIdResponse, ApiError> {
         codec::read(response)
     }
@@ -133,11 +137,13 @@ impl ServerEndpoint for JoinRoomById {
         Parameter::body("reason", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
+    #[inline]
     fn write_success(response: &JoinRoomByIdResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -154,6 +160,7 @@ pub struct JoinRoomByIdResponse {
 
 impl JoinRoomByIdResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -218,6 +225,7 @@ pub struct JoinRoom {
 
 impl JoinRoom {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id_or_alias: RoomIdOrAlias) -> Self {
         Self {
             room_id_or_alias,
@@ -230,6 +238,7 @@ impl JoinRoom {
 
     /// Sets `via`.
     #[must_use]
+    #[inline]
     pub fn via(mut self, via: Vec<ServerName>) -> Self {
         self.via = Some(via);
         self
@@ -237,6 +246,7 @@ impl JoinRoom {
 
     /// Sets `third_party_signed`.
     #[must_use]
+    #[inline]
     pub fn third_party_signed(mut self, third_party_signed: definitions::ThirdPartySigned) -> Self {
         self.third_party_signed = Some(third_party_signed);
         self
@@ -264,6 +274,7 @@ impl Endpoint for JoinRoom {
 
     type Response = JoinRoomResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -277,6 +288,7 @@ impl Endpoint for JoinRoom {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<JoinRoomResponse, ApiError> {
         codec::read(response)
     }
@@ -333,12 +345,14 @@ impl ServerEndpoint for JoinRoom {
         Parameter::body("reason", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id_or_alias: RoomIdOrAlias = request.path("roomIdOrAlias")?;
         let via: Option<Vec<ServerName>> = request.optional_list("via")?;
         request.object((room_id_or_alias, via))
     }
 
+    #[inline]
     fn write_success(response: &JoinRoomResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -355,6 +369,7 @@ pub struct JoinRoomResponse {
 
 impl JoinRoomResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,

@@ -35,10 +35,12 @@ impl Endpoint for GetCurrentRoomKeysVersion {
 
     type Response = GetCurrentRoomKeysVersionResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetCurrentRoomKeysVersionResponse, ApiError> {
         codec::read(response)
     }
@@ -48,10 +50,12 @@ impl Endpoint for GetCurrentRoomKeysVersion {
 impl ServerEndpoint for GetCurrentRoomKeysVersion {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetCurrentRoomKeysVersionResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -76,6 +80,7 @@ pub struct GetCurrentRoomKeysVersionResponse {
 
 impl GetCurrentRoomKeysVersionResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         algorithm: definitions::BackupAlgorithm,
         auth_data: Map<String, Value>,
@@ -163,6 +168,7 @@ pub struct CreateRoomKeysVersion {
 
 impl CreateRoomKeysVersion {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(algorithm: definitions::BackupAlgorithm, auth_data: Map<String, Value>) -> Self {
         Self {
             algorithm,
@@ -185,11 +191,13 @@ impl Endpoint for CreateRoomKeysVersion {
 
     type Response = CreateRoomKeysVersionResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<CreateRoomKeysVersionResponse, ApiError> {
         codec::read(response)
     }
@@ -235,10 +243,12 @@ impl ServerEndpoint for CreateRoomKeysVersion {
         Parameter::body("auth_data", ParameterType::Json).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &CreateRoomKeysVersionResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -332,6 +342,7 @@ impl Endpoint for GetRoomKeysVersion {
 
     type Response = GetRoomKeysVersionResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -341,6 +352,7 @@ impl Endpoint for GetRoomKeysVersion {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetRoomKeysVersionResponse, ApiError> {
         codec::read(response)
     }
@@ -351,11 +363,13 @@ impl ServerEndpoint for GetRoomKeysVersion {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("version", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.path("version")?;
         Ok(Self { version })
     }
 
+    #[inline]
     fn write_success(response: &GetRoomKeysVersionResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -380,6 +394,7 @@ pub struct GetRoomKeysVersionResponse {
 
 impl GetRoomKeysVersionResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         algorithm: definitions::BackupAlgorithm,
         auth_data: Map<String, Value>,
@@ -471,6 +486,7 @@ pub struct PutRoomKeysVersion {
 
 impl PutRoomKeysVersion {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         version: impl Into<String>,
         algorithm: definitions::BackupAlgorithm,
@@ -506,6 +522,7 @@ impl Endpoint for PutRoomKeysVersion {
 
     type Response = PutRoomKeysVersionResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -515,6 +532,7 @@ impl Endpoint for PutRoomKeysVersion {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<PutRoomKeysVersionResponse, ApiError> {
         codec::read(response)
     }
@@ -567,11 +585,13 @@ impl ServerEndpoint for PutRoomKeysVersion {
         Parameter::body("version", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.path("version")?;
         request.object((version,))
     }
 
+    #[inline]
     fn write_success(response: &PutRoomKeysVersionResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -645,6 +665,7 @@ impl Endpoint for DeleteRoomKeysVersion {
 
     type Response = DeleteRoomKeysVersionResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -654,6 +675,7 @@ impl Endpoint for DeleteRoomKeysVersion {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<DeleteRoomKeysVersionResponse, ApiError> {
         codec::read(response)
     }
@@ -664,11 +686,13 @@ impl ServerEndpoint for DeleteRoomKeysVersion {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("version", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.path("version")?;
         Ok(Self { version })
     }
 
+    #[inline]
     fn write_success(response: &DeleteRoomKeysVersionResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -748,6 +772,7 @@ impl Endpoint for GetRoomKeyBySessionId {
 
     type Response = definitions::KeyBackupData;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -757,6 +782,7 @@ impl Endpoint for GetRoomKeyBySessionId {
         Job::for_operation_at(url, &Self::OPERATION).with_query("version", self.version.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::KeyBackupData, ApiError> {
         codec::read(response)
     }
@@ -770,6 +796,7 @@ impl ServerEndpoint for GetRoomKeyBySessionId {
         Parameter::query("version", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let session_id: String = request.path("sessionId")?;
@@ -781,6 +808,7 @@ impl ServerEndpoint for GetRoomKeyBySessionId {
         })
     }
 
+    #[inline]
     fn write_success(response: &definitions::KeyBackupData) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -826,6 +854,7 @@ impl Endpoint for PutRoomKeyBySessionId {
 
     type Response = RoomKeysUpdateResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -837,6 +866,7 @@ impl Endpoint for PutRoomKeyBySessionId {
             .with_query("version", self.version.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
         codec::read(response)
     }
@@ -901,6 +931,7 @@ impl ServerEndpoint for PutRoomKeyBySessionId {
         Parameter::body("session_data", ParameterType::Json).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let session_id: String = request.path("sessionId")?;
@@ -908,6 +939,7 @@ impl ServerEndpoint for PutRoomKeyBySessionId {
         request.object((room_id, session_id, version))
     }
 
+    #[inline]
     fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1014,6 +1046,7 @@ impl Endpoint for DeleteRoomKeyBySessionId {
 
     type Response = RoomKeysUpdateResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -1023,6 +1056,7 @@ impl Endpoint for DeleteRoomKeyBySessionId {
         Job::for_operation_at(url, &Self::OPERATION).with_query("version", self.version.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
         codec::read(response)
     }
@@ -1036,6 +1070,7 @@ impl ServerEndpoint for DeleteRoomKeyBySessionId {
         Parameter::query("version", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let session_id: String = request.path("sessionId")?;
@@ -1047,6 +1082,7 @@ impl ServerEndpoint for DeleteRoomKeyBySessionId {
         })
     }
 
+    #[inline]
     fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1090,6 +1126,7 @@ impl Endpoint for GetRoomKeysByRoomId {
 
     type Response = definitions::RoomKeyBackup;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -1099,6 +1136,7 @@ impl Endpoint for GetRoomKeysByRoomId {
         Job::for_operation_at(url, &Self::OPERATION).with_query("version", self.version.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::RoomKeyBackup, ApiError> {
         codec::read(response)
     }
@@ -1111,12 +1149,14 @@ impl ServerEndpoint for GetRoomKeysByRoomId {
         Parameter::query("version", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let version: String = request.query("version")?;
         Ok(Self { room_id, version })
     }
 
+    #[inline]
     fn write_success(response: &definitions::RoomKeyBackup) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1143,6 +1183,7 @@ pub struct PutRoomKeysByRoomId {
 
 impl PutRoomKeysByRoomId {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         room_id: RoomId,
         version: impl Into<String>,
@@ -1170,6 +1211,7 @@ impl Endpoint for PutRoomKeysByRoomId {
 
     type Response = RoomKeysUpdateResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -1181,6 +1223,7 @@ impl Endpoint for PutRoomKeysByRoomId {
             .with_query("version", self.version.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
         codec::read(response)
     }
@@ -1228,12 +1271,14 @@ impl ServerEndpoint for PutRoomKeysByRoomId {
         Parameter::body("sessions", ParameterType::Json).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let version: String = request.query("version")?;
         request.object((room_id, version))
     }
 
+    #[inline]
     fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1277,6 +1322,7 @@ impl Endpoint for DeleteRoomKeysByRoomId {
 
     type Response = RoomKeysUpdateResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -1286,6 +1332,7 @@ impl Endpoint for DeleteRoomKeysByRoomId {
         Job::for_operation_at(url, &Self::OPERATION).with_query("version", self.version.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
         codec::read(response)
     }
@@ -1298,12 +1345,14 @@ impl ServerEndpoint for DeleteRoomKeysByRoomId {
         Parameter::query("version", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let version: String = request.query("version")?;
         Ok(Self { room_id, version })
     }
 
+    #[inline]
     fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1343,11 +1392,13 @@ impl Endpoint for GetRoomKeys {
 
     type Response = GetRoomKeysResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("version", self.version.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetRoomKeysResponse, ApiError> {
         codec::read(response)
     }
@@ -1358,11 +1409,13 @@ impl ServerEndpoint for GetRoomKeys {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::query("version", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.query("version")?;
         Ok(Self { version })
     }
 
+    #[inline]
     fn write_success(response: &GetRoomKeysResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1379,6 +1432,7 @@ pub struct GetRoomKeysResponse {
 
 impl GetRoomKeysResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(rooms: SortedMap<RoomId, definitions::RoomKeyBackup>) -> Self {
         Self {
             rooms,
@@ -1439,6 +1493,7 @@ pub struct PutRoomKeys {
 
 impl PutRoomKeys {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         version: impl Into<String>,
         rooms: SortedMap<RoomId, definitions::RoomKeyBackup>,
@@ -1464,12 +1519,14 @@ impl Endpoint for PutRoomKeys {
 
     type Response = RoomKeysUpdateResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
             .with_query("version", self.version.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
         codec::read(response)
     }
@@ -1512,11 +1569,13 @@ impl ServerEndpoint for PutRoomKeys {
         Parameter::body("rooms", ParameterType::Json).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.query("version")?;
         request.object((version,))
     }
 
+    #[inline]
     fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1556,11 +1615,13 @@ impl Endpoint for DeleteRoomKeys {
 
     type Response = RoomKeysUpdateResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("version", self.version.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
         codec::read(response)
     }
@@ -1571,11 +1632,13 @@ impl ServerEndpoint for DeleteRoomKeys {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::query("version", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.query("version")?;
         Ok(Self { version })
     }
 
+    #[inline]
     fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

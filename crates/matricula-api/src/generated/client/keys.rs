@@ -37,6 +37,7 @@ pub struct UploadKeys {
 impl UploadKeys {
     /// Sets `device_keys`.
     #[must_use]
+    #[inline]
     pub fn device_keys(mut self, device_keys: definitions::DeviceKeys) -> Self {
         self.device_keys = Some(device_keys);
         self
@@ -44,6 +45,7 @@ impl UploadKeys {
 
     /// Sets `one_time_keys`.
     #[must_use]
+    #[inline]
     pub fn one_time_keys(
         mut self,
         one_time_keys: SortedMap<String, StringOr<definitions::KeyObject>>,
@@ -54,6 +56,7 @@ impl UploadKeys {
 
     /// Sets `fallback_keys`.
     #[must_use]
+    #[inline]
     pub fn fallback_keys(
         mut self,
         fallback_keys: SortedMap<String, StringOr<definitions::KeyObject>>,
@@ -76,11 +79,13 @@ impl Endpoint for UploadKeys {
 
     type Response = UploadKeysResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<UploadKeysResponse, ApiError> {
         codec::read(response)
     }
@@ -131,10 +136,12 @@ impl ServerEndpoint for UploadKeys {
         Parameter::body("fallback_keys", ParameterType::Json),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &UploadKeysResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -151,6 +158,7 @@ pub struct UploadKeysResponse {
 
 impl UploadKeysResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(one_time_key_counts: SortedMap<String, u64>) -> Self {
         Self {
             one_time_key_counts,
@@ -211,6 +219,7 @@ pub struct QueryKeys {
 
 impl QueryKeys {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(device_keys: SortedMap<UserId, Vec<String>>) -> Self {
         Self {
             timeout: None,
@@ -221,6 +230,7 @@ impl QueryKeys {
 
     /// Sets `timeout`.
     #[must_use]
+    #[inline]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -240,11 +250,13 @@ impl Endpoint for QueryKeys {
 
     type Response = QueryKeysResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<QueryKeysResponse, ApiError> {
         codec::read(response)
     }
@@ -294,10 +306,12 @@ impl ServerEndpoint for QueryKeys {
         Parameter::body("device_keys", ParameterType::Json).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &QueryKeysResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -380,6 +394,7 @@ pub struct DeviceInformation {
 
 impl DeviceInformation {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         user_id: impl Into<String>,
         device_id: impl Into<String>,
@@ -400,6 +415,7 @@ impl DeviceInformation {
 
     /// Sets `unsigned`.
     #[must_use]
+    #[inline]
     pub fn unsigned(mut self, unsigned: UnsignedDeviceInfo) -> Self {
         self.unsigned = Some(unsigned);
         self
@@ -480,6 +496,7 @@ pub struct QueryKeysResponse {
 impl QueryKeysResponse {
     /// Sets `failures`.
     #[must_use]
+    #[inline]
     pub fn failures(mut self, failures: SortedMap<String, Map<String, Value>>) -> Self {
         self.failures = Some(failures);
         self
@@ -487,6 +504,7 @@ impl QueryKeysResponse {
 
     /// Sets `device_keys`.
     #[must_use]
+    #[inline]
     pub fn device_keys(
         mut self,
         device_keys: SortedMap<UserId, SortedMap<String, DeviceInformation>>,
@@ -497,6 +515,7 @@ impl QueryKeysResponse {
 
     /// Sets `master_keys`.
     #[must_use]
+    #[inline]
     pub fn master_keys(
         mut self,
         master_keys: SortedMap<UserId, definitions::CrossSigningKey>,
@@ -507,6 +526,7 @@ impl QueryKeysResponse {
 
     /// Sets `self_signing_keys`.
     #[must_use]
+    #[inline]
     pub fn self_signing_keys(
         mut self,
         self_signing_keys: SortedMap<UserId, definitions::CrossSigningKey>,
@@ -517,6 +537,7 @@ impl QueryKeysResponse {
 
     /// Sets `user_signing_keys`.
     #[must_use]
+    #[inline]
     pub fn user_signing_keys(
         mut self,
         user_signing_keys: SortedMap<UserId, definitions::CrossSigningKey>,
@@ -602,6 +623,7 @@ pub struct ClaimKeys {
 
 impl ClaimKeys {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(one_time_keys: SortedMap<UserId, SortedMap<String, String>>) -> Self {
         Self {
             timeout: None,
@@ -612,6 +634,7 @@ impl ClaimKeys {
 
     /// Sets `timeout`.
     #[must_use]
+    #[inline]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -630,11 +653,13 @@ impl Endpoint for ClaimKeys {
 
     type Response = ClaimKeysResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<ClaimKeysResponse, ApiError> {
         codec::read(response)
     }
@@ -684,10 +709,12 @@ impl ServerEndpoint for ClaimKeys {
         Parameter::body("one_time_keys", ParameterType::Json).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &ClaimKeysResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -707,6 +734,7 @@ pub struct ClaimKeysResponse {
 
 impl ClaimKeysResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         one_time_keys: SortedMap<
             UserId,
@@ -722,6 +750,7 @@ impl ClaimKeysResponse {
 
     /// Sets `failures`.
     #[must_use]
+    #[inline]
     pub fn failures(mut self, failures: SortedMap<String, Map<String, Value>>) -> Self {
         self.failures = Some(failures);
         self
@@ -801,12 +830,14 @@ impl Endpoint for GetKeysChanges {
 
     type Response = GetKeysChangesResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("from", self.from.clone())
             .with_query("to", self.to.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetKeysChangesResponse, ApiError> {
         codec::read(response)
     }
@@ -819,12 +850,14 @@ impl ServerEndpoint for GetKeysChanges {
         Parameter::query("to", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let from: String = request.query("from")?;
         let to: String = request.query("to")?;
         Ok(Self { from, to })
     }
 
+    #[inline]
     fn write_success(response: &GetKeysChangesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -844,6 +877,7 @@ pub struct GetKeysChangesResponse {
 impl GetKeysChangesResponse {
     /// Sets `changed`.
     #[must_use]
+    #[inline]
     pub fn changed(mut self, changed: Vec<String>) -> Self {
         self.changed = Some(changed);
         self
@@ -851,6 +885,7 @@ impl GetKeysChangesResponse {
 
     /// Sets `left`.
     #[must_use]
+    #[inline]
     pub fn left(mut self, left: Vec<String>) -> Self {
         self.left = Some(left);
         self

@@ -30,6 +30,7 @@ pub struct Kick {
 
 impl Kick {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, user_id: UserId) -> Self {
         Self {
             room_id,
@@ -58,6 +59,7 @@ impl Endpoint for Kick {
 
     type Response = KickResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -67,6 +69,7 @@ impl Endpoint for Kick {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<KickResponse, ApiError> {
         codec::read(response)
     }
@@ -114,11 +117,13 @@ impl ServerEndpoint for Kick {
         Parameter::body("reason", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
+    #[inline]
     fn write_success(response: &KickResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

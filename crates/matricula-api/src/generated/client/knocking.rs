@@ -31,6 +31,7 @@ pub struct KnockRoom {
 
 impl KnockRoom {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id_or_alias: RoomIdOrAlias) -> Self {
         Self {
             room_id_or_alias,
@@ -42,6 +43,7 @@ impl KnockRoom {
 
     /// Sets `via`.
     #[must_use]
+    #[inline]
     pub fn via(mut self, via: Vec<ServerName>) -> Self {
         self.via = Some(via);
         self
@@ -68,6 +70,7 @@ impl Endpoint for KnockRoom {
 
     type Response = KnockRoomResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -81,6 +84,7 @@ impl Endpoint for KnockRoom {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<KnockRoomResponse, ApiError> {
         codec::read(response)
     }
@@ -128,12 +132,14 @@ impl ServerEndpoint for KnockRoom {
         Parameter::body("reason", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id_or_alias: RoomIdOrAlias = request.path("roomIdOrAlias")?;
         let via: Option<Vec<ServerName>> = request.optional_list("via")?;
         request.object((room_id_or_alias, via))
     }
 
+    #[inline]
     fn write_success(response: &KnockRoomResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -150,6 +156,7 @@ pub struct KnockRoomResponse {
 
 impl KnockRoomResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,

@@ -31,6 +31,7 @@ pub struct LeaveRoom {
 
 impl LeaveRoom {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -60,6 +61,7 @@ impl Endpoint for LeaveRoom {
 
     type Response = LeaveRoomResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -69,6 +71,7 @@ impl Endpoint for LeaveRoom {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<LeaveRoomResponse, ApiError> {
         codec::read(response)
     }
@@ -111,11 +114,13 @@ impl ServerEndpoint for LeaveRoom {
         Parameter::body("reason", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
+    #[inline]
     fn write_success(response: &LeaveRoomResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -168,6 +173,7 @@ pub struct ForgetRoom {
 
 impl ForgetRoom {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -186,6 +192,7 @@ impl Endpoint for ForgetRoom {
 
     type Response = ForgetRoomResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -195,6 +202,7 @@ impl Endpoint for ForgetRoom {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::empty_body())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<ForgetRoomResponse, ApiError> {
         codec::read(response)
     }
@@ -205,11 +213,13 @@ impl ServerEndpoint for ForgetRoom {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("roomId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
+    #[inline]
     fn write_success(response: &ForgetRoomResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

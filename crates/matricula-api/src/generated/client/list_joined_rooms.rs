@@ -28,10 +28,12 @@ impl Endpoint for GetJoinedRooms {
 
     type Response = GetJoinedRoomsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetJoinedRoomsResponse, ApiError> {
         codec::read(response)
     }
@@ -41,10 +43,12 @@ impl Endpoint for GetJoinedRooms {
 impl ServerEndpoint for GetJoinedRooms {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetJoinedRoomsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -61,6 +65,7 @@ pub struct GetJoinedRoomsResponse {
 
 impl GetJoinedRoomsResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(joined_rooms: Vec<RoomId>) -> Self {
         Self {
             joined_rooms,

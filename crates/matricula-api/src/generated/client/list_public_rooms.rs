@@ -27,6 +27,7 @@ pub struct GetRoomVisibilityOnDirectory {
 
 impl GetRoomVisibilityOnDirectory {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -42,6 +43,7 @@ impl Endpoint for GetRoomVisibilityOnDirectory {
 
     type Response = GetRoomVisibilityOnDirectoryResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -51,6 +53,7 @@ impl Endpoint for GetRoomVisibilityOnDirectory {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetRoomVisibilityOnDirectoryResponse, ApiError> {
         codec::read(response)
     }
@@ -61,11 +64,13 @@ impl ServerEndpoint for GetRoomVisibilityOnDirectory {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("roomId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
+    #[inline]
     fn write_success(response: &GetRoomVisibilityOnDirectoryResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -83,6 +88,7 @@ pub struct GetRoomVisibilityOnDirectoryResponse {
 impl GetRoomVisibilityOnDirectoryResponse {
     /// Sets `visibility`.
     #[must_use]
+    #[inline]
     pub fn visibility(mut self, visibility: definitions::Visibility) -> Self {
         self.visibility = Some(visibility);
         self
@@ -138,6 +144,7 @@ pub struct SetRoomVisibilityOnDirectory {
 
 impl SetRoomVisibilityOnDirectory {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -148,6 +155,7 @@ impl SetRoomVisibilityOnDirectory {
 
     /// Sets `visibility`.
     #[must_use]
+    #[inline]
     pub fn visibility(mut self, visibility: definitions::Visibility) -> Self {
         self.visibility = Some(visibility);
         self
@@ -165,6 +173,7 @@ impl Endpoint for SetRoomVisibilityOnDirectory {
 
     type Response = SetRoomVisibilityOnDirectoryResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -174,6 +183,7 @@ impl Endpoint for SetRoomVisibilityOnDirectory {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetRoomVisibilityOnDirectoryResponse, ApiError> {
         codec::read(response)
     }
@@ -216,11 +226,13 @@ impl ServerEndpoint for SetRoomVisibilityOnDirectory {
         Parameter::body("visibility", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
+    #[inline]
     fn write_success(response: &SetRoomVisibilityOnDirectoryResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -278,6 +290,7 @@ pub struct GetPublicRooms {
 impl GetPublicRooms {
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -292,6 +305,7 @@ impl GetPublicRooms {
 
     /// Sets `server`.
     #[must_use]
+    #[inline]
     pub fn server(mut self, server: ServerName) -> Self {
         self.server = Some(server);
         self
@@ -309,6 +323,7 @@ impl Endpoint for GetPublicRooms {
 
     type Response = definitions::PublicRoomsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION);
         if let Some(limit) = self.limit {
@@ -323,6 +338,7 @@ impl Endpoint for GetPublicRooms {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::PublicRoomsResponse, ApiError> {
         codec::read(response)
     }
@@ -336,6 +352,7 @@ impl ServerEndpoint for GetPublicRooms {
         Parameter::query("server", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let limit: Option<u64> = request.query_optional("limit")?;
         let since: Option<String> = request.query_optional("since")?;
@@ -347,6 +364,7 @@ impl ServerEndpoint for GetPublicRooms {
         })
     }
 
+    #[inline]
     fn write_success(response: &definitions::PublicRoomsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -379,6 +397,7 @@ pub struct QueryPublicRooms {
 impl QueryPublicRooms {
     /// Sets `server`.
     #[must_use]
+    #[inline]
     pub fn server(mut self, server: ServerName) -> Self {
         self.server = Some(server);
         self
@@ -386,6 +405,7 @@ impl QueryPublicRooms {
 
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -400,6 +420,7 @@ impl QueryPublicRooms {
 
     /// Sets `filter`.
     #[must_use]
+    #[inline]
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = Some(filter);
         self
@@ -407,6 +428,7 @@ impl QueryPublicRooms {
 
     /// Sets `include_all_networks`.
     #[must_use]
+    #[inline]
     pub fn include_all_networks(mut self, include_all_networks: bool) -> Self {
         self.include_all_networks = Some(include_all_networks);
         self
@@ -432,6 +454,7 @@ impl Endpoint for QueryPublicRooms {
 
     type Response = definitions::PublicRoomsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self));
@@ -441,6 +464,7 @@ impl Endpoint for QueryPublicRooms {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::PublicRoomsResponse, ApiError> {
         codec::read(response)
     }
@@ -511,11 +535,13 @@ impl ServerEndpoint for QueryPublicRooms {
         Parameter::body("third_party_instance_id", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server: Option<ServerName> = request.query_optional("server")?;
         request.object((server,))
     }
 
+    #[inline]
     fn write_success(response: &definitions::PublicRoomsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -542,6 +568,7 @@ impl Filter {
 
     /// Sets `room_types`.
     #[must_use]
+    #[inline]
     pub fn room_types(mut self, room_types: Vec<Option<String>>) -> Self {
         self.room_types = Some(room_types);
         self

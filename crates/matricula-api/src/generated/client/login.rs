@@ -33,10 +33,12 @@ impl Endpoint for GetLoginFlows {
 
     type Response = GetLoginFlowsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetLoginFlowsResponse, ApiError> {
         codec::read(response)
     }
@@ -46,10 +48,12 @@ impl Endpoint for GetLoginFlows {
 impl ServerEndpoint for GetLoginFlows {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetLoginFlowsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -84,6 +88,7 @@ impl LoginFlow {
 
     /// Sets `get_login_token`.
     #[must_use]
+    #[inline]
     pub fn get_login_token(mut self, get_login_token: bool) -> Self {
         self.get_login_token = Some(get_login_token);
         self
@@ -91,6 +96,7 @@ impl LoginFlow {
 
     /// Sets `identity_providers`.
     #[must_use]
+    #[inline]
     pub fn identity_providers(mut self, identity_providers: Vec<definitions::IdP>) -> Self {
         self.identity_providers = Some(identity_providers);
         self
@@ -98,6 +104,7 @@ impl LoginFlow {
 
     /// Sets `oauth_aware_preferred`.
     #[must_use]
+    #[inline]
     pub fn oauth_aware_preferred(mut self, oauth_aware_preferred: bool) -> Self {
         self.oauth_aware_preferred = Some(oauth_aware_preferred);
         self
@@ -170,6 +177,7 @@ pub struct GetLoginFlowsResponse {
 impl GetLoginFlowsResponse {
     /// Sets `flows`.
     #[must_use]
+    #[inline]
     pub fn flows(mut self, flows: Vec<LoginFlow>) -> Self {
         self.flows = Some(flows);
         self
@@ -260,6 +268,7 @@ impl Login {
 
     /// Sets `identifier`.
     #[must_use]
+    #[inline]
     pub fn identifier(mut self, identifier: UserIdentifier) -> Self {
         self.identifier = Some(identifier);
         self
@@ -309,6 +318,7 @@ impl Login {
 
     /// Sets `initial_device_display_name`.
     #[must_use]
+    #[inline]
     pub fn initial_device_display_name(
         mut self,
         initial_device_display_name: impl Into<String>,
@@ -319,6 +329,7 @@ impl Login {
 
     /// Sets `refresh_token`.
     #[must_use]
+    #[inline]
     pub fn refresh_token(mut self, refresh_token: bool) -> Self {
         self.refresh_token = Some(refresh_token);
         self
@@ -341,11 +352,13 @@ impl Endpoint for Login {
 
     type Response = LoginResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<LoginResponse, ApiError> {
         codec::read(response)
     }
@@ -445,10 +458,12 @@ impl ServerEndpoint for Login {
         Parameter::body("refresh_token", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &LoginResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -478,6 +493,7 @@ pub struct LoginResponse {
 
 impl LoginResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         user_id: UserId,
         access_token: impl Into<Secret>,
@@ -504,6 +520,7 @@ impl LoginResponse {
 
     /// Sets `expires_in_ms`.
     #[must_use]
+    #[inline]
     pub fn expires_in_ms(mut self, expires_in_ms: Duration) -> Self {
         self.expires_in_ms = Some(expires_in_ms);
         self
@@ -511,6 +528,7 @@ impl LoginResponse {
 
     /// Sets `home_server`.
     #[must_use]
+    #[inline]
     pub fn home_server(mut self, home_server: ServerName) -> Self {
         self.home_server = Some(home_server);
         self
@@ -518,6 +536,7 @@ impl LoginResponse {
 
     /// Sets `well_known`.
     #[must_use]
+    #[inline]
     pub fn well_known(mut self, well_known: definitions::Wellknown) -> Self {
         self.well_known = Some(well_known);
         self

@@ -30,6 +30,7 @@ pub struct GenerateLoginToken {
 impl GenerateLoginToken {
     /// Sets `auth`.
     #[must_use]
+    #[inline]
     pub fn auth(mut self, auth: AuthData) -> Self {
         self.auth = Some(auth);
         self
@@ -60,17 +61,20 @@ impl Endpoint for GenerateLoginToken {
 
     type Response = GenerateLoginTokenResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GenerateLoginTokenResponse, ApiError> {
         codec::read(response)
     }
 }
 
 impl UiaEndpoint for GenerateLoginToken {
+    #[inline]
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -106,10 +110,12 @@ impl<'de> codec::Object<'de> for GenerateLoginToken {
 impl ServerEndpoint for GenerateLoginToken {
     const PARAMETERS: &'static [Parameter] = &[Parameter::body("auth", ParameterType::Json)];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &GenerateLoginTokenResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -31,10 +31,12 @@ impl Endpoint for Logout {
 
     type Response = LogoutResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<LogoutResponse, ApiError> {
         codec::read(response)
     }
@@ -44,10 +46,12 @@ impl Endpoint for Logout {
 impl ServerEndpoint for Logout {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &LogoutResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -107,10 +111,12 @@ impl Endpoint for LogoutAll {
 
     type Response = LogoutAllResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<LogoutAllResponse, ApiError> {
         codec::read(response)
     }
@@ -120,10 +126,12 @@ impl Endpoint for LogoutAll {
 impl ServerEndpoint for LogoutAll {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &LogoutAllResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

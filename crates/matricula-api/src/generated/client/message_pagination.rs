@@ -38,6 +38,7 @@ pub struct GetRoomMessages {
 
 impl GetRoomMessages {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, dir: definitions::Direction) -> Self {
         Self {
             room_id,
@@ -65,6 +66,7 @@ impl GetRoomMessages {
 
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -90,6 +92,7 @@ impl Endpoint for GetRoomMessages {
 
     type Response = GetRoomMessagesResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -113,6 +116,7 @@ impl Endpoint for GetRoomMessages {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetRoomMessagesResponse, ApiError> {
         codec::read(response)
     }
@@ -129,6 +133,7 @@ impl ServerEndpoint for GetRoomMessages {
         Parameter::query("filter", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let from: Option<String> = request.query_optional("from")?;
@@ -146,6 +151,7 @@ impl ServerEndpoint for GetRoomMessages {
         })
     }
 
+    #[inline]
     fn write_success(response: &GetRoomMessagesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -187,6 +193,7 @@ impl GetRoomMessagesResponse {
 
     /// Sets `state`.
     #[must_use]
+    #[inline]
     pub fn state(mut self, state: Vec<Raw<common::ClientEvent>>) -> Self {
         self.state = Some(state);
         self

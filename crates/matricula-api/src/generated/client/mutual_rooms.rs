@@ -26,6 +26,7 @@ pub struct GetMutualRooms {
 
 impl GetMutualRooms {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
@@ -54,6 +55,7 @@ impl Endpoint for GetMutualRooms {
 
     type Response = GetMutualRoomsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("user_id", self.user_id.as_str());
@@ -63,6 +65,7 @@ impl Endpoint for GetMutualRooms {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetMutualRoomsResponse, ApiError> {
         codec::read(response)
     }
@@ -75,12 +78,14 @@ impl ServerEndpoint for GetMutualRooms {
         Parameter::query("from", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.query("user_id")?;
         let from: Option<String> = request.query_optional("from")?;
         Ok(Self { user_id, from })
     }
 
+    #[inline]
     fn write_success(response: &GetMutualRoomsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -101,6 +106,7 @@ pub struct GetMutualRoomsResponse {
 
 impl GetMutualRoomsResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(joined: Vec<RoomId>, count: u64) -> Self {
         Self {
             joined,

@@ -38,6 +38,7 @@ impl GetNotifications {
 
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -62,6 +63,7 @@ impl Endpoint for GetNotifications {
 
     type Response = GetNotificationsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION);
         if let Some(from) = &self.from {
@@ -76,6 +78,7 @@ impl Endpoint for GetNotifications {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetNotificationsResponse, ApiError> {
         codec::read(response)
     }
@@ -89,6 +92,7 @@ impl ServerEndpoint for GetNotifications {
         Parameter::query("only", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let from: Option<String> = request.query_optional("from")?;
         let limit: Option<u64> = request.query_optional("limit")?;
@@ -96,6 +100,7 @@ impl ServerEndpoint for GetNotifications {
         Ok(Self { from, limit, only })
     }
 
+    #[inline]
     fn write_success(response: &GetNotificationsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -122,6 +127,7 @@ pub struct Notification {
 
 impl Notification {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         actions: Vec<StringOr<Map<String, Value>>>,
         event: Raw<definitions::ClientEventWithoutRoomId>,
@@ -215,6 +221,7 @@ pub struct GetNotificationsResponse {
 
 impl GetNotificationsResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(notifications: Vec<Notification>) -> Self {
         Self {
             next_token: None,

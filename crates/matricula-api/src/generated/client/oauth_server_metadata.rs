@@ -28,10 +28,12 @@ impl Endpoint for GetAuthMetadata {
 
     type Response = GetAuthMetadataResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetAuthMetadataResponse, ApiError> {
         codec::read(response)
     }
@@ -41,10 +43,12 @@ impl Endpoint for GetAuthMetadata {
 impl ServerEndpoint for GetAuthMetadata {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetAuthMetadataResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -98,6 +102,7 @@ pub struct GetAuthMetadataResponse {
 impl GetAuthMetadataResponse {
     /// Sets `prompt_values_supported`.
     #[must_use]
+    #[inline]
     pub fn prompt_values_supported(mut self, prompt_values_supported: Vec<String>) -> Self {
         self.prompt_values_supported = Some(prompt_values_supported);
         self
@@ -112,6 +117,7 @@ impl GetAuthMetadataResponse {
 
     /// Sets `account_management_actions_supported`.
     #[must_use]
+    #[inline]
     pub fn account_management_actions_supported(
         mut self,
         account_management_actions_supported: Vec<AccountManagementAction>,
@@ -122,6 +128,7 @@ impl GetAuthMetadataResponse {
 
     /// Sets `device_authorization_endpoint`.
     #[must_use]
+    #[inline]
     pub fn device_authorization_endpoint(
         mut self,
         device_authorization_endpoint: impl Into<String>,

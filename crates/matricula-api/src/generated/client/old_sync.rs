@@ -38,6 +38,7 @@ impl GetEvents {
 
     /// Sets `timeout`.
     #[must_use]
+    #[inline]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -56,6 +57,7 @@ impl Endpoint for GetEvents {
 
     type Response = GetEventsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION);
         if let Some(from) = &self.from {
@@ -67,6 +69,7 @@ impl Endpoint for GetEvents {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetEventsResponse, ApiError> {
         codec::read(response)
     }
@@ -79,6 +82,7 @@ impl ServerEndpoint for GetEvents {
         Parameter::query("timeout", ParameterType::Integer),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let from: Option<String> = request.query_optional("from")?;
         let timeout: Option<Duration> = request
@@ -87,6 +91,7 @@ impl ServerEndpoint for GetEvents {
         Ok(Self { from, timeout })
     }
 
+    #[inline]
     fn write_success(response: &GetEventsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -122,6 +127,7 @@ impl GetEventsResponse {
 
     /// Sets `chunk`.
     #[must_use]
+    #[inline]
     pub fn chunk(mut self, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         self.chunk = Some(chunk);
         self
@@ -187,6 +193,7 @@ pub struct InitialSync {
 impl InitialSync {
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -194,6 +201,7 @@ impl InitialSync {
 
     /// Sets `archived`.
     #[must_use]
+    #[inline]
     pub fn archived(mut self, archived: bool) -> Self {
         self.archived = Some(archived);
         self
@@ -212,6 +220,7 @@ impl Endpoint for InitialSync {
 
     type Response = InitialSyncResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION);
         if let Some(limit) = self.limit {
@@ -223,6 +232,7 @@ impl Endpoint for InitialSync {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<InitialSyncResponse, ApiError> {
         codec::read(response)
     }
@@ -235,12 +245,14 @@ impl ServerEndpoint for InitialSync {
         Parameter::query("archived", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let limit: Option<u64> = request.query_optional("limit")?;
         let archived: Option<bool> = request.query_optional("archived")?;
         Ok(Self { limit, archived })
     }
 
+    #[inline]
     fn write_success(response: &InitialSyncResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -353,6 +365,7 @@ pub struct RoomInfo {
 
 impl RoomInfo {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, membership: RoomInfoMembership) -> Self {
         Self {
             room_id,
@@ -368,6 +381,7 @@ impl RoomInfo {
 
     /// Sets `invite`.
     #[must_use]
+    #[inline]
     pub fn invite(mut self, invite: Raw<common::ClientEvent>) -> Self {
         self.invite = Some(invite);
         self
@@ -375,6 +389,7 @@ impl RoomInfo {
 
     /// Sets `messages`.
     #[must_use]
+    #[inline]
     pub fn messages(mut self, messages: PaginationChunk) -> Self {
         self.messages = Some(messages);
         self
@@ -382,6 +397,7 @@ impl RoomInfo {
 
     /// Sets `state`.
     #[must_use]
+    #[inline]
     pub fn state(mut self, state: Vec<Raw<common::ClientEvent>>) -> Self {
         self.state = Some(state);
         self
@@ -389,6 +405,7 @@ impl RoomInfo {
 
     /// Sets `visibility`.
     #[must_use]
+    #[inline]
     pub fn visibility(mut self, visibility: definitions::Visibility) -> Self {
         self.visibility = Some(visibility);
         self
@@ -396,6 +413,7 @@ impl RoomInfo {
 
     /// Sets `account_data`.
     #[must_use]
+    #[inline]
     pub fn account_data(mut self, account_data: Vec<Raw<common::Event>>) -> Self {
         self.account_data = Some(account_data);
         self
@@ -477,6 +495,7 @@ pub struct InitialSyncResponse {
 
 impl InitialSyncResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         end: impl Into<String>,
         presence: Vec<Raw<common::Event>>,
@@ -493,6 +512,7 @@ impl InitialSyncResponse {
 
     /// Sets `account_data`.
     #[must_use]
+    #[inline]
     pub fn account_data(mut self, account_data: Vec<Raw<common::Event>>) -> Self {
         self.account_data = Some(account_data);
         self
@@ -559,6 +579,7 @@ pub struct GetOneEvent {
 
 impl GetOneEvent {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(event_id: EventId) -> Self {
         Self { event_id }
     }
@@ -576,6 +597,7 @@ impl Endpoint for GetOneEvent {
 
     type Response = Raw<common::ClientEvent>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -585,6 +607,7 @@ impl Endpoint for GetOneEvent {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Raw<common::ClientEvent>, ApiError> {
         codec::read(response)
     }
@@ -595,11 +618,13 @@ impl ServerEndpoint for GetOneEvent {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("eventId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let event_id: EventId = request.path("eventId")?;
         Ok(Self { event_id })
     }
 
+    #[inline]
     fn write_success(response: &Raw<common::ClientEvent>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -25,6 +25,7 @@ pub struct RequestOpenIdToken {
 
 impl RequestOpenIdToken {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -43,6 +44,7 @@ impl Endpoint for RequestOpenIdToken {
 
     type Response = definitions::OpenidToken;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -52,6 +54,7 @@ impl Endpoint for RequestOpenIdToken {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::empty_body())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::OpenidToken, ApiError> {
         codec::read(response)
     }
@@ -62,11 +65,13 @@ impl ServerEndpoint for RequestOpenIdToken {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("userId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
+    #[inline]
     fn write_success(response: &definitions::OpenidToken) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

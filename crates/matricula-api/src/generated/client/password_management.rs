@@ -45,6 +45,7 @@ impl ChangePassword {
 
     /// Sets `logout_devices`.
     #[must_use]
+    #[inline]
     pub fn logout_devices(mut self, logout_devices: bool) -> Self {
         self.logout_devices = Some(logout_devices);
         self
@@ -52,6 +53,7 @@ impl ChangePassword {
 
     /// Sets `auth`.
     #[must_use]
+    #[inline]
     pub fn auth(mut self, auth: AuthData) -> Self {
         self.auth = Some(auth);
         self
@@ -82,17 +84,20 @@ impl Endpoint for ChangePassword {
 
     type Response = ChangePasswordResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<ChangePasswordResponse, ApiError> {
         codec::read(response)
     }
 }
 
 impl UiaEndpoint for ChangePassword {
+    #[inline]
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -145,10 +150,12 @@ impl ServerEndpoint for ChangePassword {
         Parameter::body("auth", ParameterType::Json),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &ChangePasswordResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -213,6 +220,7 @@ pub struct RequestTokenToResetPasswordEmail {
 
 impl RequestTokenToResetPasswordEmail {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         client_secret: impl Into<Secret>,
         email: impl Into<String>,
@@ -263,11 +271,13 @@ impl Endpoint for RequestTokenToResetPasswordEmail {
 
     type Response = definitions::RequestTokenResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
         codec::read(response)
     }
@@ -339,10 +349,12 @@ impl ServerEndpoint for RequestTokenToResetPasswordEmail {
         Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -376,6 +388,7 @@ pub struct RequestTokenToResetPasswordMsisdn {
 
 impl RequestTokenToResetPasswordMsisdn {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         client_secret: impl Into<Secret>,
         country: impl Into<String>,
@@ -428,11 +441,13 @@ impl Endpoint for RequestTokenToResetPasswordMsisdn {
 
     type Response = definitions::RequestTokenResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
         codec::read(response)
     }
@@ -509,10 +524,12 @@ impl ServerEndpoint for RequestTokenToResetPasswordMsisdn {
         Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -48,6 +48,7 @@ impl PeekEvents {
 
     /// Sets `timeout`.
     #[must_use]
+    #[inline]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -66,6 +67,7 @@ impl Endpoint for PeekEvents {
 
     type Response = PeekEventsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("room_id", self.room_id.clone());
@@ -78,6 +80,7 @@ impl Endpoint for PeekEvents {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<PeekEventsResponse, ApiError> {
         codec::read(response)
     }
@@ -91,6 +94,7 @@ impl ServerEndpoint for PeekEvents {
         Parameter::query("room_id", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let from: Option<String> = request.query_optional("from")?;
         let timeout: Option<Duration> = request
@@ -104,6 +108,7 @@ impl ServerEndpoint for PeekEvents {
         })
     }
 
+    #[inline]
     fn write_success(response: &PeekEventsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -139,6 +144,7 @@ impl PeekEventsResponse {
 
     /// Sets `chunk`.
     #[must_use]
+    #[inline]
     pub fn chunk(mut self, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         self.chunk = Some(chunk);
         self

@@ -28,10 +28,12 @@ impl Endpoint for GetWellknownPolicy {
 
     type Response = GetWellknownPolicyResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetWellknownPolicyResponse, ApiError> {
         codec::read(response)
     }
@@ -41,10 +43,12 @@ impl Endpoint for GetWellknownPolicy {
 impl ServerEndpoint for GetWellknownPolicy {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetWellknownPolicyResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -116,6 +120,7 @@ pub struct GetWellknownPolicyResponse {
 
 impl GetWellknownPolicyResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(public_keys: PolicyServerKeys) -> Self {
         Self {
             public_keys,

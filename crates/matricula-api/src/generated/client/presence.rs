@@ -26,6 +26,7 @@ pub struct GetPresence {
 
 impl GetPresence {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -42,6 +43,7 @@ impl Endpoint for GetPresence {
 
     type Response = GetPresenceResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -51,6 +53,7 @@ impl Endpoint for GetPresence {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetPresenceResponse, ApiError> {
         codec::read(response)
     }
@@ -61,11 +64,13 @@ impl ServerEndpoint for GetPresence {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("userId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
+    #[inline]
     fn write_success(response: &GetPresenceResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -88,6 +93,7 @@ pub struct GetPresenceResponse {
 
 impl GetPresenceResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(presence: common::PresenceState) -> Self {
         Self {
             presence,
@@ -100,6 +106,7 @@ impl GetPresenceResponse {
 
     /// Sets `last_active_ago`.
     #[must_use]
+    #[inline]
     pub fn last_active_ago(mut self, last_active_ago: Duration) -> Self {
         self.last_active_ago = Some(last_active_ago);
         self
@@ -114,6 +121,7 @@ impl GetPresenceResponse {
 
     /// Sets `currently_active`.
     #[must_use]
+    #[inline]
     pub fn currently_active(mut self, currently_active: bool) -> Self {
         self.currently_active = Some(currently_active);
         self
@@ -190,6 +198,7 @@ pub struct SetPresence {
 
 impl SetPresence {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId, presence: common::PresenceState) -> Self {
         Self {
             user_id,
@@ -219,6 +228,7 @@ impl Endpoint for SetPresence {
 
     type Response = SetPresenceResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -228,6 +238,7 @@ impl Endpoint for SetPresence {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetPresenceResponse, ApiError> {
         codec::read(response)
     }
@@ -275,11 +286,13 @@ impl ServerEndpoint for SetPresence {
         Parameter::body("status_msg", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         request.object((user_id,))
     }
 
+    #[inline]
     fn write_success(response: &SetPresenceResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

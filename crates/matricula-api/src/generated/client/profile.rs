@@ -46,6 +46,7 @@ impl Endpoint for GetProfileField {
 
     type Response = Map<String, Value>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -55,6 +56,7 @@ impl Endpoint for GetProfileField {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Map<String, Value>, ApiError> {
         codec::read(response)
     }
@@ -67,12 +69,14 @@ impl ServerEndpoint for GetProfileField {
         Parameter::path("keyName", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let key_name: String = request.path("keyName")?;
         Ok(Self { user_id, key_name })
     }
 
+    #[inline]
     fn write_success(response: &Map<String, Value>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -119,6 +123,7 @@ impl Endpoint for SetProfileField {
 
     type Response = SetProfileFieldResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -129,6 +134,7 @@ impl Endpoint for SetProfileField {
             .with_body(codec::keyed_body(&self.key_name, &self.value))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetProfileFieldResponse, ApiError> {
         codec::read(response)
     }
@@ -142,6 +148,7 @@ impl ServerEndpoint for SetProfileField {
         Parameter::WHOLE_BODY,
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let key_name: String = request.path("keyName")?;
@@ -153,6 +160,7 @@ impl ServerEndpoint for SetProfileField {
         })
     }
 
+    #[inline]
     fn write_success(response: &SetProfileFieldResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -229,6 +237,7 @@ impl Endpoint for DeleteProfileField {
 
     type Response = DeleteProfileFieldResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -238,6 +247,7 @@ impl Endpoint for DeleteProfileField {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<DeleteProfileFieldResponse, ApiError> {
         codec::read(response)
     }
@@ -250,12 +260,14 @@ impl ServerEndpoint for DeleteProfileField {
         Parameter::path("keyName", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let key_name: String = request.path("keyName")?;
         Ok(Self { user_id, key_name })
     }
 
+    #[inline]
     fn write_success(response: &DeleteProfileFieldResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -308,6 +320,7 @@ pub struct GetUserProfile {
 
 impl GetUserProfile {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -324,6 +337,7 @@ impl Endpoint for GetUserProfile {
 
     type Response = GetUserProfileResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -333,6 +347,7 @@ impl Endpoint for GetUserProfile {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetUserProfileResponse, ApiError> {
         codec::read(response)
     }
@@ -343,11 +358,13 @@ impl ServerEndpoint for GetUserProfile {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("userId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
+    #[inline]
     fn write_success(response: &GetUserProfileResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -33,10 +33,12 @@ impl Endpoint for GetPushers {
 
     type Response = GetPushersResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetPushersResponse, ApiError> {
         codec::read(response)
     }
@@ -46,10 +48,12 @@ impl Endpoint for GetPushers {
 impl ServerEndpoint for GetPushers {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetPushersResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -222,6 +226,7 @@ pub struct GetPushersResponse {
 impl GetPushersResponse {
     /// Sets `pushers`.
     #[must_use]
+    #[inline]
     pub fn pushers(mut self, pushers: Vec<Pusher>) -> Self {
         self.pushers = Some(pushers);
         self
@@ -293,6 +298,7 @@ pub struct SetPusher {
 
 impl SetPusher {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         pushkey: impl Into<Secret>,
         kind: impl Into<Option<String>>,
@@ -342,6 +348,7 @@ impl SetPusher {
 
     /// Sets `data`.
     #[must_use]
+    #[inline]
     pub fn data(mut self, data: SetPusherData) -> Self {
         self.data = Some(data);
         self
@@ -349,6 +356,7 @@ impl SetPusher {
 
     /// Sets `append`.
     #[must_use]
+    #[inline]
     pub fn append(mut self, append: bool) -> Self {
         self.append = Some(append);
         self
@@ -369,11 +377,13 @@ impl Endpoint for SetPusher {
 
     type Response = SetPusherResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetPusherResponse, ApiError> {
         codec::read(response)
     }
@@ -460,10 +470,12 @@ impl ServerEndpoint for SetPusher {
         Parameter::body("append", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &SetPusherResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -497,6 +509,7 @@ impl SetPusherData {
 
     /// Sets `format`.
     #[must_use]
+    #[inline]
     pub fn format(mut self, format: SetPusherDataFormat) -> Self {
         self.format = Some(format);
         self

@@ -32,10 +32,12 @@ impl Endpoint for GetPushRules {
 
     type Response = GetPushRulesResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetPushRulesResponse, ApiError> {
         codec::read(response)
     }
@@ -45,10 +47,12 @@ impl Endpoint for GetPushRules {
 impl ServerEndpoint for GetPushRules {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetPushRulesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -65,6 +69,7 @@ pub struct GetPushRulesResponse {
 
 impl GetPushRulesResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(global: common::PushRuleset) -> Self {
         Self {
             global,
@@ -127,10 +132,12 @@ impl Endpoint for GetPushRulesGlobal {
 
     type Response = common::PushRuleset;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<common::PushRuleset, ApiError> {
         codec::read(response)
     }
@@ -140,10 +147,12 @@ impl Endpoint for GetPushRulesGlobal {
 impl ServerEndpoint for GetPushRulesGlobal {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &common::PushRuleset) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -184,6 +193,7 @@ impl Endpoint for GetPushRule {
 
     type Response = common::PushRule;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -193,6 +203,7 @@ impl Endpoint for GetPushRule {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<common::PushRule, ApiError> {
         codec::read(response)
     }
@@ -205,12 +216,14 @@ impl ServerEndpoint for GetPushRule {
         Parameter::path("ruleId", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         Ok(Self { kind, rule_id })
     }
 
+    #[inline]
     fn write_success(response: &common::PushRule) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -244,6 +257,7 @@ pub struct SetPushRule {
 
 impl SetPushRule {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         kind: definitions::PushRuleKind,
         rule_id: impl Into<String>,
@@ -277,6 +291,7 @@ impl SetPushRule {
 
     /// Sets `conditions`.
     #[must_use]
+    #[inline]
     pub fn conditions(mut self, conditions: Vec<common::PushCondition>) -> Self {
         self.conditions = Some(conditions);
         self
@@ -302,6 +317,7 @@ impl Endpoint for SetPushRule {
 
     type Response = SetPushRuleResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -318,6 +334,7 @@ impl Endpoint for SetPushRule {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetPushRuleResponse, ApiError> {
         codec::read(response)
     }
@@ -384,6 +401,7 @@ impl ServerEndpoint for SetPushRule {
         Parameter::body("pattern", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
@@ -392,6 +410,7 @@ impl ServerEndpoint for SetPushRule {
         request.object((kind, rule_id, before, after))
     }
 
+    #[inline]
     fn write_success(response: &SetPushRuleResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -465,6 +484,7 @@ impl Endpoint for DeletePushRule {
 
     type Response = DeletePushRuleResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -474,6 +494,7 @@ impl Endpoint for DeletePushRule {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<DeletePushRuleResponse, ApiError> {
         codec::read(response)
     }
@@ -486,12 +507,14 @@ impl ServerEndpoint for DeletePushRule {
         Parameter::path("ruleId", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         Ok(Self { kind, rule_id })
     }
 
+    #[inline]
     fn write_success(response: &DeletePushRuleResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -565,6 +588,7 @@ impl Endpoint for IsPushRuleEnabled {
 
     type Response = IsPushRuleEnabledResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -574,6 +598,7 @@ impl Endpoint for IsPushRuleEnabled {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<IsPushRuleEnabledResponse, ApiError> {
         codec::read(response)
     }
@@ -586,12 +611,14 @@ impl ServerEndpoint for IsPushRuleEnabled {
         Parameter::path("ruleId", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         Ok(Self { kind, rule_id })
     }
 
+    #[inline]
     fn write_success(response: &IsPushRuleEnabledResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -608,6 +635,7 @@ pub struct IsPushRuleEnabledResponse {
 
 impl IsPushRuleEnabledResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(enabled: bool) -> Self {
         Self {
             enabled,
@@ -691,6 +719,7 @@ impl Endpoint for SetPushRuleEnabled {
 
     type Response = SetPushRuleEnabledResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -700,6 +729,7 @@ impl Endpoint for SetPushRuleEnabled {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetPushRuleEnabledResponse, ApiError> {
         codec::read(response)
     }
@@ -747,12 +777,14 @@ impl ServerEndpoint for SetPushRuleEnabled {
         Parameter::body("enabled", ParameterType::Boolean).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         request.object((kind, rule_id))
     }
 
+    #[inline]
     fn write_success(response: &SetPushRuleEnabledResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -826,6 +858,7 @@ impl Endpoint for GetPushRuleActions {
 
     type Response = GetPushRuleActionsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -835,6 +868,7 @@ impl Endpoint for GetPushRuleActions {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetPushRuleActionsResponse, ApiError> {
         codec::read(response)
     }
@@ -847,12 +881,14 @@ impl ServerEndpoint for GetPushRuleActions {
         Parameter::path("ruleId", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         Ok(Self { kind, rule_id })
     }
 
+    #[inline]
     fn write_success(response: &GetPushRuleActionsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -869,6 +905,7 @@ pub struct GetPushRuleActionsResponse {
 
 impl GetPushRuleActionsResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(actions: Vec<StringOr<Map<String, Value>>>) -> Self {
         Self {
             actions,
@@ -931,6 +968,7 @@ pub struct SetPushRuleActions {
 
 impl SetPushRuleActions {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         kind: definitions::PushRuleKind,
         rule_id: impl Into<String>,
@@ -956,6 +994,7 @@ impl Endpoint for SetPushRuleActions {
 
     type Response = SetPushRuleActionsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -965,6 +1004,7 @@ impl Endpoint for SetPushRuleActions {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetPushRuleActionsResponse, ApiError> {
         codec::read(response)
     }
@@ -1012,12 +1052,14 @@ impl ServerEndpoint for SetPushRuleActions {
         Parameter::body("actions", ParameterType::Json).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         request.object((kind, rule_id))
     }
 
+    #[inline]
     fn write_success(response: &SetPushRuleActionsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

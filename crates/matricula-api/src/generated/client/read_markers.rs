@@ -34,6 +34,7 @@ pub struct SetReadMarker {
 
 impl SetReadMarker {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -79,6 +80,7 @@ impl Endpoint for SetReadMarker {
 
     type Response = SetReadMarkerResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -88,6 +90,7 @@ impl Endpoint for SetReadMarker {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetReadMarkerResponse, ApiError> {
         codec::read(response)
     }
@@ -140,11 +143,13 @@ impl ServerEndpoint for SetReadMarker {
         Parameter::body("m.read.private", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
+    #[inline]
     fn write_success(response: &SetReadMarkerResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

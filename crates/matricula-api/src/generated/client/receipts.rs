@@ -37,6 +37,7 @@ pub struct SendReceipt {
 
 impl SendReceipt {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, receipt_type: ReceiptType, event_id: EventId) -> Self {
         Self {
             room_id,
@@ -68,6 +69,7 @@ impl Endpoint for SendReceipt {
 
     type Response = SendReceiptResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -81,6 +83,7 @@ impl Endpoint for SendReceipt {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SendReceiptResponse, ApiError> {
         codec::read(response)
     }
@@ -130,6 +133,7 @@ impl ServerEndpoint for SendReceipt {
         Parameter::body("thread_id", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let receipt_type: ReceiptType = request.path("receiptType")?;
@@ -137,6 +141,7 @@ impl ServerEndpoint for SendReceipt {
         request.object((room_id, receipt_type, event_id))
     }
 
+    #[inline]
     fn write_success(response: &SendReceiptResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -64,6 +64,7 @@ impl Endpoint for RedactEvent {
 
     type Response = RedactEventResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -73,6 +74,7 @@ impl Endpoint for RedactEvent {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RedactEventResponse, ApiError> {
         codec::read(response)
     }
@@ -122,6 +124,7 @@ impl ServerEndpoint for RedactEvent {
         Parameter::body("reason", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
@@ -129,6 +132,7 @@ impl ServerEndpoint for RedactEvent {
         request.object((room_id, event_id, txn_id))
     }
 
+    #[inline]
     fn write_success(response: &RedactEventResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -146,6 +150,7 @@ pub struct RedactEventResponse {
 impl RedactEventResponse {
     /// Sets `event_id`.
     #[must_use]
+    #[inline]
     pub fn event_id(mut self, event_id: EventId) -> Self {
         self.event_id = Some(event_id);
         self

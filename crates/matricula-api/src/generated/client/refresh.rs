@@ -50,11 +50,13 @@ impl Endpoint for Refresh {
 
     type Response = RefreshResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RefreshResponse, ApiError> {
         codec::read(response)
     }
@@ -96,10 +98,12 @@ impl ServerEndpoint for Refresh {
             .required()
             .secret()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &RefreshResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -138,6 +142,7 @@ impl RefreshResponse {
 
     /// Sets `expires_in_ms`.
     #[must_use]
+    #[inline]
     pub fn expires_in_ms(mut self, expires_in_ms: Duration) -> Self {
         self.expires_in_ms = Some(expires_in_ms);
         self

@@ -54,6 +54,7 @@ pub struct Register {
 impl Register {
     /// Sets `kind`.
     #[must_use]
+    #[inline]
     pub fn kind(mut self, kind: RegisterKind) -> Self {
         self.kind = Some(kind);
         self
@@ -61,6 +62,7 @@ impl Register {
 
     /// Sets `auth`.
     #[must_use]
+    #[inline]
     pub fn auth(mut self, auth: AuthData) -> Self {
         self.auth = Some(auth);
         self
@@ -89,6 +91,7 @@ impl Register {
 
     /// Sets `initial_device_display_name`.
     #[must_use]
+    #[inline]
     pub fn initial_device_display_name(
         mut self,
         initial_device_display_name: impl Into<String>,
@@ -99,6 +102,7 @@ impl Register {
 
     /// Sets `inhibit_login`.
     #[must_use]
+    #[inline]
     pub fn inhibit_login(mut self, inhibit_login: bool) -> Self {
         self.inhibit_login = Some(inhibit_login);
         self
@@ -106,6 +110,7 @@ impl Register {
 
     /// Sets `refresh_token`.
     #[must_use]
+    #[inline]
     pub fn refresh_token(mut self, refresh_token: bool) -> Self {
         self.refresh_token = Some(refresh_token);
         self
@@ -151,6 +156,7 @@ impl Endpoint for Register {
 
     type Response = RegisterResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self));
@@ -160,12 +166,14 @@ impl Endpoint for Register {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RegisterResponse, ApiError> {
         codec::read(response)
     }
 }
 
 impl UiaEndpoint for Register {
+    #[inline]
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -265,11 +273,13 @@ impl ServerEndpoint for Register {
         Parameter::body("guest_access_token", ParameterType::Text).secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: Option<RegisterKind> = request.query_optional("kind")?;
         request.object((kind,))
     }
 
+    #[inline]
     fn write_success(response: &RegisterResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -305,6 +315,7 @@ pub struct RegisterResponse {
 
 impl RegisterResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
@@ -333,6 +344,7 @@ impl RegisterResponse {
 
     /// Sets `expires_in_ms`.
     #[must_use]
+    #[inline]
     pub fn expires_in_ms(mut self, expires_in_ms: Duration) -> Self {
         self.expires_in_ms = Some(expires_in_ms);
         self
@@ -340,6 +352,7 @@ impl RegisterResponse {
 
     /// Sets `home_server`.
     #[must_use]
+    #[inline]
     pub fn home_server(mut self, home_server: ServerName) -> Self {
         self.home_server = Some(home_server);
         self
@@ -445,6 +458,7 @@ pub struct RequestTokenToRegisterEmail {
 
 impl RequestTokenToRegisterEmail {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         client_secret: impl Into<Secret>,
         email: impl Into<String>,
@@ -495,11 +509,13 @@ impl Endpoint for RequestTokenToRegisterEmail {
 
     type Response = definitions::RequestTokenResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
         codec::read(response)
     }
@@ -571,10 +587,12 @@ impl ServerEndpoint for RequestTokenToRegisterEmail {
         Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -608,6 +626,7 @@ pub struct RequestTokenToRegisterMsisdn {
 
 impl RequestTokenToRegisterMsisdn {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         client_secret: impl Into<Secret>,
         country: impl Into<String>,
@@ -660,11 +679,13 @@ impl Endpoint for RequestTokenToRegisterMsisdn {
 
     type Response = definitions::RequestTokenResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
         codec::read(response)
     }
@@ -741,10 +762,12 @@ impl ServerEndpoint for RequestTokenToRegisterMsisdn {
         Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -782,11 +805,13 @@ impl Endpoint for CheckUsernameAvailability {
 
     type Response = CheckUsernameAvailabilityResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("username", self.username.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<CheckUsernameAvailabilityResponse, ApiError> {
         codec::read(response)
     }
@@ -797,11 +822,13 @@ impl ServerEndpoint for CheckUsernameAvailability {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::query("username", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let username: String = request.query("username")?;
         Ok(Self { username })
     }
 
+    #[inline]
     fn write_success(response: &CheckUsernameAvailabilityResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -819,6 +846,7 @@ pub struct CheckUsernameAvailabilityResponse {
 impl CheckUsernameAvailabilityResponse {
     /// Sets `available`.
     #[must_use]
+    #[inline]
     pub fn available(mut self, available: bool) -> Self {
         self.available = Some(available);
         self

@@ -45,11 +45,13 @@ impl Endpoint for RegistrationTokenValidity {
 
     type Response = RegistrationTokenValidityResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("token", self.token.expose())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RegistrationTokenValidityResponse, ApiError> {
         codec::read(response)
     }
@@ -61,11 +63,13 @@ impl ServerEndpoint for RegistrationTokenValidity {
         .required()
         .secret()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let token: Secret = request.query("token")?;
         Ok(Self { token })
     }
 
+    #[inline]
     fn write_success(response: &RegistrationTokenValidityResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -82,6 +86,7 @@ pub struct RegistrationTokenValidityResponse {
 
 impl RegistrationTokenValidityResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(valid: bool) -> Self {
         Self {
             valid,

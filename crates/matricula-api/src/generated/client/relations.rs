@@ -38,6 +38,7 @@ pub struct GetRelations {
 
 impl GetRelations {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, event_id: EventId) -> Self {
         Self {
             room_id,
@@ -66,6 +67,7 @@ impl GetRelations {
 
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -73,6 +75,7 @@ impl GetRelations {
 
     /// Sets `dir`.
     #[must_use]
+    #[inline]
     pub fn dir(mut self, dir: definitions::Direction) -> Self {
         self.dir = Some(dir);
         self
@@ -80,6 +83,7 @@ impl GetRelations {
 
     /// Sets `recurse`.
     #[must_use]
+    #[inline]
     pub fn recurse(mut self, recurse: bool) -> Self {
         self.recurse = Some(recurse);
         self
@@ -97,6 +101,7 @@ impl Endpoint for GetRelations {
 
     type Response = GetRelationsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -122,6 +127,7 @@ impl Endpoint for GetRelations {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetRelationsResponse, ApiError> {
         codec::read(response)
     }
@@ -139,6 +145,7 @@ impl ServerEndpoint for GetRelations {
         Parameter::query("recurse", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
@@ -158,6 +165,7 @@ impl ServerEndpoint for GetRelations {
         })
     }
 
+    #[inline]
     fn write_success(response: &GetRelationsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -180,6 +188,7 @@ pub struct GetRelationsResponse {
 
 impl GetRelationsResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             next_batch: None,
@@ -206,6 +215,7 @@ impl GetRelationsResponse {
 
     /// Sets `recursion_depth`.
     #[must_use]
+    #[inline]
     pub fn recursion_depth(mut self, recursion_depth: u64) -> Self {
         self.recursion_depth = Some(recursion_depth);
         self
@@ -316,6 +326,7 @@ impl GetRelationsWithRelType {
 
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -323,6 +334,7 @@ impl GetRelationsWithRelType {
 
     /// Sets `dir`.
     #[must_use]
+    #[inline]
     pub fn dir(mut self, dir: definitions::Direction) -> Self {
         self.dir = Some(dir);
         self
@@ -330,6 +342,7 @@ impl GetRelationsWithRelType {
 
     /// Sets `recurse`.
     #[must_use]
+    #[inline]
     pub fn recurse(mut self, recurse: bool) -> Self {
         self.recurse = Some(recurse);
         self
@@ -347,6 +360,7 @@ impl Endpoint for GetRelationsWithRelType {
 
     type Response = GetRelationsWithRelTypeResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -376,6 +390,7 @@ impl Endpoint for GetRelationsWithRelType {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetRelationsWithRelTypeResponse, ApiError> {
         codec::read(response)
     }
@@ -394,6 +409,7 @@ impl ServerEndpoint for GetRelationsWithRelType {
         Parameter::query("recurse", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
@@ -415,6 +431,7 @@ impl ServerEndpoint for GetRelationsWithRelType {
         })
     }
 
+    #[inline]
     fn write_success(response: &GetRelationsWithRelTypeResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -437,6 +454,7 @@ pub struct GetRelationsWithRelTypeResponse {
 
 impl GetRelationsWithRelTypeResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             next_batch: None,
@@ -463,6 +481,7 @@ impl GetRelationsWithRelTypeResponse {
 
     /// Sets `recursion_depth`.
     #[must_use]
+    #[inline]
     pub fn recursion_depth(mut self, recursion_depth: u64) -> Self {
         self.recursion_depth = Some(recursion_depth);
         self
@@ -547,6 +566,7 @@ pub struct GetRelationsWithRelTypeAndEventType {
 
 impl GetRelationsWithRelTypeAndEventType {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         room_id: RoomId,
         event_id: EventId,
@@ -582,6 +602,7 @@ impl GetRelationsWithRelTypeAndEventType {
 
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -589,6 +610,7 @@ impl GetRelationsWithRelTypeAndEventType {
 
     /// Sets `dir`.
     #[must_use]
+    #[inline]
     pub fn dir(mut self, dir: definitions::Direction) -> Self {
         self.dir = Some(dir);
         self
@@ -596,6 +618,7 @@ impl GetRelationsWithRelTypeAndEventType {
 
     /// Sets `recurse`.
     #[must_use]
+    #[inline]
     pub fn recurse(mut self, recurse: bool) -> Self {
         self.recurse = Some(recurse);
         self
@@ -613,6 +636,7 @@ impl Endpoint for GetRelationsWithRelTypeAndEventType {
 
     type Response = GetRelationsWithRelTypeAndEventTypeResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -643,6 +667,7 @@ impl Endpoint for GetRelationsWithRelTypeAndEventType {
         job
     }
 
+    #[inline]
     fn read_success(
         response: &Response,
     ) -> Result<GetRelationsWithRelTypeAndEventTypeResponse, ApiError> {
@@ -664,6 +689,7 @@ impl ServerEndpoint for GetRelationsWithRelTypeAndEventType {
         Parameter::query("recurse", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
@@ -687,6 +713,7 @@ impl ServerEndpoint for GetRelationsWithRelTypeAndEventType {
         })
     }
 
+    #[inline]
     fn write_success(response: &GetRelationsWithRelTypeAndEventTypeResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -709,6 +736,7 @@ pub struct GetRelationsWithRelTypeAndEventTypeResponse {
 
 impl GetRelationsWithRelTypeAndEventTypeResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             next_batch: None,
@@ -735,6 +763,7 @@ impl GetRelationsWithRelTypeAndEventTypeResponse {
 
     /// Sets `recursion_depth`.
     #[must_use]
+    #[inline]
     pub fn recursion_depth(mut self, recursion_depth: u64) -> Self {
         self.recursion_depth = Some(recursion_depth);
         self

@@ -51,6 +51,7 @@ impl Endpoint for ReportRoom {
 
     type Response = ReportRoomResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -60,6 +61,7 @@ impl Endpoint for ReportRoom {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<ReportRoomResponse, ApiError> {
         codec::read(response)
     }
@@ -102,11 +104,13 @@ impl ServerEndpoint for ReportRoom {
         Parameter::body("reason", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
+    #[inline]
     fn write_success(response: &ReportRoomResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -165,6 +169,7 @@ pub struct ReportEvent {
 
 impl ReportEvent {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, event_id: EventId) -> Self {
         Self {
             room_id,
@@ -193,6 +198,7 @@ impl Endpoint for ReportEvent {
 
     type Response = ReportEventResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -202,6 +208,7 @@ impl Endpoint for ReportEvent {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<ReportEventResponse, ApiError> {
         codec::read(response)
     }
@@ -249,12 +256,14 @@ impl ServerEndpoint for ReportEvent {
         Parameter::body("reason", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
         request.object((room_id, event_id))
     }
 
+    #[inline]
     fn write_success(response: &ReportEventResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -334,6 +343,7 @@ impl Endpoint for ReportUser {
 
     type Response = ReportUserResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -343,6 +353,7 @@ impl Endpoint for ReportUser {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<ReportUserResponse, ApiError> {
         codec::read(response)
     }
@@ -385,11 +396,13 @@ impl ServerEndpoint for ReportUser {
         Parameter::body("reason", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         request.object((user_id,))
     }
 
+    #[inline]
     fn write_success(response: &ReportUserResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

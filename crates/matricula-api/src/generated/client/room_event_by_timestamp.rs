@@ -30,6 +30,7 @@ pub struct GetEventByTimestamp {
 
 impl GetEventByTimestamp {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, ts: Timestamp, dir: definitions::Direction) -> Self {
         Self { room_id, ts, dir }
     }
@@ -48,6 +49,7 @@ impl Endpoint for GetEventByTimestamp {
 
     type Response = GetEventByTimestampResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -59,6 +61,7 @@ impl Endpoint for GetEventByTimestamp {
             .with_query("dir", self.dir.as_str())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetEventByTimestampResponse, ApiError> {
         codec::read(response)
     }
@@ -72,6 +75,7 @@ impl ServerEndpoint for GetEventByTimestamp {
         Parameter::query("dir", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let ts: Timestamp = request.query("ts")?;
@@ -79,6 +83,7 @@ impl ServerEndpoint for GetEventByTimestamp {
         Ok(Self { room_id, ts, dir })
     }
 
+    #[inline]
     fn write_success(response: &GetEventByTimestampResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -97,6 +102,7 @@ pub struct GetEventByTimestampResponse {
 
 impl GetEventByTimestampResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(event_id: EventId, origin_server_ts: Timestamp) -> Self {
         Self {
             event_id,

@@ -26,6 +26,7 @@ pub struct RoomInitialSync {
 
 impl RoomInitialSync {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -43,6 +44,7 @@ impl Endpoint for RoomInitialSync {
 
     type Response = RoomInitialSyncResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -52,6 +54,7 @@ impl Endpoint for RoomInitialSync {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RoomInitialSyncResponse, ApiError> {
         codec::read(response)
     }
@@ -62,11 +65,13 @@ impl ServerEndpoint for RoomInitialSync {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("roomId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
+    #[inline]
     fn write_success(response: &RoomInitialSyncResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -103,6 +108,7 @@ pub struct RoomInitialSyncResponse {
 
 impl RoomInitialSyncResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -117,6 +123,7 @@ impl RoomInitialSyncResponse {
 
     /// Sets `membership`.
     #[must_use]
+    #[inline]
     pub fn membership(mut self, membership: OwnMembership) -> Self {
         self.membership = Some(membership);
         self
@@ -124,6 +131,7 @@ impl RoomInitialSyncResponse {
 
     /// Sets `messages`.
     #[must_use]
+    #[inline]
     pub fn messages(mut self, messages: crate::client::old_sync::PaginationChunk) -> Self {
         self.messages = Some(messages);
         self
@@ -131,6 +139,7 @@ impl RoomInitialSyncResponse {
 
     /// Sets `state`.
     #[must_use]
+    #[inline]
     pub fn state(mut self, state: Vec<Raw<common::ClientEvent>>) -> Self {
         self.state = Some(state);
         self
@@ -138,6 +147,7 @@ impl RoomInitialSyncResponse {
 
     /// Sets `visibility`.
     #[must_use]
+    #[inline]
     pub fn visibility(mut self, visibility: definitions::Visibility) -> Self {
         self.visibility = Some(visibility);
         self
@@ -145,6 +155,7 @@ impl RoomInitialSyncResponse {
 
     /// Sets `account_data`.
     #[must_use]
+    #[inline]
     pub fn account_data(mut self, account_data: Vec<Raw<common::Event>>) -> Self {
         self.account_data = Some(account_data);
         self

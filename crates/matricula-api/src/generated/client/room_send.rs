@@ -36,6 +36,7 @@ pub struct SendMessage {
 
 impl SendMessage {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         room_id: RoomId,
         event_type: impl Into<String>,
@@ -53,6 +54,7 @@ impl SendMessage {
 
     /// Sets `ts`.
     #[must_use]
+    #[inline]
     pub fn ts(mut self, ts: Timestamp) -> Self {
         self.ts = Some(ts);
         self
@@ -72,6 +74,7 @@ impl Endpoint for SendMessage {
 
     type Response = SendMessageResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -86,6 +89,7 @@ impl Endpoint for SendMessage {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SendMessageResponse, ApiError> {
         codec::read(response)
     }
@@ -101,6 +105,7 @@ impl ServerEndpoint for SendMessage {
         Parameter::WHOLE_BODY,
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_type: String = request.path("eventType")?;
@@ -115,6 +120,7 @@ impl ServerEndpoint for SendMessage {
         })
     }
 
+    #[inline]
     fn write_success(response: &SendMessageResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -131,6 +137,7 @@ pub struct SendMessageResponse {
 
 impl SendMessageResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(event_id: EventId) -> Self {
         Self {
             event_id,

@@ -34,6 +34,7 @@ pub struct SendStateEvent {
 
 impl SendStateEvent {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         room_id: RoomId,
         event_type: impl Into<String>,
@@ -51,6 +52,7 @@ impl SendStateEvent {
 
     /// Sets `ts`.
     #[must_use]
+    #[inline]
     pub fn ts(mut self, ts: Timestamp) -> Self {
         self.ts = Some(ts);
         self
@@ -69,6 +71,7 @@ impl Endpoint for SendStateEvent {
 
     type Response = SendStateEventResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -83,6 +86,7 @@ impl Endpoint for SendStateEvent {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SendStateEventResponse, ApiError> {
         codec::read(response)
     }
@@ -98,6 +102,7 @@ impl ServerEndpoint for SendStateEvent {
         Parameter::WHOLE_BODY,
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_type: String = request.path("eventType")?;
@@ -112,6 +117,7 @@ impl ServerEndpoint for SendStateEvent {
         })
     }
 
+    #[inline]
     fn write_success(response: &SendStateEventResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -128,6 +134,7 @@ pub struct SendStateEventResponse {
 
 impl SendStateEventResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(event_id: EventId) -> Self {
         Self {
             event_id,

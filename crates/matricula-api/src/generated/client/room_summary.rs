@@ -29,6 +29,7 @@ pub struct GetRoomSummary {
 
 impl GetRoomSummary {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id_or_alias: RoomIdOrAlias) -> Self {
         Self {
             room_id_or_alias,
@@ -38,6 +39,7 @@ impl GetRoomSummary {
 
     /// Sets `via`.
     #[must_use]
+    #[inline]
     pub fn via(mut self, via: Vec<ServerName>) -> Self {
         self.via = Some(via);
         self
@@ -56,6 +58,7 @@ impl Endpoint for GetRoomSummary {
 
     type Response = GetRoomSummaryResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -69,6 +72,7 @@ impl Endpoint for GetRoomSummary {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetRoomSummaryResponse, ApiError> {
         codec::read(response)
     }
@@ -81,6 +85,7 @@ impl ServerEndpoint for GetRoomSummary {
         Parameter::query("via", ParameterType::Texts),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id_or_alias: RoomIdOrAlias = request.path("roomIdOrAlias")?;
         let via: Option<Vec<ServerName>> = request.optional_list("via")?;
@@ -90,6 +95,7 @@ impl ServerEndpoint for GetRoomSummary {
         })
     }
 
+    #[inline]
     fn write_success(response: &GetRoomSummaryResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -132,6 +138,7 @@ pub struct GetRoomSummaryResponse {
 
 impl GetRoomSummaryResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         num_joined_members: u64,
         room_id: RoomId,
@@ -159,6 +166,7 @@ impl GetRoomSummaryResponse {
 
     /// Sets `canonical_alias`.
     #[must_use]
+    #[inline]
     pub fn canonical_alias(mut self, canonical_alias: RoomAliasId) -> Self {
         self.canonical_alias = Some(canonical_alias);
         self
@@ -201,6 +209,7 @@ impl GetRoomSummaryResponse {
 
     /// Sets `allowed_room_ids`.
     #[must_use]
+    #[inline]
     pub fn allowed_room_ids(mut self, allowed_room_ids: Vec<RoomId>) -> Self {
         self.allowed_room_ids = Some(allowed_room_ids);
         self
@@ -208,6 +217,7 @@ impl GetRoomSummaryResponse {
 
     /// Sets `encryption`.
     #[must_use]
+    #[inline]
     pub fn encryption(mut self, encryption: definitions::RoomSummaryEncryption) -> Self {
         self.encryption = Some(encryption);
         self
@@ -222,6 +232,7 @@ impl GetRoomSummaryResponse {
 
     /// Sets `membership`.
     #[must_use]
+    #[inline]
     pub fn membership(mut self, membership: common::Membership) -> Self {
         self.membership = Some(membership);
         self

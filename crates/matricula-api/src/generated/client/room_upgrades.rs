@@ -41,6 +41,7 @@ impl UpgradeRoom {
 
     /// Sets `additional_creators`.
     #[must_use]
+    #[inline]
     pub fn additional_creators(mut self, additional_creators: Vec<String>) -> Self {
         self.additional_creators = Some(additional_creators);
         self
@@ -58,6 +59,7 @@ impl Endpoint for UpgradeRoom {
 
     type Response = UpgradeRoomResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -67,6 +69,7 @@ impl Endpoint for UpgradeRoom {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<UpgradeRoomResponse, ApiError> {
         codec::read(response)
     }
@@ -118,11 +121,13 @@ impl ServerEndpoint for UpgradeRoom {
         Parameter::body("additional_creators", ParameterType::Texts),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
+    #[inline]
     fn write_success(response: &UpgradeRoomResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

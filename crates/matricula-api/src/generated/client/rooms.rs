@@ -31,6 +31,7 @@ pub struct GetRoomEvent {
 
 impl GetRoomEvent {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, event_id: EventId) -> Self {
         Self { room_id, event_id }
     }
@@ -48,6 +49,7 @@ impl Endpoint for GetRoomEvent {
 
     type Response = Raw<common::ClientEvent>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -57,6 +59,7 @@ impl Endpoint for GetRoomEvent {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Raw<common::ClientEvent>, ApiError> {
         codec::read(response)
     }
@@ -69,12 +72,14 @@ impl ServerEndpoint for GetRoomEvent {
         Parameter::path("eventId", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
         Ok(Self { room_id, event_id })
     }
 
+    #[inline]
     fn write_success(response: &Raw<common::ClientEvent>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -102,6 +107,7 @@ pub struct GetStateEvent {
 
 impl GetStateEvent {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         room_id: RoomId,
         event_type: impl Into<String>,
@@ -117,6 +123,7 @@ impl GetStateEvent {
 
     /// Sets `format`.
     #[must_use]
+    #[inline]
     pub fn format(mut self, format: StateFormat) -> Self {
         self.format = Some(format);
         self
@@ -135,6 +142,7 @@ impl Endpoint for GetStateEvent {
 
     type Response = Raw;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -148,6 +156,7 @@ impl Endpoint for GetStateEvent {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Raw, ApiError> {
         codec::read(response)
     }
@@ -162,6 +171,7 @@ impl ServerEndpoint for GetStateEvent {
         Parameter::query("format", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_type: String = request.path("eventType")?;
@@ -175,6 +185,7 @@ impl ServerEndpoint for GetStateEvent {
         })
     }
 
+    #[inline]
     fn write_success(response: &Raw) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -202,6 +213,7 @@ pub struct GetRoomState {
 
 impl GetRoomState {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -219,6 +231,7 @@ impl Endpoint for GetRoomState {
 
     type Response = Vec<Raw<common::ClientEvent>>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -228,6 +241,7 @@ impl Endpoint for GetRoomState {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Vec<Raw<common::ClientEvent>>, ApiError> {
         codec::read(response)
     }
@@ -238,11 +252,13 @@ impl ServerEndpoint for GetRoomState {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("roomId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
+    #[inline]
     fn write_success(response: &Vec<Raw<common::ClientEvent>>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -269,6 +285,7 @@ pub struct GetRoomMembers {
 
 impl GetRoomMembers {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -287,6 +304,7 @@ impl GetRoomMembers {
 
     /// Sets `membership`.
     #[must_use]
+    #[inline]
     pub fn membership(mut self, membership: common::Membership) -> Self {
         self.membership = Some(membership);
         self
@@ -294,6 +312,7 @@ impl GetRoomMembers {
 
     /// Sets `not_membership`.
     #[must_use]
+    #[inline]
     pub fn not_membership(mut self, not_membership: common::Membership) -> Self {
         self.not_membership = Some(not_membership);
         self
@@ -312,6 +331,7 @@ impl Endpoint for GetRoomMembers {
 
     type Response = GetRoomMembersResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -331,6 +351,7 @@ impl Endpoint for GetRoomMembers {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetRoomMembersResponse, ApiError> {
         codec::read(response)
     }
@@ -345,6 +366,7 @@ impl ServerEndpoint for GetRoomMembers {
         Parameter::query("not_membership", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let at: Option<String> = request.query_optional("at")?;
@@ -359,6 +381,7 @@ impl ServerEndpoint for GetRoomMembers {
         })
     }
 
+    #[inline]
     fn write_success(response: &GetRoomMembersResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -376,6 +399,7 @@ pub struct GetRoomMembersResponse {
 impl GetRoomMembersResponse {
     /// Sets `chunk`.
     #[must_use]
+    #[inline]
     pub fn chunk(mut self, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         self.chunk = Some(chunk);
         self
@@ -428,6 +452,7 @@ pub struct GetJoinedMembers {
 
 impl GetJoinedMembers {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -444,6 +469,7 @@ impl Endpoint for GetJoinedMembers {
 
     type Response = GetJoinedMembersResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -453,6 +479,7 @@ impl Endpoint for GetJoinedMembers {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetJoinedMembersResponse, ApiError> {
         codec::read(response)
     }
@@ -463,11 +490,13 @@ impl ServerEndpoint for GetJoinedMembers {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("roomId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
+    #[inline]
     fn write_success(response: &GetJoinedMembersResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -550,6 +579,7 @@ pub struct GetJoinedMembersResponse {
 impl GetJoinedMembersResponse {
     /// Sets `joined`.
     #[must_use]
+    #[inline]
     pub fn joined(mut self, joined: SortedMap<UserId, JoinedMember>) -> Self {
         self.joined = Some(joined);
         self

@@ -33,6 +33,7 @@ pub struct Search {
 
 impl Search {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(search_categories: Categories) -> Self {
         Self {
             next_batch: None,
@@ -62,6 +63,7 @@ impl Endpoint for Search {
 
     type Response = SearchResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self));
@@ -71,6 +73,7 @@ impl Endpoint for Search {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SearchResponse, ApiError> {
         codec::read(response)
     }
@@ -116,11 +119,13 @@ impl ServerEndpoint for Search {
         Parameter::body("search_categories", ParameterType::Json).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let next_batch: Option<String> = request.query_optional("next_batch")?;
         request.object((next_batch,))
     }
 
+    #[inline]
     fn write_success(response: &SearchResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -159,6 +164,7 @@ pub struct IncludeEventContext {
 impl IncludeEventContext {
     /// Sets `before_limit`.
     #[must_use]
+    #[inline]
     pub fn before_limit(mut self, before_limit: u64) -> Self {
         self.before_limit = Some(before_limit);
         self
@@ -166,6 +172,7 @@ impl IncludeEventContext {
 
     /// Sets `after_limit`.
     #[must_use]
+    #[inline]
     pub fn after_limit(mut self, after_limit: u64) -> Self {
         self.after_limit = Some(after_limit);
         self
@@ -173,6 +180,7 @@ impl IncludeEventContext {
 
     /// Sets `include_profile`.
     #[must_use]
+    #[inline]
     pub fn include_profile(mut self, include_profile: bool) -> Self {
         self.include_profile = Some(include_profile);
         self
@@ -241,6 +249,7 @@ pub struct Group {
 impl Group {
     /// Sets `key`.
     #[must_use]
+    #[inline]
     pub fn key(mut self, key: GroupKey) -> Self {
         self.key = Some(key);
         self
@@ -290,6 +299,7 @@ pub struct Groupings {
 impl Groupings {
     /// Sets `group_by`.
     #[must_use]
+    #[inline]
     pub fn group_by(mut self, group_by: Vec<Group>) -> Self {
         self.group_by = Some(group_by);
         self
@@ -365,6 +375,7 @@ impl RoomEventsCriteria {
 
     /// Sets `keys`.
     #[must_use]
+    #[inline]
     pub fn keys(mut self, keys: Vec<RoomEventsCriteriaKey>) -> Self {
         self.keys = Some(keys);
         self
@@ -372,6 +383,7 @@ impl RoomEventsCriteria {
 
     /// Sets `filter`.
     #[must_use]
+    #[inline]
     pub fn filter(mut self, filter: definitions::RoomEventFilter) -> Self {
         self.filter = Some(filter);
         self
@@ -379,6 +391,7 @@ impl RoomEventsCriteria {
 
     /// Sets `order_by`.
     #[must_use]
+    #[inline]
     pub fn order_by(mut self, order_by: Ordering) -> Self {
         self.order_by = Some(order_by);
         self
@@ -386,6 +399,7 @@ impl RoomEventsCriteria {
 
     /// Sets `event_context`.
     #[must_use]
+    #[inline]
     pub fn event_context(mut self, event_context: IncludeEventContext) -> Self {
         self.event_context = Some(event_context);
         self
@@ -393,6 +407,7 @@ impl RoomEventsCriteria {
 
     /// Sets `include_state`.
     #[must_use]
+    #[inline]
     pub fn include_state(mut self, include_state: bool) -> Self {
         self.include_state = Some(include_state);
         self
@@ -400,6 +415,7 @@ impl RoomEventsCriteria {
 
     /// Sets `groupings`.
     #[must_use]
+    #[inline]
     pub fn groupings(mut self, groupings: Groupings) -> Self {
         self.groupings = Some(groupings);
         self
@@ -476,6 +492,7 @@ pub struct Categories {
 impl Categories {
     /// Sets `room_events`.
     #[must_use]
+    #[inline]
     pub fn room_events(mut self, room_events: RoomEventsCriteria) -> Self {
         self.room_events = Some(room_events);
         self
@@ -612,6 +629,7 @@ impl EventContext {
 
     /// Sets `profile_info`.
     #[must_use]
+    #[inline]
     pub fn profile_info(mut self, profile_info: SortedMap<UserId, UserProfile>) -> Self {
         self.profile_info = Some(profile_info);
         self
@@ -619,6 +637,7 @@ impl EventContext {
 
     /// Sets `events_before`.
     #[must_use]
+    #[inline]
     pub fn events_before(mut self, events_before: Vec<Raw<common::ClientEvent>>) -> Self {
         self.events_before = Some(events_before);
         self
@@ -626,6 +645,7 @@ impl EventContext {
 
     /// Sets `events_after`.
     #[must_use]
+    #[inline]
     pub fn events_after(mut self, events_after: Vec<Raw<common::ClientEvent>>) -> Self {
         self.events_after = Some(events_after);
         self
@@ -698,6 +718,7 @@ pub struct SearchResult {
 impl SearchResult {
     /// Sets `rank`.
     #[must_use]
+    #[inline]
     pub fn rank(mut self, rank: f64) -> Self {
         self.rank = Some(rank);
         self
@@ -705,6 +726,7 @@ impl SearchResult {
 
     /// Sets `result`.
     #[must_use]
+    #[inline]
     pub fn result(mut self, result: Raw<common::ClientEvent>) -> Self {
         self.result = Some(result);
         self
@@ -712,6 +734,7 @@ impl SearchResult {
 
     /// Sets `context`.
     #[must_use]
+    #[inline]
     pub fn context(mut self, context: EventContext) -> Self {
         self.context = Some(context);
         self
@@ -783,6 +806,7 @@ impl GroupValue {
 
     /// Sets `order`.
     #[must_use]
+    #[inline]
     pub fn order(mut self, order: serde_json::Number) -> Self {
         self.order = Some(order);
         self
@@ -790,6 +814,7 @@ impl GroupValue {
 
     /// Sets `results`.
     #[must_use]
+    #[inline]
     pub fn results(mut self, results: Vec<String>) -> Self {
         self.results = Some(results);
         self
@@ -860,6 +885,7 @@ pub struct ResultRoomEvents {
 impl ResultRoomEvents {
     /// Sets `count`.
     #[must_use]
+    #[inline]
     pub fn count(mut self, count: u64) -> Self {
         self.count = Some(count);
         self
@@ -867,6 +893,7 @@ impl ResultRoomEvents {
 
     /// Sets `highlights`.
     #[must_use]
+    #[inline]
     pub fn highlights(mut self, highlights: Vec<String>) -> Self {
         self.highlights = Some(highlights);
         self
@@ -874,6 +901,7 @@ impl ResultRoomEvents {
 
     /// Sets `results`.
     #[must_use]
+    #[inline]
     pub fn results(mut self, results: Vec<SearchResult>) -> Self {
         self.results = Some(results);
         self
@@ -881,6 +909,7 @@ impl ResultRoomEvents {
 
     /// Sets `state`.
     #[must_use]
+    #[inline]
     pub fn state(mut self, state: SortedMap<RoomId, Vec<Raw<common::ClientEvent>>>) -> Self {
         self.state = Some(state);
         self
@@ -888,6 +917,7 @@ impl ResultRoomEvents {
 
     /// Sets `groups`.
     #[must_use]
+    #[inline]
     pub fn groups(mut self, groups: SortedMap<String, SortedMap<String, GroupValue>>) -> Self {
         self.groups = Some(groups);
         self
@@ -967,6 +997,7 @@ pub struct ResultCategories {
 impl ResultCategories {
     /// Sets `room_events`.
     #[must_use]
+    #[inline]
     pub fn room_events(mut self, room_events: ResultRoomEvents) -> Self {
         self.room_events = Some(room_events);
         self
@@ -1015,6 +1046,7 @@ pub struct SearchResponse {
 
 impl SearchResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(search_categories: ResultCategories) -> Self {
         Self {
             search_categories,

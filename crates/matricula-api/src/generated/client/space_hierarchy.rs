@@ -34,6 +34,7 @@ pub struct GetSpaceHierarchy {
 
 impl GetSpaceHierarchy {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -46,6 +47,7 @@ impl GetSpaceHierarchy {
 
     /// Sets `suggested_only`.
     #[must_use]
+    #[inline]
     pub fn suggested_only(mut self, suggested_only: bool) -> Self {
         self.suggested_only = Some(suggested_only);
         self
@@ -53,6 +55,7 @@ impl GetSpaceHierarchy {
 
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -60,6 +63,7 @@ impl GetSpaceHierarchy {
 
     /// Sets `max_depth`.
     #[must_use]
+    #[inline]
     pub fn max_depth(mut self, max_depth: u64) -> Self {
         self.max_depth = Some(max_depth);
         self
@@ -86,6 +90,7 @@ impl Endpoint for GetSpaceHierarchy {
 
     type Response = GetSpaceHierarchyResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -108,6 +113,7 @@ impl Endpoint for GetSpaceHierarchy {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetSpaceHierarchyResponse, ApiError> {
         codec::read(response)
     }
@@ -123,6 +129,7 @@ impl ServerEndpoint for GetSpaceHierarchy {
         Parameter::query("from", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let suggested_only: Option<bool> = request.query_optional("suggested_only")?;
@@ -138,6 +145,7 @@ impl ServerEndpoint for GetSpaceHierarchy {
         })
     }
 
+    #[inline]
     fn write_success(response: &GetSpaceHierarchyResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -162,6 +170,7 @@ pub struct StrippedChildStateEvent {
 
 impl StrippedChildStateEvent {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         content: Raw,
         state_key: impl Into<String>,
@@ -267,6 +276,7 @@ pub struct SpaceHierarchyRoomsChunk {
 
 impl SpaceHierarchyRoomsChunk {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         num_joined_members: u64,
         room_id: RoomId,
@@ -295,6 +305,7 @@ impl SpaceHierarchyRoomsChunk {
 
     /// Sets `canonical_alias`.
     #[must_use]
+    #[inline]
     pub fn canonical_alias(mut self, canonical_alias: RoomAliasId) -> Self {
         self.canonical_alias = Some(canonical_alias);
         self
@@ -337,6 +348,7 @@ impl SpaceHierarchyRoomsChunk {
 
     /// Sets `allowed_room_ids`.
     #[must_use]
+    #[inline]
     pub fn allowed_room_ids(mut self, allowed_room_ids: Vec<RoomId>) -> Self {
         self.allowed_room_ids = Some(allowed_room_ids);
         self
@@ -344,6 +356,7 @@ impl SpaceHierarchyRoomsChunk {
 
     /// Sets `encryption`.
     #[must_use]
+    #[inline]
     pub fn encryption(mut self, encryption: definitions::RoomSummaryEncryption) -> Self {
         self.encryption = Some(encryption);
         self
@@ -463,6 +476,7 @@ pub struct GetSpaceHierarchyResponse {
 
 impl GetSpaceHierarchyResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(rooms: Vec<SpaceHierarchyRoomsChunk>) -> Self {
         Self {
             rooms,

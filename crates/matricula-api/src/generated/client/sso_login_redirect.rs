@@ -35,6 +35,7 @@ impl RedirectToSso {
 
     /// Sets `action`.
     #[must_use]
+    #[inline]
     pub fn action(mut self, action: definitions::SsoAction) -> Self {
         self.action = Some(action);
         self
@@ -52,6 +53,7 @@ impl Endpoint for RedirectToSso {
 
     type Response = Redirect;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_response_format(ResponseFormat::Location)
@@ -62,6 +64,7 @@ impl Endpoint for RedirectToSso {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Redirect, ApiError> {
         Redirect::read(response)
     }
@@ -74,6 +77,7 @@ impl ServerEndpoint for RedirectToSso {
         Parameter::query("action", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let redirect_url: String = request.query("redirectUrl")?;
         let action: Option<definitions::SsoAction> = request.query_optional("action")?;
@@ -83,6 +87,7 @@ impl ServerEndpoint for RedirectToSso {
         })
     }
 
+    #[inline]
     fn write_success(response: &Redirect) -> OutgoingResponse {
         OutgoingResponse::redirect(response)
     }
@@ -116,6 +121,7 @@ impl RedirectToIdP {
 
     /// Sets `action`.
     #[must_use]
+    #[inline]
     pub fn action(mut self, action: definitions::SsoAction) -> Self {
         self.action = Some(action);
         self
@@ -133,6 +139,7 @@ impl Endpoint for RedirectToIdP {
 
     type Response = Redirect;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -148,6 +155,7 @@ impl Endpoint for RedirectToIdP {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Redirect, ApiError> {
         Redirect::read(response)
     }
@@ -161,6 +169,7 @@ impl ServerEndpoint for RedirectToIdP {
         Parameter::query("action", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let idp_id: String = request.path("idpId")?;
         let redirect_url: String = request.query("redirectUrl")?;
@@ -172,6 +181,7 @@ impl ServerEndpoint for RedirectToIdP {
         })
     }
 
+    #[inline]
     fn write_success(response: &Redirect) -> OutgoingResponse {
         OutgoingResponse::redirect(response)
     }

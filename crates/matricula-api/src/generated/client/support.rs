@@ -28,10 +28,12 @@ impl Endpoint for GetWellknownSupport {
 
     type Response = GetWellknownSupportResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetWellknownSupportResponse, ApiError> {
         codec::read(response)
     }
@@ -41,10 +43,12 @@ impl Endpoint for GetWellknownSupport {
 impl ServerEndpoint for GetWellknownSupport {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetWellknownSupportResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -73,6 +77,7 @@ pub struct Contact {
 
 impl Contact {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(role: ContactRole) -> Self {
         Self {
             matrix_id: None,
@@ -84,6 +89,7 @@ impl Contact {
 
     /// Sets `matrix_id`.
     #[must_use]
+    #[inline]
     pub fn matrix_id(mut self, matrix_id: UserId) -> Self {
         self.matrix_id = Some(matrix_id);
         self
@@ -153,6 +159,7 @@ pub struct GetWellknownSupportResponse {
 impl GetWellknownSupportResponse {
     /// Sets `contacts`.
     #[must_use]
+    #[inline]
     pub fn contacts(mut self, contacts: Vec<Contact>) -> Self {
         self.contacts = Some(contacts);
         self

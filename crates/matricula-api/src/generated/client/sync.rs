@@ -59,6 +59,7 @@ impl Sync {
 
     /// Sets `full_state`.
     #[must_use]
+    #[inline]
     pub fn full_state(mut self, full_state: bool) -> Self {
         self.full_state = Some(full_state);
         self
@@ -66,6 +67,7 @@ impl Sync {
 
     /// Sets `set_presence`.
     #[must_use]
+    #[inline]
     pub fn set_presence(mut self, set_presence: common::PresenceState) -> Self {
         self.set_presence = Some(set_presence);
         self
@@ -73,6 +75,7 @@ impl Sync {
 
     /// Sets `timeout`.
     #[must_use]
+    #[inline]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -80,6 +83,7 @@ impl Sync {
 
     /// Sets `use_state_after`.
     #[must_use]
+    #[inline]
     pub fn use_state_after(mut self, use_state_after: bool) -> Self {
         self.use_state_after = Some(use_state_after);
         self
@@ -94,6 +98,7 @@ impl Endpoint for Sync {
 
     type Response = SyncResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION);
         if let Some(filter) = &self.filter {
@@ -117,6 +122,7 @@ impl Endpoint for Sync {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SyncResponse, ApiError> {
         codec::read(response)
     }
@@ -133,6 +139,7 @@ impl ServerEndpoint for Sync {
         Parameter::query("use_state_after", ParameterType::Boolean),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let filter: Option<String> = request.query_optional("filter")?;
         let since: Option<String> = request.query_optional("since")?;
@@ -152,6 +159,7 @@ impl ServerEndpoint for Sync {
         })
     }
 
+    #[inline]
     fn write_success(response: &SyncResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -173,6 +181,7 @@ pub struct RoomSummary {
 impl RoomSummary {
     /// Sets `m.heroes`.
     #[must_use]
+    #[inline]
     pub fn heroes(mut self, heroes: LenientList<UserId>) -> Self {
         self.heroes = Some(heroes);
         self
@@ -180,6 +189,7 @@ impl RoomSummary {
 
     /// Sets `m.joined_member_count`.
     #[must_use]
+    #[inline]
     pub fn joined_member_count(mut self, joined_member_count: u64) -> Self {
         self.joined_member_count = Some(joined_member_count);
         self
@@ -187,6 +197,7 @@ impl RoomSummary {
 
     /// Sets `m.invited_member_count`.
     #[must_use]
+    #[inline]
     pub fn invited_member_count(mut self, invited_member_count: u64) -> Self {
         self.invited_member_count = Some(invited_member_count);
         self
@@ -273,6 +284,7 @@ pub struct UnreadNotificationCounts {
 impl UnreadNotificationCounts {
     /// Sets `highlight_count`.
     #[must_use]
+    #[inline]
     pub fn highlight_count(mut self, highlight_count: u64) -> Self {
         self.highlight_count = Some(highlight_count);
         self
@@ -280,6 +292,7 @@ impl UnreadNotificationCounts {
 
     /// Sets `notification_count`.
     #[must_use]
+    #[inline]
     pub fn notification_count(mut self, notification_count: u64) -> Self {
         self.notification_count = Some(notification_count);
         self
@@ -354,6 +367,7 @@ pub struct ThreadNotificationCounts {
 impl ThreadNotificationCounts {
     /// Sets `highlight_count`.
     #[must_use]
+    #[inline]
     pub fn highlight_count(mut self, highlight_count: u64) -> Self {
         self.highlight_count = Some(highlight_count);
         self
@@ -361,6 +375,7 @@ impl ThreadNotificationCounts {
 
     /// Sets `notification_count`.
     #[must_use]
+    #[inline]
     pub fn notification_count(mut self, notification_count: u64) -> Self {
         self.notification_count = Some(notification_count);
         self
@@ -448,6 +463,7 @@ pub struct JoinedRoom {
 impl JoinedRoom {
     /// Sets `summary`.
     #[must_use]
+    #[inline]
     pub fn summary(mut self, summary: RoomSummary) -> Self {
         self.summary = Some(summary);
         self
@@ -455,6 +471,7 @@ impl JoinedRoom {
 
     /// Sets `state`.
     #[must_use]
+    #[inline]
     pub fn state(mut self, state: definitions::StateEventBatch) -> Self {
         self.state = Some(state);
         self
@@ -462,6 +479,7 @@ impl JoinedRoom {
 
     /// Sets `state_after`.
     #[must_use]
+    #[inline]
     pub fn state_after(mut self, state_after: definitions::StateEventBatch) -> Self {
         self.state_after = Some(state_after);
         self
@@ -469,6 +487,7 @@ impl JoinedRoom {
 
     /// Sets `timeline`.
     #[must_use]
+    #[inline]
     pub fn timeline(mut self, timeline: definitions::TimelineBatch) -> Self {
         self.timeline = Some(timeline);
         self
@@ -476,6 +495,7 @@ impl JoinedRoom {
 
     /// Sets `ephemeral`.
     #[must_use]
+    #[inline]
     pub fn ephemeral(mut self, ephemeral: definitions::EventBatch) -> Self {
         self.ephemeral = Some(ephemeral);
         self
@@ -483,6 +503,7 @@ impl JoinedRoom {
 
     /// Sets `account_data`.
     #[must_use]
+    #[inline]
     pub fn account_data(mut self, account_data: definitions::EventBatch) -> Self {
         self.account_data = Some(account_data);
         self
@@ -490,6 +511,7 @@ impl JoinedRoom {
 
     /// Sets `unread_notifications`.
     #[must_use]
+    #[inline]
     pub fn unread_notifications(mut self, unread_notifications: UnreadNotificationCounts) -> Self {
         self.unread_notifications = Some(unread_notifications);
         self
@@ -497,6 +519,7 @@ impl JoinedRoom {
 
     /// Sets `unread_thread_notifications`.
     #[must_use]
+    #[inline]
     pub fn unread_thread_notifications(
         mut self,
         unread_thread_notifications: SortedMap<EventId, ThreadNotificationCounts>,
@@ -590,6 +613,7 @@ pub struct InviteState {
 impl InviteState {
     /// Sets `events`.
     #[must_use]
+    #[inline]
     pub fn events(mut self, events: Vec<Raw<common::StrippedState>>) -> Self {
         self.events = Some(events);
         self
@@ -639,6 +663,7 @@ pub struct InvitedRoom {
 impl InvitedRoom {
     /// Sets `invite_state`.
     #[must_use]
+    #[inline]
     pub fn invite_state(mut self, invite_state: InviteState) -> Self {
         self.invite_state = Some(invite_state);
         self
@@ -691,6 +716,7 @@ pub struct KnockState {
 impl KnockState {
     /// Sets `events`.
     #[must_use]
+    #[inline]
     pub fn events(mut self, events: Vec<Raw<common::StrippedState>>) -> Self {
         self.events = Some(events);
         self
@@ -740,6 +766,7 @@ pub struct KnockedRoom {
 impl KnockedRoom {
     /// Sets `knock_state`.
     #[must_use]
+    #[inline]
     pub fn knock_state(mut self, knock_state: KnockState) -> Self {
         self.knock_state = Some(knock_state);
         self
@@ -795,6 +822,7 @@ pub struct LeftRoom {
 impl LeftRoom {
     /// Sets `state`.
     #[must_use]
+    #[inline]
     pub fn state(mut self, state: definitions::StateEventBatch) -> Self {
         self.state = Some(state);
         self
@@ -802,6 +830,7 @@ impl LeftRoom {
 
     /// Sets `state_after`.
     #[must_use]
+    #[inline]
     pub fn state_after(mut self, state_after: definitions::StateEventBatch) -> Self {
         self.state_after = Some(state_after);
         self
@@ -809,6 +838,7 @@ impl LeftRoom {
 
     /// Sets `timeline`.
     #[must_use]
+    #[inline]
     pub fn timeline(mut self, timeline: definitions::TimelineBatch) -> Self {
         self.timeline = Some(timeline);
         self
@@ -816,6 +846,7 @@ impl LeftRoom {
 
     /// Sets `account_data`.
     #[must_use]
+    #[inline]
     pub fn account_data(mut self, account_data: definitions::EventBatch) -> Self {
         self.account_data = Some(account_data);
         self
@@ -886,6 +917,7 @@ pub struct Rooms {
 impl Rooms {
     /// Sets `join`.
     #[must_use]
+    #[inline]
     pub fn join(mut self, join: SortedMap<RoomId, JoinedRoom>) -> Self {
         self.join = Some(join);
         self
@@ -893,6 +925,7 @@ impl Rooms {
 
     /// Sets `invite`.
     #[must_use]
+    #[inline]
     pub fn invite(mut self, invite: SortedMap<RoomId, InvitedRoom>) -> Self {
         self.invite = Some(invite);
         self
@@ -900,6 +933,7 @@ impl Rooms {
 
     /// Sets `knock`.
     #[must_use]
+    #[inline]
     pub fn knock(mut self, knock: SortedMap<RoomId, KnockedRoom>) -> Self {
         self.knock = Some(knock);
         self
@@ -907,6 +941,7 @@ impl Rooms {
 
     /// Sets `leave`.
     #[must_use]
+    #[inline]
     pub fn leave(mut self, leave: SortedMap<RoomId, LeftRoom>) -> Self {
         self.leave = Some(leave);
         self
@@ -971,6 +1006,7 @@ pub struct ToDevice {
 impl ToDevice {
     /// Sets `events`.
     #[must_use]
+    #[inline]
     pub fn events(mut self, events: Vec<Raw<common::ToDeviceEvent>>) -> Self {
         self.events = Some(events);
         self
@@ -1022,6 +1058,7 @@ pub struct DeviceLists {
 impl DeviceLists {
     /// Sets `changed`.
     #[must_use]
+    #[inline]
     pub fn changed(mut self, changed: Vec<UserId>) -> Self {
         self.changed = Some(changed);
         self
@@ -1029,6 +1066,7 @@ impl DeviceLists {
 
     /// Sets `left`.
     #[must_use]
+    #[inline]
     pub fn left(mut self, left: Vec<UserId>) -> Self {
         self.left = Some(left);
         self
@@ -1116,6 +1154,7 @@ impl SyncResponse {
 
     /// Sets `rooms`.
     #[must_use]
+    #[inline]
     pub fn rooms(mut self, rooms: Rooms) -> Self {
         self.rooms = Some(rooms);
         self
@@ -1123,6 +1162,7 @@ impl SyncResponse {
 
     /// Sets `presence`.
     #[must_use]
+    #[inline]
     pub fn presence(mut self, presence: definitions::EventBatch) -> Self {
         self.presence = Some(presence);
         self
@@ -1130,6 +1170,7 @@ impl SyncResponse {
 
     /// Sets `account_data`.
     #[must_use]
+    #[inline]
     pub fn account_data(mut self, account_data: definitions::EventBatch) -> Self {
         self.account_data = Some(account_data);
         self
@@ -1137,6 +1178,7 @@ impl SyncResponse {
 
     /// Sets `to_device`.
     #[must_use]
+    #[inline]
     pub fn to_device(mut self, to_device: ToDevice) -> Self {
         self.to_device = Some(to_device);
         self
@@ -1144,6 +1186,7 @@ impl SyncResponse {
 
     /// Sets `device_lists`.
     #[must_use]
+    #[inline]
     pub fn device_lists(mut self, device_lists: DeviceLists) -> Self {
         self.device_lists = Some(device_lists);
         self
@@ -1151,6 +1194,7 @@ impl SyncResponse {
 
     /// Sets `device_one_time_keys_count`.
     #[must_use]
+    #[inline]
     pub fn device_one_time_keys_count(
         mut self,
         device_one_time_keys_count: SortedMap<String, u64>,
@@ -1161,6 +1205,7 @@ impl SyncResponse {
 
     /// Sets `device_unused_fallback_key_types`.
     #[must_use]
+    #[inline]
     pub fn device_unused_fallback_key_types(
         mut self,
         device_unused_fallback_key_types: Vec<String>,

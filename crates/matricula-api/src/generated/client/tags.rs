@@ -26,6 +26,7 @@ pub struct GetRoomTags {
 
 impl GetRoomTags {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId, room_id: RoomId) -> Self {
         Self { user_id, room_id }
     }
@@ -42,6 +43,7 @@ impl Endpoint for GetRoomTags {
 
     type Response = GetRoomTagsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -51,6 +53,7 @@ impl Endpoint for GetRoomTags {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetRoomTagsResponse, ApiError> {
         codec::read(response)
     }
@@ -63,12 +66,14 @@ impl ServerEndpoint for GetRoomTags {
         Parameter::path("roomId", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { user_id, room_id })
     }
 
+    #[inline]
     fn write_success(response: &GetRoomTagsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -86,6 +91,7 @@ pub struct GetRoomTagsResponse {
 impl GetRoomTagsResponse {
     /// Sets `tags`.
     #[must_use]
+    #[inline]
     pub fn tags(mut self, tags: SortedMap<String, common::TagInfo>) -> Self {
         self.tags = Some(tags);
         self
@@ -157,6 +163,7 @@ impl SetRoomTag {
 
     /// Sets `order`.
     #[must_use]
+    #[inline]
     pub fn order(mut self, order: f64) -> Self {
         self.order = Some(order);
         self
@@ -174,6 +181,7 @@ impl Endpoint for SetRoomTag {
 
     type Response = SetRoomTagResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -183,6 +191,7 @@ impl Endpoint for SetRoomTag {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetRoomTagResponse, ApiError> {
         codec::read(response)
     }
@@ -232,6 +241,7 @@ impl ServerEndpoint for SetRoomTag {
         Parameter::body("order", ParameterType::Json),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let room_id: RoomId = request.path("roomId")?;
@@ -239,6 +249,7 @@ impl ServerEndpoint for SetRoomTag {
         request.object((user_id, room_id, tag))
     }
 
+    #[inline]
     fn write_success(response: &SetRoomTagResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -315,6 +326,7 @@ impl Endpoint for DeleteRoomTag {
 
     type Response = DeleteRoomTagResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -324,6 +336,7 @@ impl Endpoint for DeleteRoomTag {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<DeleteRoomTagResponse, ApiError> {
         codec::read(response)
     }
@@ -337,6 +350,7 @@ impl ServerEndpoint for DeleteRoomTag {
         Parameter::path("tag", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let room_id: RoomId = request.path("roomId")?;
@@ -348,6 +362,7 @@ impl ServerEndpoint for DeleteRoomTag {
         })
     }
 
+    #[inline]
     fn write_success(response: &DeleteRoomTagResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

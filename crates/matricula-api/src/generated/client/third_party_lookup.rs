@@ -30,10 +30,12 @@ impl Endpoint for GetThirdPartyProtocols {
 
     type Response = SortedMap<String, common::Protocol>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SortedMap<String, common::Protocol>, ApiError> {
         codec::read(response)
     }
@@ -43,10 +45,12 @@ impl Endpoint for GetThirdPartyProtocols {
 impl ServerEndpoint for GetThirdPartyProtocols {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &SortedMap<String, common::Protocol>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -85,6 +89,7 @@ impl Endpoint for GetThirdPartyProtocol {
 
     type Response = common::Protocol;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -94,6 +99,7 @@ impl Endpoint for GetThirdPartyProtocol {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<common::Protocol, ApiError> {
         codec::read(response)
     }
@@ -104,11 +110,13 @@ impl ServerEndpoint for GetThirdPartyProtocol {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("protocol", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         Ok(Self { protocol })
     }
 
+    #[inline]
     fn write_success(response: &common::Protocol) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -140,6 +148,7 @@ impl QueryThirdPartyLocationByProtocol {
 
     /// Sets `fields`.
     #[must_use]
+    #[inline]
     pub fn fields(mut self, fields: SortedMap<String, String>) -> Self {
         self.fields = Some(fields);
         self
@@ -157,6 +166,7 @@ impl Endpoint for QueryThirdPartyLocationByProtocol {
 
     type Response = LenientList<common::ThirdPartyLocation>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -170,6 +180,7 @@ impl Endpoint for QueryThirdPartyLocationByProtocol {
         job
     }
 
+    #[inline]
     fn read_success(
         response: &Response,
     ) -> Result<LenientList<common::ThirdPartyLocation>, ApiError> {
@@ -184,12 +195,14 @@ impl ServerEndpoint for QueryThirdPartyLocationByProtocol {
         Parameter::query("fields", ParameterType::Pairs),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         let fields: Option<SortedMap<String, String>> = request.other_pairs(&[]).into();
         Ok(Self { protocol, fields })
     }
 
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -221,6 +234,7 @@ impl QueryThirdPartyUserByProtocol {
 
     /// Sets `fields`.
     #[must_use]
+    #[inline]
     pub fn fields(mut self, fields: SortedMap<String, String>) -> Self {
         self.fields = Some(fields);
         self
@@ -238,6 +252,7 @@ impl Endpoint for QueryThirdPartyUserByProtocol {
 
     type Response = LenientList<common::ThirdPartyUser>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -251,6 +266,7 @@ impl Endpoint for QueryThirdPartyUserByProtocol {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<LenientList<common::ThirdPartyUser>, ApiError> {
         codec::read(response)
     }
@@ -263,12 +279,14 @@ impl ServerEndpoint for QueryThirdPartyUserByProtocol {
         Parameter::query("fields", ParameterType::Pairs),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         let fields: Option<SortedMap<String, String>> = request.other_pairs(&[]).into();
         Ok(Self { protocol, fields })
     }
 
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyUser>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -307,11 +325,13 @@ impl Endpoint for QueryThirdPartyLocationByAlias {
 
     type Response = LenientList<common::ThirdPartyLocation>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("alias", self.alias.clone())
     }
 
+    #[inline]
     fn read_success(
         response: &Response,
     ) -> Result<LenientList<common::ThirdPartyLocation>, ApiError> {
@@ -324,11 +344,13 @@ impl ServerEndpoint for QueryThirdPartyLocationByAlias {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::query("alias", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let alias: String = request.query("alias")?;
         Ok(Self { alias })
     }
 
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -367,11 +389,13 @@ impl Endpoint for QueryThirdPartyUserById {
 
     type Response = LenientList<common::ThirdPartyUser>;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("userid", self.userid.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<LenientList<common::ThirdPartyUser>, ApiError> {
         codec::read(response)
     }
@@ -382,11 +406,13 @@ impl ServerEndpoint for QueryThirdPartyUserById {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::query("userid", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let userid: String = request.query("userid")?;
         Ok(Self { userid })
     }
 
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyUser>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -34,6 +34,7 @@ pub struct InviteBy3Pid {
 
 impl InviteBy3Pid {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         room_id: RoomId,
         id_server: impl Into<String>,
@@ -65,6 +66,7 @@ impl Endpoint for InviteBy3Pid {
 
     type Response = InviteBy3PidResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -74,6 +76,7 @@ impl Endpoint for InviteBy3Pid {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<InviteBy3PidResponse, ApiError> {
         codec::read(response)
     }
@@ -133,11 +136,13 @@ impl ServerEndpoint for InviteBy3Pid {
         Parameter::body("address", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
+    #[inline]
     fn write_success(response: &InviteBy3PidResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -32,6 +32,7 @@ pub struct GetThreads {
 
 impl GetThreads {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -43,6 +44,7 @@ impl GetThreads {
 
     /// Sets `include`.
     #[must_use]
+    #[inline]
     pub fn include(mut self, include: ThreadFilter) -> Self {
         self.include = Some(include);
         self
@@ -50,6 +52,7 @@ impl GetThreads {
 
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -76,6 +79,7 @@ impl Endpoint for GetThreads {
 
     type Response = GetThreadsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -95,6 +99,7 @@ impl Endpoint for GetThreads {
         job
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetThreadsResponse, ApiError> {
         codec::read(response)
     }
@@ -109,6 +114,7 @@ impl ServerEndpoint for GetThreads {
         Parameter::query("from", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let include: Option<ThreadFilter> = request.query_optional("include")?;
@@ -122,6 +128,7 @@ impl ServerEndpoint for GetThreads {
         })
     }
 
+    #[inline]
     fn write_success(response: &GetThreadsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -148,6 +155,7 @@ pub struct GetThreadsResponse {
 
 impl GetThreadsResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             chunk,

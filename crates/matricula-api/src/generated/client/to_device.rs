@@ -33,6 +33,7 @@ pub struct SendToDevice {
 
 impl SendToDevice {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         event_type: impl Into<String>,
         txn_id: impl Into<String>,
@@ -60,6 +61,7 @@ impl Endpoint for SendToDevice {
 
     type Response = SendToDeviceResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -69,6 +71,7 @@ impl Endpoint for SendToDevice {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SendToDeviceResponse, ApiError> {
         codec::read(response)
     }
@@ -116,12 +119,14 @@ impl ServerEndpoint for SendToDevice {
         Parameter::body("messages", ParameterType::Json).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let event_type: String = request.path("eventType")?;
         let txn_id: String = request.path("txnId")?;
         request.object((event_type, txn_id))
     }
 
+    #[inline]
     fn write_success(response: &SendToDeviceResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -34,6 +34,7 @@ pub struct SetTyping {
 
 impl SetTyping {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, user_id: UserId, typing: bool) -> Self {
         Self {
             room_id,
@@ -46,6 +47,7 @@ impl SetTyping {
 
     /// Sets `timeout`.
     #[must_use]
+    #[inline]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -64,6 +66,7 @@ impl Endpoint for SetTyping {
 
     type Response = SetTypingResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -73,6 +76,7 @@ impl Endpoint for SetTyping {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SetTypingResponse, ApiError> {
         codec::read(response)
     }
@@ -129,12 +133,14 @@ impl ServerEndpoint for SetTyping {
         Parameter::body("timeout", ParameterType::Integer),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let user_id: UserId = request.path("userId")?;
         request.object((room_id, user_id))
     }
 
+    #[inline]
     fn write_success(response: &SetTypingResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -40,6 +40,7 @@ impl SearchUserDirectory {
 
     /// Sets `limit`.
     #[must_use]
+    #[inline]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
@@ -59,11 +60,13 @@ impl Endpoint for SearchUserDirectory {
 
     type Response = SearchUserDirectoryResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SearchUserDirectoryResponse, ApiError> {
         codec::read(response)
     }
@@ -109,10 +112,12 @@ impl ServerEndpoint for SearchUserDirectory {
         Parameter::body("limit", ParameterType::Integer),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &SearchUserDirectoryResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -133,6 +138,7 @@ pub struct User {
 
 impl User {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
@@ -212,6 +218,7 @@ pub struct SearchUserDirectoryResponse {
 
 impl SearchUserDirectoryResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(results: Vec<User>, limited: bool) -> Self {
         Self {
             results,

@@ -32,10 +32,12 @@ impl Endpoint for GetTurnServer {
 
     type Response = GetTurnServerResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetTurnServerResponse, ApiError> {
         codec::read(response)
     }
@@ -45,10 +47,12 @@ impl Endpoint for GetTurnServer {
 impl ServerEndpoint for GetTurnServer {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetTurnServerResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -86,6 +90,7 @@ impl GetTurnServerResponse {
 
     /// Sets `uris`.
     #[must_use]
+    #[inline]
     pub fn uris(mut self, uris: Vec<String>) -> Self {
         self.uris = Some(uris);
         self
@@ -93,6 +98,7 @@ impl GetTurnServerResponse {
 
     /// Sets `ttl`.
     #[must_use]
+    #[inline]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self

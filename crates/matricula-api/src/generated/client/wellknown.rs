@@ -27,10 +27,12 @@ impl Endpoint for GetWellknown {
 
     type Response = definitions::Wellknown;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::Wellknown, ApiError> {
         codec::read(response)
     }
@@ -40,10 +42,12 @@ impl Endpoint for GetWellknown {
 impl ServerEndpoint for GetWellknown {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &definitions::Wellknown) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -32,10 +32,12 @@ impl Endpoint for WhoAmI {
 
     type Response = WhoAmIResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<WhoAmIResponse, ApiError> {
         codec::read(response)
     }
@@ -45,10 +47,12 @@ impl Endpoint for WhoAmI {
 impl ServerEndpoint for WhoAmI {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &WhoAmIResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -69,6 +73,7 @@ pub struct WhoAmIResponse {
 
 impl WhoAmIResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
@@ -87,6 +92,7 @@ impl WhoAmIResponse {
 
     /// Sets `is_guest`.
     #[must_use]
+    #[inline]
     pub fn is_guest(mut self, is_guest: bool) -> Self {
         self.is_guest = Some(is_guest);
         self

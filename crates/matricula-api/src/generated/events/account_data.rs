@@ -21,6 +21,7 @@ pub struct AcceptedTerms {
 impl AcceptedTerms {
     /// Sets `accepted`.
     #[must_use]
+    #[inline]
     pub fn accepted(mut self, accepted: Vec<String>) -> Self {
         self.accepted = Some(accepted);
         self
@@ -71,6 +72,7 @@ pub struct CrossSigningMaster {
 
 impl CrossSigningMaster {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(encrypted: SortedMap<String, definitions::EncryptedSecret>) -> Self {
         Self {
             encrypted,
@@ -126,6 +128,7 @@ pub struct CrossSigningSelfSigning {
 
 impl CrossSigningSelfSigning {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(encrypted: SortedMap<String, definitions::EncryptedSecret>) -> Self {
         Self {
             encrypted,
@@ -181,6 +184,7 @@ pub struct CrossSigningUserSigning {
 
 impl CrossSigningUserSigning {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(encrypted: SortedMap<String, definitions::EncryptedSecret>) -> Self {
         Self {
             encrypted,
@@ -254,6 +258,7 @@ pub struct FullyRead {
 
 impl FullyRead {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(event_id: EventId) -> Self {
         Self {
             event_id,
@@ -310,6 +315,7 @@ pub struct IdentityServer {
 impl IdentityServer {
     /// Sets `base_url`.
     #[must_use]
+    #[inline]
     pub fn base_url(mut self, base_url: Value) -> Self {
         self.base_url = Some(base_url);
         self
@@ -360,6 +366,7 @@ pub struct IgnoredUserList {
 
 impl IgnoredUserList {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(ignored_users: SortedMap<UserId, Map<String, Value>>) -> Self {
         Self {
             ignored_users,
@@ -415,6 +422,7 @@ pub struct ImagePackRooms {
 
 impl ImagePackRooms {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(rooms: SortedMap<String, SortedMap<String, Map<String, Value>>>) -> Self {
         Self {
             rooms,
@@ -524,6 +532,7 @@ pub struct KeyBackup {
 
 impl KeyBackup {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(enabled: bool) -> Self {
         Self {
             enabled,
@@ -579,6 +588,7 @@ pub struct MarkedUnread {
 
 impl MarkedUnread {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(unread: bool) -> Self {
         Self {
             unread,
@@ -634,6 +644,7 @@ pub struct MegolmBackupV1 {
 
 impl MegolmBackupV1 {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(encrypted: SortedMap<String, definitions::EncryptedSecret>) -> Self {
         Self {
             encrypted,
@@ -690,6 +701,7 @@ pub struct PushRules {
 impl PushRules {
     /// Sets `global`.
     #[must_use]
+    #[inline]
     pub fn global(mut self, global: common::PushRuleset) -> Self {
         self.global = Some(global);
         self
@@ -740,6 +752,7 @@ pub struct RecentEmoji {
 
 impl RecentEmoji {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(recent_emoji: Vec<definitions::RecentEmojiEntry>) -> Self {
         Self {
             recent_emoji,
@@ -858,6 +871,7 @@ pub struct SecretStorageKey {
 
 impl SecretStorageKey {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(algorithm: definitions::SecretStorageAlgorithm) -> Self {
         Self {
             name: None,
@@ -878,6 +892,7 @@ impl SecretStorageKey {
 
     /// Sets `passphrase`.
     #[must_use]
+    #[inline]
     pub fn passphrase(mut self, passphrase: definitions::Passphrase) -> Self {
         self.passphrase = Some(passphrase);
         self
@@ -962,6 +977,7 @@ pub struct Tag {
 impl Tag {
     /// Sets `tags`.
     #[must_use]
+    #[inline]
     pub fn tags(mut self, tags: SortedMap<String, common::TagInfo>) -> Self {
         self.tags = Some(tags);
         self

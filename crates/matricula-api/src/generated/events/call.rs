@@ -29,6 +29,7 @@ pub struct CallAnswer {
 
 impl CallAnswer {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         call_id: impl Into<String>,
         version: crate::events::CallVersion,
@@ -53,6 +54,7 @@ impl CallAnswer {
 
     /// Sets `sdp_stream_metadata`.
     #[must_use]
+    #[inline]
     pub fn sdp_stream_metadata(
         mut self,
         sdp_stream_metadata: SortedMap<String, definitions::StreamMetadata>,
@@ -135,6 +137,7 @@ pub struct CallCandidates {
 
 impl CallCandidates {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         call_id: impl Into<String>,
         version: crate::events::CallVersion,
@@ -236,6 +239,7 @@ impl Candidate {
 
     /// Sets `sdpMLineIndex`.
     #[must_use]
+    #[inline]
     pub fn sdp_m_line_index(mut self, sdp_m_line_index: u64) -> Self {
         self.sdp_m_line_index = Some(sdp_m_line_index);
         self
@@ -322,6 +326,7 @@ impl CallHangup {
 
     /// Sets `reason`.
     #[must_use]
+    #[inline]
     pub fn reason(mut self, reason: definitions::HangupReason) -> Self {
         self.reason = Some(reason);
         self
@@ -399,6 +404,7 @@ pub struct CallInvite {
 
 impl CallInvite {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         call_id: impl Into<String>,
         version: crate::events::CallVersion,
@@ -426,6 +432,7 @@ impl CallInvite {
 
     /// Sets `invitee`.
     #[must_use]
+    #[inline]
     pub fn invitee(mut self, invitee: UserId) -> Self {
         self.invitee = Some(invitee);
         self
@@ -433,6 +440,7 @@ impl CallInvite {
 
     /// Sets `sdp_stream_metadata`.
     #[must_use]
+    #[inline]
     pub fn sdp_stream_metadata(
         mut self,
         sdp_stream_metadata: SortedMap<String, definitions::StreamMetadata>,
@@ -527,6 +535,7 @@ pub struct CallNegotiate {
 
 impl CallNegotiate {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         call_id: impl Into<String>,
         version: crate::events::CallVersion,
@@ -553,6 +562,7 @@ impl CallNegotiate {
 
     /// Sets `sdp_stream_metadata`.
     #[must_use]
+    #[inline]
     pub fn sdp_stream_metadata(
         mut self,
         sdp_stream_metadata: SortedMap<String, definitions::StreamMetadata>,
@@ -715,6 +725,7 @@ pub struct CallSdpStreamMetadataChanged {
 
 impl CallSdpStreamMetadataChanged {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         call_id: impl Into<String>,
         version: crate::events::CallVersion,
@@ -802,6 +813,7 @@ pub struct CallSelectAnswer {
 
 impl CallSelectAnswer {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         call_id: impl Into<String>,
         version: crate::events::CallVersion,

@@ -28,36 +28,42 @@ pub enum Relation {
 }
 
 impl From<Annotation> for Relation {
+    #[inline]
     fn from(content: Annotation) -> Self {
         Self::Annotation(content)
     }
 }
 
 impl From<Replacement> for Relation {
+    #[inline]
     fn from(content: Replacement) -> Self {
         Self::Replacement(content)
     }
 }
 
 impl From<Reference> for Relation {
+    #[inline]
     fn from(content: Reference) -> Self {
         Self::Reference(content)
     }
 }
 
 impl From<Thread> for Relation {
+    #[inline]
     fn from(content: Thread) -> Self {
         Self::Thread(content)
     }
 }
 
 impl From<Reply> for Relation {
+    #[inline]
     fn from(content: Reply) -> Self {
         Self::Reply(content)
     }
 }
 
 impl From<OtherRelation> for Relation {
+    #[inline]
     fn from(content: OtherRelation) -> Self {
         Self::Other(content)
     }
@@ -107,6 +113,7 @@ pub struct Annotation {
 
 impl Annotation {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(event_id: EventId) -> Self {
         Self {
             event_id,
@@ -174,6 +181,7 @@ pub struct Replacement {
 
 impl Replacement {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(event_id: EventId) -> Self {
         Self {
             event_id,
@@ -229,6 +237,7 @@ pub struct Reference {
 
 impl Reference {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(event_id: EventId) -> Self {
         Self {
             event_id,
@@ -289,6 +298,7 @@ pub struct Thread {
 
 impl Thread {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(event_id: EventId) -> Self {
         Self {
             event_id,
@@ -300,6 +310,7 @@ impl Thread {
 
     /// Sets `is_falling_back`.
     #[must_use]
+    #[inline]
     pub fn is_falling_back(mut self, is_falling_back: bool) -> Self {
         self.is_falling_back = Some(is_falling_back);
         self
@@ -307,6 +318,7 @@ impl Thread {
 
     /// Sets `m.in_reply_to`.
     #[must_use]
+    #[inline]
     pub fn in_reply_to(mut self, in_reply_to: InReplyTo) -> Self {
         self.in_reply_to = Some(in_reply_to);
         self
@@ -368,6 +380,7 @@ pub struct InReplyTo {
 
 impl InReplyTo {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(event_id: EventId) -> Self {
         Self {
             event_id,
@@ -421,6 +434,7 @@ pub struct Reply {
 
 impl Reply {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(in_reply_to: InReplyTo) -> Self {
         Self {
             in_reply_to,
@@ -619,6 +633,7 @@ pub struct StreamMetadata {
 
 impl StreamMetadata {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(purpose: StreamPurpose) -> Self {
         Self {
             purpose,
@@ -630,6 +645,7 @@ impl StreamMetadata {
 
     /// Sets `audio_muted`.
     #[must_use]
+    #[inline]
     pub fn audio_muted(mut self, audio_muted: bool) -> Self {
         self.audio_muted = Some(audio_muted);
         self
@@ -637,6 +653,7 @@ impl StreamMetadata {
 
     /// Sets `video_muted`.
     #[must_use]
+    #[inline]
     pub fn video_muted(mut self, video_muted: bool) -> Self {
         self.video_muted = Some(video_muted);
         self
@@ -802,6 +819,7 @@ pub struct ReadReceipt {
 impl ReadReceipt {
     /// Sets `ts`.
     #[must_use]
+    #[inline]
     pub fn ts(mut self, ts: Timestamp) -> Self {
         self.ts = Some(ts);
         self
@@ -931,6 +949,7 @@ pub struct ThumbnailInfo {
 impl ThumbnailInfo {
     /// Sets `h`.
     #[must_use]
+    #[inline]
     pub fn h(mut self, h: u64) -> Self {
         self.h = Some(h);
         self
@@ -938,6 +957,7 @@ impl ThumbnailInfo {
 
     /// Sets `w`.
     #[must_use]
+    #[inline]
     pub fn w(mut self, w: u64) -> Self {
         self.w = Some(w);
         self
@@ -952,6 +972,7 @@ impl ThumbnailInfo {
 
     /// Sets `size`.
     #[must_use]
+    #[inline]
     pub fn size(mut self, size: u64) -> Self {
         self.size = Some(size);
         self
@@ -1034,6 +1055,7 @@ pub struct AvatarInfo {
 impl AvatarInfo {
     /// Sets `h`.
     #[must_use]
+    #[inline]
     pub fn h(mut self, h: u64) -> Self {
         self.h = Some(h);
         self
@@ -1041,6 +1063,7 @@ impl AvatarInfo {
 
     /// Sets `w`.
     #[must_use]
+    #[inline]
     pub fn w(mut self, w: u64) -> Self {
         self.w = Some(w);
         self
@@ -1055,6 +1078,7 @@ impl AvatarInfo {
 
     /// Sets `size`.
     #[must_use]
+    #[inline]
     pub fn size(mut self, size: u64) -> Self {
         self.size = Some(size);
         self
@@ -1062,6 +1086,7 @@ impl AvatarInfo {
 
     /// Sets `thumbnail_url`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_url(mut self, thumbnail_url: MxcUri) -> Self {
         self.thumbnail_url = Some(thumbnail_url);
         self
@@ -1069,6 +1094,7 @@ impl AvatarInfo {
 
     /// Sets `thumbnail_info`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_info(mut self, thumbnail_info: ThumbnailInfo) -> Self {
         self.thumbnail_info = Some(thumbnail_info);
         self
@@ -1247,6 +1273,7 @@ pub struct JsonWebKey {
 
 impl JsonWebKey {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         kty: impl Into<String>,
         key_ops: Vec<String>,
@@ -1334,6 +1361,7 @@ pub struct EncryptedFile {
 
 impl EncryptedFile {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         url: MxcUri,
         key: JsonWebKey,
@@ -1428,6 +1456,7 @@ pub struct ImageInfo {
 impl ImageInfo {
     /// Sets `h`.
     #[must_use]
+    #[inline]
     pub fn h(mut self, h: u64) -> Self {
         self.h = Some(h);
         self
@@ -1435,6 +1464,7 @@ impl ImageInfo {
 
     /// Sets `w`.
     #[must_use]
+    #[inline]
     pub fn w(mut self, w: u64) -> Self {
         self.w = Some(w);
         self
@@ -1449,6 +1479,7 @@ impl ImageInfo {
 
     /// Sets `size`.
     #[must_use]
+    #[inline]
     pub fn size(mut self, size: u64) -> Self {
         self.size = Some(size);
         self
@@ -1456,6 +1487,7 @@ impl ImageInfo {
 
     /// Sets `thumbnail_url`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_url(mut self, thumbnail_url: MxcUri) -> Self {
         self.thumbnail_url = Some(thumbnail_url);
         self
@@ -1463,6 +1495,7 @@ impl ImageInfo {
 
     /// Sets `thumbnail_file`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_file(mut self, thumbnail_file: EncryptedFile) -> Self {
         self.thumbnail_file = Some(thumbnail_file);
         self
@@ -1470,6 +1503,7 @@ impl ImageInfo {
 
     /// Sets `thumbnail_info`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_info(mut self, thumbnail_info: ThumbnailInfo) -> Self {
         self.thumbnail_info = Some(thumbnail_info);
         self
@@ -1477,6 +1511,7 @@ impl ImageInfo {
 
     /// Sets `is_animated`.
     #[must_use]
+    #[inline]
     pub fn is_animated(mut self, is_animated: bool) -> Self {
         self.is_animated = Some(is_animated);
         self
@@ -1604,6 +1639,7 @@ pub struct SignedThirdPartyInvite {
 
 impl SignedThirdPartyInvite {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         mxid: UserId,
         signatures: SortedMap<ServerName, SortedMap<String, String>>,
@@ -1674,6 +1710,7 @@ pub struct Mentions {
 impl Mentions {
     /// Sets `user_ids`.
     #[must_use]
+    #[inline]
     pub fn user_ids(mut self, user_ids: Vec<UserId>) -> Self {
         self.user_ids = Some(user_ids);
         self
@@ -1681,6 +1718,7 @@ impl Mentions {
 
     /// Sets `room`.
     #[must_use]
+    #[inline]
     pub fn room(mut self, room: bool) -> Self {
         self.room = Some(room);
         self
@@ -1848,6 +1886,7 @@ impl Passphrase {
 
     /// Sets `bits`.
     #[must_use]
+    #[inline]
     pub fn bits(mut self, bits: u64) -> Self {
         self.bits = Some(bits);
         self
@@ -1929,6 +1968,7 @@ impl BasicEvent {
 
     /// Sets `sender`.
     #[must_use]
+    #[inline]
     pub fn sender(mut self, sender: UserId) -> Self {
         self.sender = Some(sender);
         self
@@ -1936,6 +1976,7 @@ impl BasicEvent {
 
     /// Sets `room_id`.
     #[must_use]
+    #[inline]
     pub fn room_id(mut self, room_id: RoomId) -> Self {
         self.room_id = Some(room_id);
         self
@@ -2014,6 +2055,7 @@ pub struct Unsigned {
 impl Unsigned {
     /// Sets `age`.
     #[must_use]
+    #[inline]
     pub fn age(mut self, age: i64) -> Self {
         self.age = Some(age);
         self
@@ -2021,6 +2063,7 @@ impl Unsigned {
 
     /// Sets `membership`.
     #[must_use]
+    #[inline]
     pub fn membership(mut self, membership: common::Membership) -> Self {
         self.membership = Some(membership);
         self
@@ -2028,6 +2071,7 @@ impl Unsigned {
 
     /// Sets `prev_content`.
     #[must_use]
+    #[inline]
     pub fn prev_content(mut self, prev_content: Raw) -> Self {
         self.prev_content = Some(prev_content);
         self
@@ -2035,6 +2079,7 @@ impl Unsigned {
 
     /// Sets `redacted_because`.
     #[must_use]
+    #[inline]
     pub fn redacted_because(mut self, redacted_because: Raw<RoomEvent>) -> Self {
         self.redacted_because = Some(redacted_because);
         self
@@ -2049,6 +2094,7 @@ impl Unsigned {
 
     /// Sets `m.relations`.
     #[must_use]
+    #[inline]
     pub fn relations(mut self, relations: Raw) -> Self {
         self.relations = Some(relations);
         self
@@ -2056,6 +2102,7 @@ impl Unsigned {
 
     /// Sets `invite_room_state`.
     #[must_use]
+    #[inline]
     pub fn invite_room_state(mut self, invite_room_state: Vec<Raw<common::StrippedState>>) -> Self {
         self.invite_room_state = Some(invite_room_state);
         self
@@ -2063,6 +2110,7 @@ impl Unsigned {
 
     /// Sets `knock_room_state`.
     #[must_use]
+    #[inline]
     pub fn knock_room_state(mut self, knock_room_state: Vec<Raw<common::StrippedState>>) -> Self {
         self.knock_room_state = Some(knock_room_state);
         self
@@ -2162,6 +2210,7 @@ pub struct RoomEvent {
 
 impl RoomEvent {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         event_type: impl Into<String>,
         content: Raw,
@@ -2192,6 +2241,7 @@ impl RoomEvent {
 
     /// Sets `room_id`.
     #[must_use]
+    #[inline]
     pub fn room_id(mut self, room_id: RoomId) -> Self {
         self.room_id = Some(room_id);
         self
@@ -2199,6 +2249,7 @@ impl RoomEvent {
 
     /// Sets `redacts`.
     #[must_use]
+    #[inline]
     pub fn redacts(mut self, redacts: EventId) -> Self {
         self.redacts = Some(redacts);
         self
@@ -2206,6 +2257,7 @@ impl RoomEvent {
 
     /// Sets `unsigned`.
     #[must_use]
+    #[inline]
     pub fn unsigned(mut self, unsigned: Unsigned) -> Self {
         self.unsigned = Some(unsigned);
         self

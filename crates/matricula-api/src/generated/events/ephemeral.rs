@@ -31,6 +31,7 @@ pub struct Presence {
 
 impl Presence {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(presence: common::PresenceState) -> Self {
         Self {
             avatar_url: None,
@@ -59,6 +60,7 @@ impl Presence {
 
     /// Sets `last_active_ago`.
     #[must_use]
+    #[inline]
     pub fn last_active_ago(mut self, last_active_ago: Duration) -> Self {
         self.last_active_ago = Some(last_active_ago);
         self
@@ -66,6 +68,7 @@ impl Presence {
 
     /// Sets `currently_active`.
     #[must_use]
+    #[inline]
     pub fn currently_active(mut self, currently_active: bool) -> Self {
         self.currently_active = Some(currently_active);
         self
@@ -169,6 +172,7 @@ pub struct EventReceipts {
 impl EventReceipts {
     /// Sets `m.read`.
     #[must_use]
+    #[inline]
     pub fn read(mut self, read: SortedMap<UserId, definitions::ReadReceipt>) -> Self {
         self.read = Some(read);
         self
@@ -176,6 +180,7 @@ impl EventReceipts {
 
     /// Sets `m.read.private`.
     #[must_use]
+    #[inline]
     pub fn read_private(
         mut self,
         read_private: SortedMap<UserId, definitions::ReadReceipt>,
@@ -236,6 +241,7 @@ pub struct Typing {
 
 impl Typing {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_ids: Vec<UserId>) -> Self {
         Self {
             user_ids,

@@ -22,6 +22,7 @@ pub struct Reaction {
 impl Reaction {
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -78,18 +79,21 @@ pub enum RoomEncrypted {
 }
 
 impl From<MegolmEncrypted> for RoomEncrypted {
+    #[inline]
     fn from(content: MegolmEncrypted) -> Self {
         Self::Megolm(content)
     }
 }
 
 impl From<OlmEncrypted> for RoomEncrypted {
+    #[inline]
     fn from(content: OlmEncrypted) -> Self {
         Self::Olm(content)
     }
 }
 
 impl From<OtherEncrypted> for RoomEncrypted {
+    #[inline]
     fn from(content: OtherEncrypted) -> Self {
         Self::Other(content)
     }
@@ -168,6 +172,7 @@ impl MegolmEncrypted {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -247,6 +252,7 @@ pub struct OlmEncrypted {
 
 impl OlmEncrypted {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         ciphertext: SortedMap<String, definitions::OlmCiphertext>,
         sender_key: impl Into<String>,
@@ -261,6 +267,7 @@ impl OlmEncrypted {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -338,6 +345,7 @@ impl OtherEncrypted {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -418,6 +426,7 @@ pub enum RoomMessage {
 
 impl RoomMessage {
     /// The `m.relates_to` of any variant.
+    #[inline]
     pub fn relates_to(&self) -> Option<&definitions::Relation> {
         match self {
             Self::Audio(content) => content.relates_to.as_ref(),
@@ -435,6 +444,7 @@ impl RoomMessage {
     }
 
     /// The `m.relates_to` of any variant, mutable.
+    #[inline]
     pub fn relates_to_mut(&mut self) -> &mut Option<definitions::Relation> {
         match self {
             Self::Audio(content) => &mut content.relates_to,
@@ -452,6 +462,7 @@ impl RoomMessage {
     }
 
     /// The `m.mentions` of any variant.
+    #[inline]
     pub fn mentions(&self) -> Option<&definitions::Mentions> {
         match self {
             Self::Audio(content) => content.mentions.as_ref(),
@@ -469,6 +480,7 @@ impl RoomMessage {
     }
 
     /// The `m.mentions` of any variant, mutable.
+    #[inline]
     pub fn mentions_mut(&mut self) -> &mut Option<definitions::Mentions> {
         match self {
             Self::Audio(content) => &mut content.mentions,
@@ -486,6 +498,7 @@ impl RoomMessage {
     }
 
     /// The `m.new_content` of any variant.
+    #[inline]
     pub fn new_content(&self) -> Option<&Raw<RoomMessage>> {
         match self {
             Self::Audio(content) => content.new_content.as_ref(),
@@ -503,6 +516,7 @@ impl RoomMessage {
     }
 
     /// The `m.new_content` of any variant, mutable.
+    #[inline]
     pub fn new_content_mut(&mut self) -> &mut Option<Raw<RoomMessage>> {
         match self {
             Self::Audio(content) => &mut content.new_content,
@@ -521,66 +535,77 @@ impl RoomMessage {
 }
 
 impl From<AudioMessage> for RoomMessage {
+    #[inline]
     fn from(content: AudioMessage) -> Self {
         Self::Audio(content)
     }
 }
 
 impl From<EmoteMessage> for RoomMessage {
+    #[inline]
     fn from(content: EmoteMessage) -> Self {
         Self::Emote(content)
     }
 }
 
 impl From<FileMessage> for RoomMessage {
+    #[inline]
     fn from(content: FileMessage) -> Self {
         Self::File(content)
     }
 }
 
 impl From<ImageMessage> for RoomMessage {
+    #[inline]
     fn from(content: ImageMessage) -> Self {
         Self::Image(content)
     }
 }
 
 impl From<KeyVerificationRequestMessage> for RoomMessage {
+    #[inline]
     fn from(content: KeyVerificationRequestMessage) -> Self {
         Self::KeyVerificationRequest(content)
     }
 }
 
 impl From<LocationMessage> for RoomMessage {
+    #[inline]
     fn from(content: LocationMessage) -> Self {
         Self::Location(content)
     }
 }
 
 impl From<NoticeMessage> for RoomMessage {
+    #[inline]
     fn from(content: NoticeMessage) -> Self {
         Self::Notice(content)
     }
 }
 
 impl From<ServerNoticeMessage> for RoomMessage {
+    #[inline]
     fn from(content: ServerNoticeMessage) -> Self {
         Self::ServerNotice(content)
     }
 }
 
 impl From<TextMessage> for RoomMessage {
+    #[inline]
     fn from(content: TextMessage) -> Self {
         Self::Text(content)
     }
 }
 
 impl From<VideoMessage> for RoomMessage {
+    #[inline]
     fn from(content: VideoMessage) -> Self {
         Self::Video(content)
     }
 }
 
 impl From<OtherMessage> for RoomMessage {
+    #[inline]
     fn from(content: OtherMessage) -> Self {
         Self::Other(content)
     }
@@ -692,6 +717,7 @@ impl AudioMessage {
 
     /// Sets `info`.
     #[must_use]
+    #[inline]
     pub fn info(mut self, info: AudioInfo) -> Self {
         self.info = Some(info);
         self
@@ -699,6 +725,7 @@ impl AudioMessage {
 
     /// Sets `url`.
     #[must_use]
+    #[inline]
     pub fn url(mut self, url: MxcUri) -> Self {
         self.url = Some(url);
         self
@@ -706,6 +733,7 @@ impl AudioMessage {
 
     /// Sets `file`.
     #[must_use]
+    #[inline]
     pub fn file(mut self, file: definitions::EncryptedFile) -> Self {
         self.file = Some(file);
         self
@@ -713,6 +741,7 @@ impl AudioMessage {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -720,6 +749,7 @@ impl AudioMessage {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self
@@ -727,6 +757,7 @@ impl AudioMessage {
 
     /// Sets `m.new_content`.
     #[must_use]
+    #[inline]
     pub fn new_content(mut self, new_content: Raw<RoomMessage>) -> Self {
         self.new_content = Some(new_content);
         self
@@ -832,6 +863,7 @@ pub struct AudioInfo {
 impl AudioInfo {
     /// Sets `duration`.
     #[must_use]
+    #[inline]
     pub fn duration(mut self, duration: Duration) -> Self {
         self.duration = Some(duration);
         self
@@ -846,6 +878,7 @@ impl AudioInfo {
 
     /// Sets `size`.
     #[must_use]
+    #[inline]
     pub fn size(mut self, size: u64) -> Self {
         self.size = Some(size);
         self
@@ -957,6 +990,7 @@ impl EmoteMessage {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -964,6 +998,7 @@ impl EmoteMessage {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self
@@ -971,6 +1006,7 @@ impl EmoteMessage {
 
     /// Sets `m.new_content`.
     #[must_use]
+    #[inline]
     pub fn new_content(mut self, new_content: Raw<RoomMessage>) -> Self {
         self.new_content = Some(new_content);
         self
@@ -1110,6 +1146,7 @@ impl FileMessage {
 
     /// Sets `info`.
     #[must_use]
+    #[inline]
     pub fn info(mut self, info: FileInfo) -> Self {
         self.info = Some(info);
         self
@@ -1117,6 +1154,7 @@ impl FileMessage {
 
     /// Sets `url`.
     #[must_use]
+    #[inline]
     pub fn url(mut self, url: MxcUri) -> Self {
         self.url = Some(url);
         self
@@ -1124,6 +1162,7 @@ impl FileMessage {
 
     /// Sets `file`.
     #[must_use]
+    #[inline]
     pub fn file(mut self, file: definitions::EncryptedFile) -> Self {
         self.file = Some(file);
         self
@@ -1131,6 +1170,7 @@ impl FileMessage {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -1138,6 +1178,7 @@ impl FileMessage {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self
@@ -1145,6 +1186,7 @@ impl FileMessage {
 
     /// Sets `m.new_content`.
     #[must_use]
+    #[inline]
     pub fn new_content(mut self, new_content: Raw<RoomMessage>) -> Self {
         self.new_content = Some(new_content);
         self
@@ -1261,6 +1303,7 @@ impl FileInfo {
 
     /// Sets `size`.
     #[must_use]
+    #[inline]
     pub fn size(mut self, size: u64) -> Self {
         self.size = Some(size);
         self
@@ -1268,6 +1311,7 @@ impl FileInfo {
 
     /// Sets `thumbnail_url`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_url(mut self, thumbnail_url: MxcUri) -> Self {
         self.thumbnail_url = Some(thumbnail_url);
         self
@@ -1275,6 +1319,7 @@ impl FileInfo {
 
     /// Sets `thumbnail_file`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_file(mut self, thumbnail_file: definitions::EncryptedFile) -> Self {
         self.thumbnail_file = Some(thumbnail_file);
         self
@@ -1282,6 +1327,7 @@ impl FileInfo {
 
     /// Sets `thumbnail_info`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_info(mut self, thumbnail_info: definitions::ThumbnailInfo) -> Self {
         self.thumbnail_info = Some(thumbnail_info);
         self
@@ -1421,6 +1467,7 @@ impl ImageMessage {
 
     /// Sets `info`.
     #[must_use]
+    #[inline]
     pub fn info(mut self, info: definitions::ImageInfo) -> Self {
         self.info = Some(info);
         self
@@ -1428,6 +1475,7 @@ impl ImageMessage {
 
     /// Sets `url`.
     #[must_use]
+    #[inline]
     pub fn url(mut self, url: MxcUri) -> Self {
         self.url = Some(url);
         self
@@ -1435,6 +1483,7 @@ impl ImageMessage {
 
     /// Sets `file`.
     #[must_use]
+    #[inline]
     pub fn file(mut self, file: definitions::EncryptedFile) -> Self {
         self.file = Some(file);
         self
@@ -1442,6 +1491,7 @@ impl ImageMessage {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -1449,6 +1499,7 @@ impl ImageMessage {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self
@@ -1456,6 +1507,7 @@ impl ImageMessage {
 
     /// Sets `m.new_content`.
     #[must_use]
+    #[inline]
     pub fn new_content(mut self, new_content: Raw<RoomMessage>) -> Self {
         self.new_content = Some(new_content);
         self
@@ -1610,6 +1662,7 @@ impl KeyVerificationRequestMessage {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -1617,6 +1670,7 @@ impl KeyVerificationRequestMessage {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self
@@ -1624,6 +1678,7 @@ impl KeyVerificationRequestMessage {
 
     /// Sets `m.new_content`.
     #[must_use]
+    #[inline]
     pub fn new_content(mut self, new_content: Raw<RoomMessage>) -> Self {
         self.new_content = Some(new_content);
         self
@@ -1742,6 +1797,7 @@ impl LocationMessage {
 
     /// Sets `info`.
     #[must_use]
+    #[inline]
     pub fn info(mut self, info: LocationInfo) -> Self {
         self.info = Some(info);
         self
@@ -1749,6 +1805,7 @@ impl LocationMessage {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -1756,6 +1813,7 @@ impl LocationMessage {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self
@@ -1763,6 +1821,7 @@ impl LocationMessage {
 
     /// Sets `m.new_content`.
     #[must_use]
+    #[inline]
     pub fn new_content(mut self, new_content: Raw<RoomMessage>) -> Self {
         self.new_content = Some(new_content);
         self
@@ -1851,6 +1910,7 @@ pub struct LocationInfo {
 impl LocationInfo {
     /// Sets `thumbnail_url`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_url(mut self, thumbnail_url: MxcUri) -> Self {
         self.thumbnail_url = Some(thumbnail_url);
         self
@@ -1858,6 +1918,7 @@ impl LocationInfo {
 
     /// Sets `thumbnail_file`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_file(mut self, thumbnail_file: definitions::EncryptedFile) -> Self {
         self.thumbnail_file = Some(thumbnail_file);
         self
@@ -1865,6 +1926,7 @@ impl LocationInfo {
 
     /// Sets `thumbnail_info`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_info(mut self, thumbnail_info: definitions::ThumbnailInfo) -> Self {
         self.thumbnail_info = Some(thumbnail_info);
         self
@@ -1976,6 +2038,7 @@ impl NoticeMessage {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -1983,6 +2046,7 @@ impl NoticeMessage {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self
@@ -1990,6 +2054,7 @@ impl NoticeMessage {
 
     /// Sets `m.new_content`.
     #[must_use]
+    #[inline]
     pub fn new_content(mut self, new_content: Raw<RoomMessage>) -> Self {
         self.new_content = Some(new_content);
         self
@@ -2113,6 +2178,7 @@ impl ServerNoticeMessage {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -2120,6 +2186,7 @@ impl ServerNoticeMessage {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self
@@ -2127,6 +2194,7 @@ impl ServerNoticeMessage {
 
     /// Sets `m.new_content`.
     #[must_use]
+    #[inline]
     pub fn new_content(mut self, new_content: Raw<RoomMessage>) -> Self {
         self.new_content = Some(new_content);
         self
@@ -2251,6 +2319,7 @@ impl TextMessage {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -2258,6 +2327,7 @@ impl TextMessage {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self
@@ -2265,6 +2335,7 @@ impl TextMessage {
 
     /// Sets `m.new_content`.
     #[must_use]
+    #[inline]
     pub fn new_content(mut self, new_content: Raw<RoomMessage>) -> Self {
         self.new_content = Some(new_content);
         self
@@ -2404,6 +2475,7 @@ impl VideoMessage {
 
     /// Sets `info`.
     #[must_use]
+    #[inline]
     pub fn info(mut self, info: VideoInfo) -> Self {
         self.info = Some(info);
         self
@@ -2411,6 +2483,7 @@ impl VideoMessage {
 
     /// Sets `url`.
     #[must_use]
+    #[inline]
     pub fn url(mut self, url: MxcUri) -> Self {
         self.url = Some(url);
         self
@@ -2418,6 +2491,7 @@ impl VideoMessage {
 
     /// Sets `file`.
     #[must_use]
+    #[inline]
     pub fn file(mut self, file: definitions::EncryptedFile) -> Self {
         self.file = Some(file);
         self
@@ -2425,6 +2499,7 @@ impl VideoMessage {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -2432,6 +2507,7 @@ impl VideoMessage {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self
@@ -2439,6 +2515,7 @@ impl VideoMessage {
 
     /// Sets `m.new_content`.
     #[must_use]
+    #[inline]
     pub fn new_content(mut self, new_content: Raw<RoomMessage>) -> Self {
         self.new_content = Some(new_content);
         self
@@ -2554,6 +2631,7 @@ pub struct VideoInfo {
 impl VideoInfo {
     /// Sets `duration`.
     #[must_use]
+    #[inline]
     pub fn duration(mut self, duration: Duration) -> Self {
         self.duration = Some(duration);
         self
@@ -2561,6 +2639,7 @@ impl VideoInfo {
 
     /// Sets `h`.
     #[must_use]
+    #[inline]
     pub fn h(mut self, h: u64) -> Self {
         self.h = Some(h);
         self
@@ -2568,6 +2647,7 @@ impl VideoInfo {
 
     /// Sets `w`.
     #[must_use]
+    #[inline]
     pub fn w(mut self, w: u64) -> Self {
         self.w = Some(w);
         self
@@ -2582,6 +2662,7 @@ impl VideoInfo {
 
     /// Sets `size`.
     #[must_use]
+    #[inline]
     pub fn size(mut self, size: u64) -> Self {
         self.size = Some(size);
         self
@@ -2589,6 +2670,7 @@ impl VideoInfo {
 
     /// Sets `thumbnail_url`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_url(mut self, thumbnail_url: MxcUri) -> Self {
         self.thumbnail_url = Some(thumbnail_url);
         self
@@ -2596,6 +2678,7 @@ impl VideoInfo {
 
     /// Sets `thumbnail_file`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_file(mut self, thumbnail_file: definitions::EncryptedFile) -> Self {
         self.thumbnail_file = Some(thumbnail_file);
         self
@@ -2603,6 +2686,7 @@ impl VideoInfo {
 
     /// Sets `thumbnail_info`.
     #[must_use]
+    #[inline]
     pub fn thumbnail_info(mut self, thumbnail_info: definitions::ThumbnailInfo) -> Self {
         self.thumbnail_info = Some(thumbnail_info);
         self
@@ -2728,6 +2812,7 @@ impl OtherMessage {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -2735,6 +2820,7 @@ impl OtherMessage {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self
@@ -2742,6 +2828,7 @@ impl OtherMessage {
 
     /// Sets `m.new_content`.
     #[must_use]
+    #[inline]
     pub fn new_content(mut self, new_content: Raw<RoomMessage>) -> Self {
         self.new_content = Some(new_content);
         self
@@ -2823,6 +2910,7 @@ pub struct RoomRedaction {
 impl RoomRedaction {
     /// Sets `redacts`.
     #[must_use]
+    #[inline]
     pub fn redacts(mut self, redacts: EventId) -> Self {
         self.redacts = Some(redacts);
         self
@@ -2895,6 +2983,7 @@ pub struct Sticker {
 
 impl Sticker {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         body: impl Into<String>,
         info: definitions::ImageInfo,
@@ -2912,6 +3001,7 @@ impl Sticker {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -2919,6 +3009,7 @@ impl Sticker {
 
     /// Sets `m.mentions`.
     #[must_use]
+    #[inline]
     pub fn mentions(mut self, mentions: definitions::Mentions) -> Self {
         self.mentions = Some(mentions);
         self

@@ -471,6 +471,7 @@ impl AnyState {
     ///
     /// # Errors
     /// If the content does not match the type.
+    #[inline]
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
         match kind {
             "m.policy.rule.room" => content::read(kind, content).map(Self::PolicyRuleRoom),
@@ -504,6 +505,7 @@ impl AnyState {
     }
 
     /// The event type.
+    #[inline]
     pub fn event_type(&self) -> Cow<'_, str> {
         match self {
             Self::PolicyRuleRoom(_) => Cow::Borrowed("m.policy.rule.room"),
@@ -617,6 +619,7 @@ impl AnyMessage {
     ///
     /// # Errors
     /// If the content does not match the type.
+    #[inline]
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
         match kind {
             "m.call.answer" => content::read(kind, content).map(Self::CallAnswer),
@@ -656,6 +659,7 @@ impl AnyMessage {
     }
 
     /// The event type.
+    #[inline]
     pub fn event_type(&self) -> Cow<'_, str> {
         match self {
             Self::CallAnswer(_) => Cow::Borrowed("m.call.answer"),
@@ -733,6 +737,7 @@ impl AnyEphemeral {
     ///
     /// # Errors
     /// If the content does not match the type.
+    #[inline]
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
         match kind {
             "m.presence" => content::read(kind, content).map(Self::Presence),
@@ -743,6 +748,7 @@ impl AnyEphemeral {
     }
 
     /// The event type.
+    #[inline]
     pub fn event_type(&self) -> Cow<'_, str> {
         match self {
             Self::Presence(_) => Cow::Borrowed("m.presence"),
@@ -814,6 +820,7 @@ impl AnyAccountData {
     ///
     /// # Errors
     /// If the content does not match the type.
+    #[inline]
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
         if let Some(rest) = kind.strip_prefix("m.secret_storage.key.") {
             let read = content::read(kind, content);
@@ -850,6 +857,7 @@ impl AnyAccountData {
     }
 
     /// The event type.
+    #[inline]
     pub fn event_type(&self) -> Cow<'_, str> {
         match self {
             Self::AcceptedTerms(_) => Cow::Borrowed("m.accepted_terms"),
@@ -949,6 +957,7 @@ impl AnyToDevice {
     ///
     /// # Errors
     /// If the content does not match the type.
+    #[inline]
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
         match kind {
             "m.dummy" => content::read(kind, content).map(Self::Dummy),
@@ -985,6 +994,7 @@ impl AnyToDevice {
     }
 
     /// The event type.
+    #[inline]
     pub fn event_type(&self) -> Cow<'_, str> {
         match self {
             Self::Dummy(_) => Cow::Borrowed("m.dummy"),

@@ -24,6 +24,7 @@ pub struct RoomAvatar {
 impl RoomAvatar {
     /// Sets `info`.
     #[must_use]
+    #[inline]
     pub fn info(mut self, info: definitions::AvatarInfo) -> Self {
         self.info = Some(info);
         self
@@ -31,6 +32,7 @@ impl RoomAvatar {
 
     /// Sets `url`.
     #[must_use]
+    #[inline]
     pub fn url(mut self, url: MxcUri) -> Self {
         self.url = Some(url);
         self
@@ -94,6 +96,7 @@ pub struct RoomCanonicalAlias {
 impl RoomCanonicalAlias {
     /// Sets `alias`.
     #[must_use]
+    #[inline]
     pub fn alias(mut self, alias: RoomAliasId) -> Self {
         self.alias = Some(alias);
         self
@@ -101,6 +104,7 @@ impl RoomCanonicalAlias {
 
     /// Sets `alt_aliases`.
     #[must_use]
+    #[inline]
     pub fn alt_aliases(mut self, alt_aliases: Vec<RoomAliasId>) -> Self {
         self.alt_aliases = Some(alt_aliases);
         self
@@ -169,6 +173,7 @@ pub struct RoomCreate {
 impl RoomCreate {
     /// Sets `creator`.
     #[must_use]
+    #[inline]
     pub fn creator(mut self, creator: UserId) -> Self {
         self.creator = Some(creator);
         self
@@ -176,6 +181,7 @@ impl RoomCreate {
 
     /// Sets `m.federate`.
     #[must_use]
+    #[inline]
     pub fn federate(mut self, federate: bool) -> Self {
         self.federate = Some(federate);
         self
@@ -197,6 +203,7 @@ impl RoomCreate {
 
     /// Sets `predecessor`.
     #[must_use]
+    #[inline]
     pub fn predecessor(mut self, predecessor: PreviousRoom) -> Self {
         self.predecessor = Some(predecessor);
         self
@@ -204,6 +211,7 @@ impl RoomCreate {
 
     /// Sets `additional_creators`.
     #[must_use]
+    #[inline]
     pub fn additional_creators(mut self, additional_creators: Vec<UserId>) -> Self {
         self.additional_creators = Some(additional_creators);
         self
@@ -287,6 +295,7 @@ pub struct PreviousRoom {
 
 impl PreviousRoom {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -297,6 +306,7 @@ impl PreviousRoom {
 
     /// Sets `event_id`.
     #[must_use]
+    #[inline]
     pub fn event_id(mut self, event_id: EventId) -> Self {
         self.event_id = Some(event_id);
         self
@@ -358,6 +368,7 @@ pub struct RoomEncryption {
 
 impl RoomEncryption {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(algorithm: definitions::RoomAlgorithm) -> Self {
         Self {
             algorithm,
@@ -369,6 +380,7 @@ impl RoomEncryption {
 
     /// Sets `rotation_period_ms`.
     #[must_use]
+    #[inline]
     pub fn rotation_period_ms(mut self, rotation_period_ms: Duration) -> Self {
         self.rotation_period_ms = Some(rotation_period_ms);
         self
@@ -376,6 +388,7 @@ impl RoomEncryption {
 
     /// Sets `rotation_period_msgs`.
     #[must_use]
+    #[inline]
     pub fn rotation_period_msgs(mut self, rotation_period_msgs: u64) -> Self {
         self.rotation_period_msgs = Some(rotation_period_msgs);
         self
@@ -445,6 +458,7 @@ pub struct RoomGuestAccess {
 
 impl RoomGuestAccess {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(guest_access: definitions::GuestAccess) -> Self {
         Self {
             guest_access,
@@ -500,6 +514,7 @@ pub struct RoomHistoryVisibility {
 
 impl RoomHistoryVisibility {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(history_visibility: definitions::HistoryVisibility) -> Self {
         Self {
             history_visibility,
@@ -557,6 +572,7 @@ pub struct RoomImagePack {
 
 impl RoomImagePack {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(images: SortedMap<String, ImagePackImage>) -> Self {
         Self {
             images,
@@ -567,6 +583,7 @@ impl RoomImagePack {
 
     /// Sets `pack`.
     #[must_use]
+    #[inline]
     pub fn pack(mut self, pack: ImagePackMeta) -> Self {
         self.pack = Some(pack);
         self
@@ -626,6 +643,7 @@ pub struct ImagePackImage {
 
 impl ImagePackImage {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(url: MxcUri) -> Self {
         Self {
             url,
@@ -644,6 +662,7 @@ impl ImagePackImage {
 
     /// Sets `info`.
     #[must_use]
+    #[inline]
     pub fn info(mut self, info: definitions::ImageInfo) -> Self {
         self.info = Some(info);
         self
@@ -717,6 +736,7 @@ impl ImagePackMeta {
 
     /// Sets `avatar_url`.
     #[must_use]
+    #[inline]
     pub fn avatar_url(mut self, avatar_url: MxcUri) -> Self {
         self.avatar_url = Some(avatar_url);
         self
@@ -724,6 +744,7 @@ impl ImagePackMeta {
 
     /// Sets `usage`.
     #[must_use]
+    #[inline]
     pub fn usage(mut self, usage: Vec<definitions::ImageUsage>) -> Self {
         self.usage = Some(usage);
         self
@@ -798,6 +819,7 @@ pub struct RoomJoinRules {
 
 impl RoomJoinRules {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(join_rule: definitions::JoinRule) -> Self {
         Self {
             join_rule,
@@ -808,6 +830,7 @@ impl RoomJoinRules {
 
     /// Sets `allow`.
     #[must_use]
+    #[inline]
     pub fn allow(mut self, allow: Vec<AllowCondition>) -> Self {
         self.allow = Some(allow);
         self
@@ -865,6 +888,7 @@ pub struct AllowCondition {
 
 impl AllowCondition {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(kind: definitions::AllowKind) -> Self {
         Self {
             kind,
@@ -875,6 +899,7 @@ impl AllowCondition {
 
     /// Sets `room_id`.
     #[must_use]
+    #[inline]
     pub fn room_id(mut self, room_id: RoomId) -> Self {
         self.room_id = Some(room_id);
         self
@@ -944,6 +969,7 @@ pub struct RoomMember {
 
 impl RoomMember {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(membership: common::Membership) -> Self {
         Self {
             avatar_url: None,
@@ -973,6 +999,7 @@ impl RoomMember {
 
     /// Sets `is_direct`.
     #[must_use]
+    #[inline]
     pub fn is_direct(mut self, is_direct: bool) -> Self {
         self.is_direct = Some(is_direct);
         self
@@ -980,6 +1007,7 @@ impl RoomMember {
 
     /// Sets `join_authorised_via_users_server`.
     #[must_use]
+    #[inline]
     pub fn join_authorised_via_users_server(
         mut self,
         join_authorised_via_users_server: UserId,
@@ -997,6 +1025,7 @@ impl RoomMember {
 
     /// Sets `third_party_invite`.
     #[must_use]
+    #[inline]
     pub fn third_party_invite(mut self, third_party_invite: ThirdPartyInvite) -> Self {
         self.third_party_invite = Some(third_party_invite);
         self
@@ -1095,6 +1124,7 @@ pub struct ThirdPartyInvite {
 
 impl ThirdPartyInvite {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         display_name: impl Into<String>,
         signed: definitions::SignedThirdPartyInvite,
@@ -1209,6 +1239,7 @@ pub struct RoomPinnedEvents {
 
 impl RoomPinnedEvents {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(pinned: Vec<EventId>) -> Self {
         Self {
             pinned,
@@ -1400,6 +1431,7 @@ pub struct RoomPowerLevels {
 impl RoomPowerLevels {
     /// Sets `ban`.
     #[must_use]
+    #[inline]
     pub fn ban(mut self, ban: crate::events::PowerLevel) -> Self {
         self.ban = Some(ban);
         self
@@ -1407,6 +1439,7 @@ impl RoomPowerLevels {
 
     /// Sets `events`.
     #[must_use]
+    #[inline]
     pub fn events(mut self, events: SortedMap<String, crate::events::PowerLevel>) -> Self {
         self.events = Some(events);
         self
@@ -1414,6 +1447,7 @@ impl RoomPowerLevels {
 
     /// Sets `events_default`.
     #[must_use]
+    #[inline]
     pub fn events_default(mut self, events_default: crate::events::PowerLevel) -> Self {
         self.events_default = Some(events_default);
         self
@@ -1421,6 +1455,7 @@ impl RoomPowerLevels {
 
     /// Sets `invite`.
     #[must_use]
+    #[inline]
     pub fn invite(mut self, invite: crate::events::PowerLevel) -> Self {
         self.invite = Some(invite);
         self
@@ -1428,6 +1463,7 @@ impl RoomPowerLevels {
 
     /// Sets `kick`.
     #[must_use]
+    #[inline]
     pub fn kick(mut self, kick: crate::events::PowerLevel) -> Self {
         self.kick = Some(kick);
         self
@@ -1435,6 +1471,7 @@ impl RoomPowerLevels {
 
     /// Sets `redact`.
     #[must_use]
+    #[inline]
     pub fn redact(mut self, redact: crate::events::PowerLevel) -> Self {
         self.redact = Some(redact);
         self
@@ -1442,6 +1479,7 @@ impl RoomPowerLevels {
 
     /// Sets `state_default`.
     #[must_use]
+    #[inline]
     pub fn state_default(mut self, state_default: crate::events::PowerLevel) -> Self {
         self.state_default = Some(state_default);
         self
@@ -1449,6 +1487,7 @@ impl RoomPowerLevels {
 
     /// Sets `users`.
     #[must_use]
+    #[inline]
     pub fn users(mut self, users: SortedMap<UserId, crate::events::PowerLevel>) -> Self {
         self.users = Some(users);
         self
@@ -1456,6 +1495,7 @@ impl RoomPowerLevels {
 
     /// Sets `users_default`.
     #[must_use]
+    #[inline]
     pub fn users_default(mut self, users_default: crate::events::PowerLevel) -> Self {
         self.users_default = Some(users_default);
         self
@@ -1463,6 +1503,7 @@ impl RoomPowerLevels {
 
     /// Sets `notifications`.
     #[must_use]
+    #[inline]
     pub fn notifications(mut self, notifications: Notifications) -> Self {
         self.notifications = Some(notifications);
         self
@@ -1551,6 +1592,7 @@ pub struct Notifications {
 impl Notifications {
     /// Sets `room`.
     #[must_use]
+    #[inline]
     pub fn room(mut self, room: crate::events::PowerLevel) -> Self {
         self.room = Some(room);
         self
@@ -1614,6 +1656,7 @@ pub struct RoomServerAcl {
 impl RoomServerAcl {
     /// Sets `allow_ip_literals`.
     #[must_use]
+    #[inline]
     pub fn allow_ip_literals(mut self, allow_ip_literals: bool) -> Self {
         self.allow_ip_literals = Some(allow_ip_literals);
         self
@@ -1621,6 +1664,7 @@ impl RoomServerAcl {
 
     /// Sets `allow`.
     #[must_use]
+    #[inline]
     pub fn allow(mut self, allow: Vec<String>) -> Self {
         self.allow = Some(allow);
         self
@@ -1628,6 +1672,7 @@ impl RoomServerAcl {
 
     /// Sets `deny`.
     #[must_use]
+    #[inline]
     pub fn deny(mut self, deny: Vec<String>) -> Self {
         self.deny = Some(deny);
         self
@@ -1721,6 +1766,7 @@ impl RoomThirdPartyInvite {
 
     /// Sets `public_keys`.
     #[must_use]
+    #[inline]
     pub fn public_keys(mut self, public_keys: Vec<PublicKey>) -> Self {
         self.public_keys = Some(public_keys);
         self
@@ -1925,6 +1971,7 @@ impl RoomTopic {
 
     /// Sets `m.topic`.
     #[must_use]
+    #[inline]
     pub fn topic_block(mut self, topic_block: TopicContentBlock) -> Self {
         self.topic_block = Some(topic_block);
         self
@@ -1985,6 +2032,7 @@ pub struct TopicContentBlock {
 impl TopicContentBlock {
     /// Sets `m.text`.
     #[must_use]
+    #[inline]
     pub fn text(mut self, text: Vec<definitions::TextualRepresentation>) -> Self {
         self.text = Some(text);
         self

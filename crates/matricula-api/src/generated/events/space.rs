@@ -24,6 +24,7 @@ pub struct SpaceChild {
 impl SpaceChild {
     /// Sets `via`.
     #[must_use]
+    #[inline]
     pub fn via(mut self, via: Vec<String>) -> Self {
         self.via = Some(via);
         self
@@ -38,6 +39,7 @@ impl SpaceChild {
 
     /// Sets `suggested`.
     #[must_use]
+    #[inline]
     pub fn suggested(mut self, suggested: bool) -> Self {
         self.suggested = Some(suggested);
         self
@@ -103,6 +105,7 @@ pub struct SpaceParent {
 impl SpaceParent {
     /// Sets `via`.
     #[must_use]
+    #[inline]
     pub fn via(mut self, via: Vec<String>) -> Self {
         self.via = Some(via);
         self
@@ -110,6 +113,7 @@ impl SpaceParent {
 
     /// Sets `canonical`.
     #[must_use]
+    #[inline]
     pub fn canonical(mut self, canonical: bool) -> Self {
         self.canonical = Some(canonical);
         self

@@ -72,6 +72,7 @@ pub struct ForwardedRoomKey {
 impl ForwardedRoomKey {
     /// Sets `withheld`.
     #[must_use]
+    #[inline]
     pub fn withheld(mut self, withheld: Map<String, Value>) -> Self {
         self.withheld = Some(withheld);
         self
@@ -177,6 +178,7 @@ pub struct RoomKey {
 
 impl RoomKey {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         algorithm: definitions::RoomAlgorithm,
         room_id: RoomId,
@@ -195,6 +197,7 @@ impl RoomKey {
 
     /// Sets `shared_history`.
     #[must_use]
+    #[inline]
     pub fn shared_history(mut self, shared_history: bool) -> Self {
         self.shared_history = Some(shared_history);
         self
@@ -274,6 +277,7 @@ pub struct RoomKeyWithheld {
 
 impl RoomKeyWithheld {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         algorithm: definitions::RoomAlgorithm,
         sender_key: impl Into<String>,
@@ -292,6 +296,7 @@ impl RoomKeyWithheld {
 
     /// Sets `room_id`.
     #[must_use]
+    #[inline]
     pub fn room_id(mut self, room_id: RoomId) -> Self {
         self.room_id = Some(room_id);
         self
@@ -381,6 +386,7 @@ pub struct RoomKeyBundle {
 
 impl RoomKeyBundle {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(room_id: RoomId, file: definitions::EncryptedFile) -> Self {
         Self {
             room_id,
@@ -447,6 +453,7 @@ pub struct RoomKeyRequest {
 
 impl RoomKeyRequest {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         action: definitions::RequestAction,
         requesting_device_id: impl Into<String>,
@@ -463,6 +470,7 @@ impl RoomKeyRequest {
 
     /// Sets `body`.
     #[must_use]
+    #[inline]
     pub fn body(mut self, body: RequestedKeyInfo) -> Self {
         self.body = Some(body);
         self
@@ -532,6 +540,7 @@ pub struct RequestedKeyInfo {
 
 impl RequestedKeyInfo {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         algorithm: impl Into<String>,
         room_id: RoomId,
@@ -619,6 +628,7 @@ pub struct SecretRequest {
 
 impl SecretRequest {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         action: definitions::RequestAction,
         requesting_device_id: impl Into<String>,

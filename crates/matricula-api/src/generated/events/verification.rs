@@ -34,6 +34,7 @@ pub struct KeyVerificationAccept {
 
 impl KeyVerificationAccept {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         key_agreement_protocol: impl Into<String>,
         hash: impl Into<String>,
@@ -64,6 +65,7 @@ impl KeyVerificationAccept {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -195,6 +197,7 @@ impl KeyVerificationCancel {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -276,6 +279,7 @@ impl KeyVerificationDone {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -361,6 +365,7 @@ impl KeyVerificationKey {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -453,6 +458,7 @@ impl KeyVerificationMac {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -549,6 +555,7 @@ impl KeyVerificationReady {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -645,6 +652,7 @@ impl KeyVerificationRequest {
 
     /// Sets `timestamp`.
     #[must_use]
+    #[inline]
     pub fn timestamp(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = Some(timestamp);
         self
@@ -710,18 +718,21 @@ pub enum KeyVerificationStart {
 }
 
 impl From<ReciprocateV1Start> for KeyVerificationStart {
+    #[inline]
     fn from(content: ReciprocateV1Start) -> Self {
         Self::ReciprocateV1(content)
     }
 }
 
 impl From<SasV1Start> for KeyVerificationStart {
+    #[inline]
     fn from(content: SasV1Start) -> Self {
         Self::SasV1(content)
     }
 }
 
 impl From<OtherStart> for KeyVerificationStart {
+    #[inline]
     fn from(content: OtherStart) -> Self {
         Self::Other(content)
     }
@@ -783,6 +794,7 @@ impl ReciprocateV1Start {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -888,6 +900,7 @@ impl SasV1Start {
 
     /// Sets `key_agreement_protocols`.
     #[must_use]
+    #[inline]
     pub fn key_agreement_protocols(mut self, key_agreement_protocols: Vec<String>) -> Self {
         self.key_agreement_protocols = Some(key_agreement_protocols);
         self
@@ -895,6 +908,7 @@ impl SasV1Start {
 
     /// Sets `hashes`.
     #[must_use]
+    #[inline]
     pub fn hashes(mut self, hashes: Vec<String>) -> Self {
         self.hashes = Some(hashes);
         self
@@ -902,6 +916,7 @@ impl SasV1Start {
 
     /// Sets `message_authentication_codes`.
     #[must_use]
+    #[inline]
     pub fn message_authentication_codes(
         mut self,
         message_authentication_codes: Vec<String>,
@@ -912,6 +927,7 @@ impl SasV1Start {
 
     /// Sets `short_authentication_string`.
     #[must_use]
+    #[inline]
     pub fn short_authentication_string(
         mut self,
         short_authentication_string: Vec<definitions::ShortAuthenticationString>,
@@ -922,6 +938,7 @@ impl SasV1Start {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self
@@ -1056,6 +1073,7 @@ impl OtherStart {
 
     /// Sets `m.relates_to`.
     #[must_use]
+    #[inline]
     pub fn relates_to(mut self, relates_to: definitions::Relation) -> Self {
         self.relates_to = Some(relates_to);
         self

@@ -50,12 +50,14 @@ impl Endpoint for GetValidated3Pid {
 
     type Response = GetValidated3PidResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("sid", self.sid.clone())
             .with_query("client_secret", self.client_secret.expose())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetValidated3PidResponse, ApiError> {
         codec::read(response)
     }
@@ -70,12 +72,14 @@ impl ServerEndpoint for GetValidated3Pid {
             .secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let sid: String = request.query("sid")?;
         let client_secret: Secret = request.query("client_secret")?;
         Ok(Self { sid, client_secret })
     }
 
+    #[inline]
     fn write_success(response: &GetValidated3PidResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -96,6 +100,7 @@ pub struct GetValidated3PidResponse {
 
 impl GetValidated3PidResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         medium: impl Into<String>,
         address: impl Into<String>,
@@ -197,11 +202,13 @@ impl Endpoint for Bind {
 
     type Response = BindResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<BindResponse, ApiError> {
         codec::read(response)
     }
@@ -254,10 +261,12 @@ impl ServerEndpoint for Bind {
         Parameter::body("mxid", ParameterType::Text).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &BindResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -366,6 +375,7 @@ pub struct Unbind {
 
 impl Unbind {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(mxid: UserId, threepid: ThreePid) -> Self {
         Self {
             sid: None,
@@ -403,11 +413,13 @@ impl Endpoint for Unbind {
 
     type Response = UnbindResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<UnbindResponse, ApiError> {
         codec::read(response)
     }
@@ -467,10 +479,12 @@ impl ServerEndpoint for Unbind {
         Parameter::body("threepid", ParameterType::Json).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &UnbindResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -36,6 +36,7 @@ pub struct RegisterAccount {
 
 impl RegisterAccount {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         access_token: impl Into<Secret>,
         token_type: impl Into<String>,
@@ -64,11 +65,13 @@ impl Endpoint for RegisterAccount {
 
     type Response = RegisterAccountResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<RegisterAccountResponse, ApiError> {
         codec::read(response)
     }
@@ -126,10 +129,12 @@ impl ServerEndpoint for RegisterAccount {
         Parameter::body("expires_in", ParameterType::Integer).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &RegisterAccountResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -209,10 +214,12 @@ impl Endpoint for GetAccount {
 
     type Response = GetAccountResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetAccountResponse, ApiError> {
         codec::read(response)
     }
@@ -222,10 +229,12 @@ impl Endpoint for GetAccount {
 impl ServerEndpoint for GetAccount {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetAccountResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -242,6 +251,7 @@ pub struct GetAccountResponse {
 
 impl GetAccountResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
@@ -306,10 +316,12 @@ impl Endpoint for Logout {
 
     type Response = LogoutResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<LogoutResponse, ApiError> {
         codec::read(response)
     }
@@ -319,10 +331,12 @@ impl Endpoint for Logout {
 impl ServerEndpoint for Logout {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &LogoutResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -38,6 +38,7 @@ pub struct RequestEmailToken {
 
 impl RequestEmailToken {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         client_secret: impl Into<Secret>,
         email: impl Into<String>,
@@ -73,11 +74,13 @@ impl Endpoint for RequestEmailToken {
 
     type Response = definitions::Sid;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::Sid, ApiError> {
         codec::read(response)
     }
@@ -135,10 +138,12 @@ impl ServerEndpoint for RequestEmailToken {
         Parameter::body("next_link", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &definitions::Sid) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -164,6 +169,7 @@ pub struct SubmitEmailTokenByLink {
 
 impl SubmitEmailTokenByLink {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         sid: impl Into<String>,
         client_secret: impl Into<Secret>,
@@ -189,6 +195,7 @@ impl Endpoint for SubmitEmailTokenByLink {
 
     type Response = Content;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_response_format(ResponseFormat::Bytes)
@@ -197,6 +204,7 @@ impl Endpoint for SubmitEmailTokenByLink {
             .with_query("token", self.token.expose())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Content, ApiError> {
         Content::read(response)
     }
@@ -214,6 +222,7 @@ impl ServerEndpoint for SubmitEmailTokenByLink {
             .secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let sid: String = request.query("sid")?;
         let client_secret: Secret = request.query("client_secret")?;
@@ -225,6 +234,7 @@ impl ServerEndpoint for SubmitEmailTokenByLink {
         })
     }
 
+    #[inline]
     fn write_success(response: &Content) -> OutgoingResponse {
         OutgoingResponse::content(response)
     }
@@ -252,6 +262,7 @@ pub struct SubmitEmailToken {
 
 impl SubmitEmailToken {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         sid: impl Into<String>,
         client_secret: impl Into<Secret>,
@@ -278,11 +289,13 @@ impl Endpoint for SubmitEmailToken {
 
     type Response = SubmitEmailTokenResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SubmitEmailTokenResponse, ApiError> {
         codec::read(response)
     }
@@ -337,10 +350,12 @@ impl ServerEndpoint for SubmitEmailToken {
             .secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &SubmitEmailTokenResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -357,6 +372,7 @@ pub struct SubmitEmailTokenResponse {
 
 impl SubmitEmailTokenResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(success: bool) -> Self {
         Self {
             success,

@@ -57,11 +57,13 @@ impl Endpoint for SignEd25519 {
 
     type Response = SignEd25519Response;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SignEd25519Response, ApiError> {
         codec::read(response)
     }
@@ -116,10 +118,12 @@ impl ServerEndpoint for SignEd25519 {
             .secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &SignEd25519Response) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -142,6 +146,7 @@ pub struct SignEd25519Response {
 
 impl SignEd25519Response {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         mxid: UserId,
         sender: UserId,

@@ -33,10 +33,12 @@ impl Endpoint for GetHashDetails {
 
     type Response = GetHashDetailsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetHashDetailsResponse, ApiError> {
         codec::read(response)
     }
@@ -46,10 +48,12 @@ impl Endpoint for GetHashDetails {
 impl ServerEndpoint for GetHashDetails {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetHashDetailsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -137,6 +141,7 @@ pub struct LookupUsers {
 
 impl LookupUsers {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         algorithm: impl Into<String>,
         pepper: impl Into<String>,
@@ -163,11 +168,13 @@ impl Endpoint for LookupUsers {
 
     type Response = LookupUsersResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<LookupUsersResponse, ApiError> {
         codec::read(response)
     }
@@ -218,10 +225,12 @@ impl ServerEndpoint for LookupUsers {
         Parameter::body("addresses", ParameterType::Texts).required(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &LookupUsersResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -238,6 +247,7 @@ pub struct LookupUsersResponse {
 
 impl LookupUsersResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(mappings: SortedMap<String, UserId>) -> Self {
         Self {
             mappings,

@@ -40,6 +40,7 @@ pub struct RequestMsisdnToken {
 
 impl RequestMsisdnToken {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         client_secret: impl Into<Secret>,
         country: impl Into<String>,
@@ -77,11 +78,13 @@ impl Endpoint for RequestMsisdnToken {
 
     type Response = definitions::Sid;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<definitions::Sid, ApiError> {
         codec::read(response)
     }
@@ -144,10 +147,12 @@ impl ServerEndpoint for RequestMsisdnToken {
         Parameter::body("next_link", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &definitions::Sid) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -173,6 +178,7 @@ pub struct SubmitMsisdnTokenByLink {
 
 impl SubmitMsisdnTokenByLink {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         sid: impl Into<String>,
         client_secret: impl Into<Secret>,
@@ -198,6 +204,7 @@ impl Endpoint for SubmitMsisdnTokenByLink {
 
     type Response = Content;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_response_format(ResponseFormat::Bytes)
@@ -206,6 +213,7 @@ impl Endpoint for SubmitMsisdnTokenByLink {
             .with_query("token", self.token.expose())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<Content, ApiError> {
         Content::read(response)
     }
@@ -223,6 +231,7 @@ impl ServerEndpoint for SubmitMsisdnTokenByLink {
             .secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let sid: String = request.query("sid")?;
         let client_secret: Secret = request.query("client_secret")?;
@@ -234,6 +243,7 @@ impl ServerEndpoint for SubmitMsisdnTokenByLink {
         })
     }
 
+    #[inline]
     fn write_success(response: &Content) -> OutgoingResponse {
         OutgoingResponse::content(response)
     }
@@ -261,6 +271,7 @@ pub struct SubmitMsisdnToken {
 
 impl SubmitMsisdnToken {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         sid: impl Into<String>,
         client_secret: impl Into<Secret>,
@@ -287,11 +298,13 @@ impl Endpoint for SubmitMsisdnToken {
 
     type Response = SubmitMsisdnTokenResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<SubmitMsisdnTokenResponse, ApiError> {
         codec::read(response)
     }
@@ -346,10 +359,12 @@ impl ServerEndpoint for SubmitMsisdnToken {
             .secret(),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &SubmitMsisdnTokenResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -366,6 +381,7 @@ pub struct SubmitMsisdnTokenResponse {
 
 impl SubmitMsisdnTokenResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(success: bool) -> Self {
         Self {
             success,

@@ -24,10 +24,12 @@ impl Endpoint for PingIdentityServer {
 
     type Response = PingIdentityServerResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<PingIdentityServerResponse, ApiError> {
         codec::read(response)
     }
@@ -37,10 +39,12 @@ impl Endpoint for PingIdentityServer {
 impl ServerEndpoint for PingIdentityServer {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &PingIdentityServerResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

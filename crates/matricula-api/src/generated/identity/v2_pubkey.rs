@@ -42,6 +42,7 @@ impl Endpoint for GetPublicKey {
 
     type Response = GetPublicKeyResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
             server,
@@ -51,6 +52,7 @@ impl Endpoint for GetPublicKey {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetPublicKeyResponse, ApiError> {
         codec::read(response)
     }
@@ -61,11 +63,13 @@ impl ServerEndpoint for GetPublicKey {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::path("keyId", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let key_id: String = request.path("keyId")?;
         Ok(Self { key_id })
     }
 
+    #[inline]
     fn write_success(response: &GetPublicKeyResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -156,11 +160,13 @@ impl Endpoint for IsPublicKeyValid {
 
     type Response = IsPublicKeyValidResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("public_key", self.public_key.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<IsPublicKeyValidResponse, ApiError> {
         codec::read(response)
     }
@@ -171,11 +177,13 @@ impl ServerEndpoint for IsPublicKeyValid {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::query("public_key", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let public_key: String = request.query("public_key")?;
         Ok(Self { public_key })
     }
 
+    #[inline]
     fn write_success(response: &IsPublicKeyValidResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -192,6 +200,7 @@ pub struct IsPublicKeyValidResponse {
 
 impl IsPublicKeyValidResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(valid: bool) -> Self {
         Self {
             valid,
@@ -266,11 +275,13 @@ impl Endpoint for IsEphemeralPublicKeyValid {
 
     type Response = IsEphemeralPublicKeyValidResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("public_key", self.public_key.clone())
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<IsEphemeralPublicKeyValidResponse, ApiError> {
         codec::read(response)
     }
@@ -281,11 +292,13 @@ impl ServerEndpoint for IsEphemeralPublicKeyValid {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::query("public_key", ParameterType::Text).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let public_key: String = request.query("public_key")?;
         Ok(Self { public_key })
     }
 
+    #[inline]
     fn write_success(response: &IsEphemeralPublicKeyValidResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -302,6 +315,7 @@ pub struct IsEphemeralPublicKeyValidResponse {
 
 impl IsEphemeralPublicKeyValidResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(valid: bool) -> Self {
         Self {
             valid,

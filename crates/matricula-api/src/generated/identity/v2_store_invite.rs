@@ -48,6 +48,7 @@ pub struct StoreInvite {
 
 impl StoreInvite {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         medium: impl Into<String>,
         address: impl Into<String>,
@@ -132,11 +133,13 @@ impl Endpoint for StoreInvite {
 
     type Response = StoreInviteResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<StoreInviteResponse, ApiError> {
         codec::read(response)
     }
@@ -235,10 +238,12 @@ impl ServerEndpoint for StoreInvite {
         Parameter::body("room_type", ParameterType::Text),
     ];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &StoreInviteResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -319,6 +324,7 @@ pub struct StoreInviteResponse {
 
 impl StoreInviteResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(
         token: impl Into<Secret>,
         public_keys: Vec<PublicKey>,

@@ -31,10 +31,12 @@ impl Endpoint for GetTerms {
 
     type Response = GetTermsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetTermsResponse, ApiError> {
         codec::read(response)
     }
@@ -44,10 +46,12 @@ impl Endpoint for GetTerms {
 impl ServerEndpoint for GetTerms {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetTermsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -182,6 +186,7 @@ pub struct GetTermsResponse {
 
 impl GetTermsResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(policies: SortedMap<String, PolicyObject>) -> Self {
         Self {
             policies,
@@ -241,6 +246,7 @@ pub struct AgreeToTerms {
 
 impl AgreeToTerms {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(user_accepts: Vec<String>) -> Self {
         Self {
             user_accepts,
@@ -261,11 +267,13 @@ impl Endpoint for AgreeToTerms {
 
     type Response = AgreeToTermsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<AgreeToTermsResponse, ApiError> {
         codec::read(response)
     }
@@ -305,10 +313,12 @@ impl ServerEndpoint for AgreeToTerms {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::body("user_accepts", ParameterType::Texts).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &AgreeToTermsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }

@@ -28,10 +28,12 @@ impl Endpoint for GetVersions {
 
     type Response = GetVersionsResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<GetVersionsResponse, ApiError> {
         codec::read(response)
     }
@@ -41,10 +43,12 @@ impl Endpoint for GetVersions {
 impl ServerEndpoint for GetVersions {
     const PARAMETERS: &'static [Parameter] = &[];
 
+    #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
+    #[inline]
     fn write_success(response: &GetVersionsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -61,6 +65,7 @@ pub struct GetVersionsResponse {
 
 impl GetVersionsResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(versions: Vec<String>) -> Self {
         Self {
             versions,

@@ -27,6 +27,7 @@ pub struct Notify {
 
 impl Notify {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(notification: Notification) -> Self {
         Self {
             notification,
@@ -43,11 +44,13 @@ impl Endpoint for Notify {
 
     type Response = NotifyResponse;
 
+    #[inline]
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
+    #[inline]
     fn read_success(response: &Response) -> Result<NotifyResponse, ApiError> {
         codec::read(response)
     }
@@ -87,10 +90,12 @@ impl ServerEndpoint for Notify {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::body("notification", ParameterType::Json).required()];
 
+    #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
+    #[inline]
     fn write_success(response: &NotifyResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -118,6 +123,7 @@ pub struct Counts {
 impl Counts {
     /// Sets `unread`.
     #[must_use]
+    #[inline]
     pub fn unread(mut self, unread: u64) -> Self {
         self.unread = Some(unread);
         self
@@ -125,6 +131,7 @@ impl Counts {
 
     /// Sets `missed_calls`.
     #[must_use]
+    #[inline]
     pub fn missed_calls(mut self, missed_calls: u64) -> Self {
         self.missed_calls = Some(missed_calls);
         self
@@ -250,6 +257,7 @@ impl Device {
 
     /// Sets `pushkey_ts`.
     #[must_use]
+    #[inline]
     pub fn pushkey_ts(mut self, pushkey_ts: u64) -> Self {
         self.pushkey_ts = Some(pushkey_ts);
         self
@@ -257,6 +265,7 @@ impl Device {
 
     /// Sets `data`.
     #[must_use]
+    #[inline]
     pub fn data(mut self, data: PusherData) -> Self {
         self.data = Some(data);
         self
@@ -264,6 +273,7 @@ impl Device {
 
     /// Sets `tweaks`.
     #[must_use]
+    #[inline]
     pub fn tweaks(mut self, tweaks: Map<String, Value>) -> Self {
         self.tweaks = Some(tweaks);
         self
@@ -354,6 +364,7 @@ pub struct Notification {
 
 impl Notification {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(devices: Vec<Device>) -> Self {
         Self {
             event_id: None,
@@ -374,6 +385,7 @@ impl Notification {
 
     /// Sets `event_id`.
     #[must_use]
+    #[inline]
     pub fn event_id(mut self, event_id: EventId) -> Self {
         self.event_id = Some(event_id);
         self
@@ -381,6 +393,7 @@ impl Notification {
 
     /// Sets `room_id`.
     #[must_use]
+    #[inline]
     pub fn room_id(mut self, room_id: RoomId) -> Self {
         self.room_id = Some(room_id);
         self
@@ -423,6 +436,7 @@ impl Notification {
 
     /// Sets `user_is_target`.
     #[must_use]
+    #[inline]
     pub fn user_is_target(mut self, user_is_target: bool) -> Self {
         self.user_is_target = Some(user_is_target);
         self
@@ -430,6 +444,7 @@ impl Notification {
 
     /// Sets `prio`.
     #[must_use]
+    #[inline]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = Some(priority);
         self
@@ -437,6 +452,7 @@ impl Notification {
 
     /// Sets `content`.
     #[must_use]
+    #[inline]
     pub fn content(mut self, content: Raw) -> Self {
         self.content = Some(content);
         self
@@ -444,6 +460,7 @@ impl Notification {
 
     /// Sets `counts`.
     #[must_use]
+    #[inline]
     pub fn counts(mut self, counts: Counts) -> Self {
         self.counts = Some(counts);
         self
@@ -543,6 +560,7 @@ pub struct NotifyResponse {
 
 impl NotifyResponse {
     /// Creates a value from the required fields.
+    #[inline]
     pub fn new(rejected: Vec<String>) -> Self {
         Self {
             rejected,
