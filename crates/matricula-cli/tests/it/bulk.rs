@@ -368,7 +368,15 @@ pub(crate) fn kill_repeatedly(site: &Site, home: &Home, rows: usize, kills: u64,
         killed >= kills / 2,
         "the run finished before it could be killed"
     );
-    let last = home.run("register --from users.csv --run r --json").exit(0);
+    let last = home.run("register --from users.csv --run r --json");
+    let unfinished = fs::read_to_string(result_file(home, "r")).unwrap();
+    let unfinished: Vec<_> = unfinished
+        .lines()
+        .skip(1)
+        .filter(|row| !row.contains(",done,"))
+        .collect();
+    assert!(unfinished.is_empty(), "{unfinished:?}");
+    let last = last.exit(0);
     let summary = last.json();
     assert_eq!(
         (&summary["done"], &summary["rows"]),
