@@ -52,6 +52,8 @@ pub struct CreateUser {
     phase: Phase,
     /// Whether the response to a request that may have created the user is lost, here or earlier.
     is_lost: bool,
+    /// Whether the server has refused the name as taken after it did not know the user.
+    is_taken: bool,
     conversation: ConversationState<CreateUserResult, AdminError>,
 }
 
@@ -83,6 +85,7 @@ impl CreateUser {
             pending: None,
             phase: Phase::New,
             is_lost: false,
+            is_taken: false,
             conversation: ConversationState::default(),
         }
     }
@@ -192,6 +195,9 @@ impl CreateUser {
                 }
                 _ => self.end(Ok(CreateUserResult::Exists(Box::new(user)))),
             },
+            Err(ApiError::Matrix(error)) if error.code == ErrorCode::NotFound && self.is_taken => {
+                self.in_doubt("the name is taken, and the server does not know the user".into());
+            }
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::NotFound => {
                 // Earlier requests were not processed.
                 match self.email.clone() {
@@ -245,6 +251,13 @@ impl CreateUser {
             // The status says success, but the body is malformed: the user was created.
             Err(ApiError::Malformed { message, .. }) if response.success() => {
                 self.settle(message);
+            }
+            // The user was created since it was looked up: perhaps by an earlier request of this
+            // program, which the server was still processing.
+            Err(ApiError::Matrix(error)) if error.code == ErrorCode::UserInUse => {
+                self.is_taken = true;
+                self.is_lost = true;
+                self.look_up();
             }
             Err(error) => {
                 let error = self.refusal(error);

@@ -183,6 +183,38 @@ fn user_created_meanwhile_is_not_changed() {
     assert_eq!(stored(&server), None);
 }
 
+/// The server still processed the request of a killed process when the next process looked.
+#[test]
+fn user_created_since_the_look_up_is_settled_by_login() {
+    let pending = stored(&requested(bob())).unwrap();
+    let taken = || {
+        let mut server = requested(bob().resume(pending.clone()));
+        server.answer(400, &error_body("M_USER_IN_USE"));
+        assert_eq!(server.requests, [LOOK_UP, CREATE, LOOK_UP]);
+        server
+    };
+    let mut server = taken();
+    server.answer(200, &user());
+    assert_eq!(server.body()["password"], pending.password.expose());
+    server.answer(200, &session());
+    assert_eq!(created(&server).password, Some(pending.password.clone()));
+
+    let mut server = taken();
+    server
+        .answer(200, &user())
+        .answer(403, &error_body("M_FORBIDDEN"));
+    assert!(matches!(server.ok(), CreateUserResult::Exists(_)));
+
+    // It asks no further: the answers contradict each other.
+    let mut server = taken();
+    server.answer(404, &error_body("M_NOT_FOUND"));
+    assert!(matches!(
+        server.error(),
+        AdminError::Auth(AuthError::Register(RegisterError::InDoubt { .. }))
+    ));
+    assert!(stored(&server).is_some());
+}
+
 #[test]
 fn password_survives_doubt() {
     type Ending = fn(&mut Server);
