@@ -166,7 +166,7 @@ impl Clients {
         tls.map_err(|error| (error.kind, error.message.clone()))
     }
 
-    /// The proxy to use, which is none for this machine: no proxy could reach it.
+    /// The proxy for requests to `address`. Requests to this machine use none: a proxy could not reach it.
     fn proxy_of(&self, address: &Address) -> Result<Option<&Proxy>, TransportError> {
         if address.is_loopback() {
             return Ok(None);
