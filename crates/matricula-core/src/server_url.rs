@@ -110,8 +110,8 @@ impl FromStr for ServerUrl {
             .ok_or_else(|| error("it does not begin with https://"))?;
         let scheme = scheme.to_ascii_lowercase();
         let default_port = match scheme.as_str() {
-            "https" => ":443",
-            "http" => ":80",
+            "https" => 443,
+            "http" => 80,
             _ => return Err(error("the scheme must be https:// or http://")),
         };
         if rest.contains(['?', '#', '\\']) {
@@ -126,25 +126,25 @@ impl FromStr for ServerUrl {
                 reason: "it must not have a user name",
             });
         }
-        let parsed = authority
-            .parse::<http::uri::Authority>()
-            .map_err(|_| error("its host or port is not well-formed"))?;
-        if parsed.host().is_empty() {
+        let (host, port) = split_port(authority);
+        if host.is_empty() {
             return Err(error("it has no host"));
         }
-        if authority.len() > parsed.host().len() && parsed.port_u16().is_none() {
-            return Err(error("its port is not a number from 0 to 65535"));
-        }
-        if is_disguised(parsed.host()) {
-            return Err(error("its host is not a plain name or address"));
-        }
+        let port = match port.map(parse_port) {
+            Some(None) => return Err(error("its port is not a number from 0 to 65535")),
+            Some(Some(port)) => Some(port).filter(|port| *port != default_port),
+            None => None,
+        };
+        let host =
+            normal_host(host).ok_or_else(|| error("its host is not a plain name or address"))?;
         let path = path.trim_end_matches('/');
         if !path.is_empty() && path.parse::<http::uri::PathAndQuery>().is_err() {
             return Err(error("its path is not well-formed"));
         }
-        let authority = authority.to_ascii_lowercase();
-        let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
-        let origin = format!("{scheme}://{authority}");
+        let mut origin = format!("{scheme}://{host}");
+        if let Some(port) = port {
+            origin = format!("{origin}:{port}");
+        }
         let origin_len = origin.len();
         Ok(Self {
             text: (origin + path).into(),
@@ -153,17 +153,42 @@ impl FromStr for ServerUrl {
     }
 }
 
-/// Whether URL libraries would normalise the host to another one: `127.1`, `0x7f000001` and
-/// `%31%32%37.0.0.1` all become 127.0.0.1.
-fn is_disguised(host: &str) -> bool {
-    if host.starts_with('[') {
-        return host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_err();
+/// Host, with its brackets if it has them, and port.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    // The colons inside the brackets belong to an IPv6 address.
+    let host_end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
+    match authority[host_end..].split_once(':') {
+        Some((rest, port)) => (&authority[..host_end + rest.len()], Some(port)),
+        None => (authority, None),
+    }
+}
+
+/// A sign is not part of a port, though Rust's numbers accept one.
+fn parse_port(port: &str) -> Option<u16> {
+    if port.bytes().all(|byte| byte.is_ascii_digit()) {
+        port.parse().ok()
+    } else {
+        None
+    }
+}
+
+/// The host as every URL library writes it. `None` if libraries disagree about which host it is: for some,
+/// `127.1`, `0x7f000001` and `%31%32%37.0.0.1` are 127.0.0.1.
+fn normal_host(host: &str) -> Option<String> {
+    if let Some(address) = host.strip_prefix('[') {
+        let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
     }
     let last = host.rsplit('.').next().unwrap_or(host);
     let is_number = last.starts_with(|c: char| c.is_ascii_digit())
         && (last.bytes().all(|b| b.is_ascii_digit())
             || last.to_ascii_lowercase().starts_with("0x"));
-    host.contains('%') || host.ends_with('.') || is_number && host.parse::<Ipv4Addr>().is_err()
+    let is_plain = host
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+        && !host.ends_with('.')
+        && (!is_number || host.parse::<Ipv4Addr>().is_ok());
+    is_plain.then(|| host.to_ascii_lowercase())
 }
 
 impl TryFrom<String> for ServerUrl {

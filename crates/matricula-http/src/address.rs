@@ -1,9 +1,9 @@
 //! The address of a request, which every parser reads alike.
 
-use std::{borrow::Cow, net::Ipv6Addr};
+use std::borrow::Cow;
 
 use http::{Uri, uri::Authority};
-use matricula_core::{Job, ServerUrl, TransportError};
+use matricula_core::{Job, ServerUrl, ServerUrlError, TransportError};
 
 use crate::{HttpOptions, error::invalid_request};
 
@@ -21,7 +21,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// The address of a job with its query. One that is not in normal form is refused.
+    /// The address of a job with its query. A path that is not in normal form is refused.
     pub(crate) fn of_job(job: &Job) -> Result<Self, TransportError> {
         if let Some((address, _)) = job.url().split_once(['?', '#']) {
             // The query is not repeated: it may hold a secret.
@@ -30,20 +30,16 @@ impl Address {
             )));
         }
         let (origin, path) = split_at_path(job.url());
-        let server: ServerUrl = match origin.parse() {
-            Ok(server) => server,
-            Err(_) => return Err(not_a_server(job)),
-        };
+        let server: ServerUrl = origin
+            .parse()
+            .map_err(|error: ServerUrlError| invalid_request(error.to_string()))?;
         let pairs = job.request_query();
         let query = (!pairs.is_empty()).then(|| {
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.extend_pairs(pairs).finish()
         });
-        // Scheme and host may be in upper case, and the port may be the usual one.
-        let is_normal =
-            |normal: &Self| normal.server == server && (normal.path() == path || path.is_empty());
-        match Self::new(server.clone(), path, query.as_deref()) {
-            Ok(normal) if is_normal(&normal) => Ok(normal),
+        match Self::new(server, path, query.as_deref()) {
+            Ok(normal) if normal.path() == path || path.is_empty() => Ok(normal),
             Ok(normal) => Err(invalid_request(match job.masked_url() {
                 Cow::Borrowed(url) => {
                     let (origin, path) = (normal.origin(), normal.path());
@@ -61,7 +57,6 @@ impl Address {
     /// Joins the parts, and brings them into normal form. The server has no path of its own. The path is
     /// empty or begins with a slash.
     fn new(server: ServerUrl, path: &str, query: Option<&str>) -> Result<Self, &'static str> {
-        let server = normal_server(server).ok_or("its host or port has unusual characters")?;
         let path = without_dot_segments(path);
         let query = query.unwrap_or_default();
         if !path.bytes().all(is_path_byte) || !query.bytes().all(is_query_byte) {
@@ -187,60 +182,11 @@ pub(crate) fn check_encryption(
     )))
 }
 
-/// Why the address of a job does not begin with a server.
-fn not_a_server(job: &Job) -> TransportError {
-    let reason = match job.url().parse::<ServerUrl>() {
-        Ok(server) => format!("{server} is not well-formed"),
-        Err(error) => error.to_string(),
-    };
-    invalid_request(reason)
-}
-
 /// Splits an address before its path.
 fn split_at_path(address: &str) -> (&str, &str) {
     let host = address.find("://").map_or(0, |at| at + "://".len());
     let path = address[host..].find('/').map(|at| host + at);
     address.split_at(path.unwrap_or(address.len()))
-}
-
-/// A server with its IPv6 address and port in the usual form: `01` is `1`. `None` if its host or port is
-/// not well-formed for every parser.
-fn normal_server(server: ServerUrl) -> Option<ServerUrl> {
-    let (scheme, authority) = server.as_str().split_once("://")?;
-    let (host, port) = match authority.find(']') {
-        Some(end) => authority.split_at(end + 1),
-        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
-    };
-    let normal_host = match host.strip_prefix('[') {
-        Some(address) => {
-            let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
-            Cow::Owned(format!("[{address}]"))
-        }
-        None if host.bytes().all(is_host_byte) => Cow::Borrowed(host),
-        None => return None,
-    };
-    let normal_port = match port.strip_prefix(':') {
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            let number: u16 = digits.parse().ok()?;
-            match digits.strip_prefix('0') {
-                Some(_) => Cow::Owned(format!(":{number}")),
-                None => Cow::Borrowed(port),
-            }
-        }
-        None if port.is_empty() => Cow::Borrowed(port),
-        _ => return None,
-    };
-    if normal_host == host && normal_port == port {
-        return Some(server);
-    }
-    // Parsed again, since a port that had zeros may be the usual one.
-    format!("{scheme}://{normal_host}{normal_port}")
-        .parse()
-        .ok()
-}
-
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
 /// Whether RFC 3986 allows this byte in a path.

@@ -16,6 +16,9 @@ fn urls_are_normalised() {
         ("http://localhost:80/", "http://localhost"),
         ("http://127.0.0.1:8008", "http://127.0.0.1:8008"),
         ("https://[::1]:8448/base/", "https://[::1]:8448/base"),
+        ("https://[0:0:0::1]:08448", "https://[::1]:8448"),
+        ("https://[2001:DB8::1]:0443", "https://[2001:db8::1]"),
+        ("http://a_b-c.example:0080", "http://a_b-c.example"),
     ] {
         assert_eq!(parse(given).unwrap().as_str(), normalised);
     }
@@ -27,7 +30,7 @@ fn invalid_urls_are_refused_with_reason() {
         ("matrix.org", "does not begin with https://"),
         ("ftp://matrix.org", "must be https://"),
         ("https://", "host"),
-        ("https://a b", "well-formed"),
+        ("https://a b", "plain name or address"),
         ("https://matrix.org:99999", "port"),
         ("https://matrix.org:", "port"),
         ("https://matrix.org?x=1", "query"),
@@ -40,6 +43,16 @@ fn invalid_urls_are_refused_with_reason() {
         ("https://127.0.0.1.", "plain name or address"),
         ("https://localhost.", "plain name or address"),
         ("https://[::1%25eth0]", "host"),
+        ("https://[::1]x", "host"),
+        ("http://[::1]x:80", "host"),
+        ("https://[::1]]:80", "host"),
+        ("https://[::1]:80:80", "port"),
+        ("https://[]", "host"),
+        ("https://matrix.org:+80", "port"),
+        ("https://[::1]:+80", "port"),
+        ("https://matrix.org:80x", "port"),
+        ("https://matrix(org", "plain name or address"),
+        ("https://matrix.org,evil.org", "plain name or address"),
     ] {
         let error = parse(given).unwrap_err();
         assert!(error.contains(reason), "{given}: {error}");

@@ -210,19 +210,6 @@ fn invalid_requests_send_nothing() {
 }
 
 #[test]
-fn address_must_be_normalised() {
-    for (url, simply) in [
-        ("http://[0:0:0:0:0:0:0:1]:1", "http://[::1]:1/"),
-        ("http://127.0.0.1:01", "http://127.0.0.1:1/"),
-    ] {
-        let server: ServerUrl = url.parse().unwrap();
-        let error = error(run(&runner(), get(&server)));
-        assert_eq!(error.kind, TransportErrorKind::InvalidRequest, "{error}");
-        assert!(error.message.contains(simply), "{error}");
-    }
-}
-
-#[test]
 fn invalid_user_agent_is_refused() {
     let server = UnreachedServer::new();
     let mut options = options();
