@@ -267,3 +267,31 @@ impl PromptHandler for WithBrowser<'_> {
         self.prompts.waiting(until, why);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_opener_page_is_left_to_prompt_handler() {
+        let page = "https://id.example.org/authorize?state=abc";
+        let mut server = CallbackServer::listen().await.unwrap();
+        // As in a program without the feature `browser`.
+        server.open = None;
+        let prompt = Prompt::OpenPage {
+            url: page.into(),
+            redirect_uri: server.redirect_uri(),
+            state: "abc".into(),
+            why: None,
+        };
+        assert!(server.answer(&prompt).is_none());
+
+        let page = server.expect(page.into(), "abc".into()).unwrap();
+        let error = page.open().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+
+        // The person can open it.
+        let server = server.opener(|_| Ok(()));
+        assert!(server.answer(&prompt).is_some());
+    }
+}
