@@ -3,6 +3,7 @@
 use std::{error::Error, io};
 
 use matricula_core::{FileRef, Processed, TransportError, TransportErrorKind};
+use rustls::CertificateError;
 
 use crate::address::Address;
 
@@ -65,8 +66,23 @@ pub(crate) fn tls_reason(error: &rustls::Error) -> String {
             format!("it does not speak TLS at this port ({error})")
         }
         rustls::Error::InvalidCertificate(reason) => {
-            format!("its certificate is not trusted: {reason}")
+            let hint = match reason {
+                CertificateError::UnknownIssuer => ISSUER_HINT,
+                _ => "",
+            };
+            format!("its certificate is not trusted: {reason}{hint}")
         }
         other => other.to_string(),
     }
 }
+
+/// What to do where a network has a certificate authority of its own.
+const ISSUER_HINT: &str = if cfg!(all(
+    unix,
+    not(any(target_vendor = "apple", target_os = "android"))
+)) {
+    "; if your network has its own certificate authority, name the file of its certificate in the \
+     environment variable SSL_CERT_FILE"
+} else {
+    "; if your network has its own certificate authority, add its certificate to the system's"
+};

@@ -4,7 +4,7 @@
 use std::{env, fs, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use matricula_core::{Job, Method, ServerUrl, scheduler::Outcome};
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rcgen::{CertificateParams, CertifiedKey, DnType, KeyPair};
 use tempfile::TempDir;
 
 use super::{PROTOCOLS, run, runner_with};
@@ -78,7 +78,14 @@ pub(super) struct Certificate {
 
 impl Certificate {
     pub(super) fn of(name: &str) -> Self {
-        let certified = generate_simple_self_signed([name.to_owned()]).unwrap();
+        let signing_key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        // Certificates with the same subject are taken for the issuers of each other.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, name.to_owned());
+        let cert = params.self_signed(&signing_key).unwrap();
+        let certified = CertifiedKey { cert, signing_key };
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("roots.pem");
         fs::write(&path, certified.cert.pem()).unwrap();
@@ -130,6 +137,21 @@ fn untrusted_certificate_is_refused() {
     let start = format!("Tls No {}: its certificate is not trusted: ", server.url);
     assert!(said.starts_with(&start), "{said}");
     assert!(server.requests().is_empty());
+}
+
+#[test]
+fn unknown_issuer_names_the_variable() {
+    let other = Certificate::of("elsewhere.example");
+    let certificate = Certificate::of("127.0.0.1");
+    let (server, _) = Server::start_tls(certificate.server(), [ok()]);
+    let said = ask(&server.url, &other.trusted());
+    assert!(said.starts_with("Tls No "), "{said}");
+    assert_eq!(
+        said.contains("SSL_CERT_FILE"),
+        cfg!(all(unix, not(any(target_vendor = "apple", target_os = "android")))),
+        "{said}"
+    );
+    assert!(said.contains("certificate authority"), "{said}");
 }
 
 #[test]
