@@ -42,8 +42,8 @@ pub enum OpenError {
         /// Why it could not be moved.
         source: io::Error,
     },
-    /// The file is a database of another program. It is unchanged.
-    #[error("{} is a database of another program; give another file", path.display())]
+    /// The file is not a store, but another program's database or another file. It is unchanged.
+    #[error("{} belongs to another program; give another file", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,

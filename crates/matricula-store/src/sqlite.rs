@@ -1,8 +1,8 @@
 //! The SQLite store: one file with one SQL table, which holds the keys of all tables.
 
 use std::{
-    fs::OpenOptions,
-    io,
+    fs::{File, OpenOptions},
+    io::{self, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -55,10 +55,16 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`]. A damaged file is moved aside, and opening again creates an empty store.
     pub fn open(path: &Path, if_locked: IfLocked) -> Result<Self, OpenError> {
-        make_private(path).map_err(|source| OpenError::File {
+        let is_other_file = make_private(path).and_then(|()| is_other_file(path));
+        let is_other_file = is_other_file.map_err(|source| OpenError::File {
             path: path.to_owned(),
             source,
         })?;
+        if is_other_file {
+            return Err(OpenError::Foreign {
+                path: path.to_owned(),
+            });
+        }
         match prepare(path, if_locked) {
             Ok(connection) => Ok(Self {
                 connection,
@@ -197,6 +203,14 @@ fn make_private(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop)
+}
+
+/// Whether the file is none of SQLite's: it begins neither as those do nor with zeros, which a power failure can
+/// leave. A person may have named it by mistake. SQLite itself would overwrite a short one.
+fn is_other_file(path: &Path) -> io::Result<bool> {
+    let mut header = Vec::new();
+    File::open(path)?.take(16).read_to_end(&mut header)?;
+    Ok(header != b"SQLite format 3\0" && header.iter().any(|byte| *byte != 0))
 }
 
 fn prepare(path: &Path, if_locked: IfLocked) -> Result<Connection, NotOpened> {

@@ -38,8 +38,37 @@ fn assert_moved_aside(bytes: &[u8]) {
 }
 
 #[test]
-fn file_without_header_is_moved_aside() {
-    assert_moved_aside("not a database. ".repeat(500).as_bytes());
+fn file_with_damaged_header_is_moved_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = full_store(&dir.path().join("queue.db"));
+    // A power failure can leave zeros.
+    let mut zeros = store.clone();
+    zeros[..4096].fill(0);
+    assert_moved_aside(&zeros);
+    let mut page_size = store;
+    page_size[16..18].fill(0xff);
+    assert_moved_aside(&page_size);
+}
+
+#[test]
+fn file_that_is_no_database_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "not a database. ".repeat(500);
+    for bytes in [
+        text.as_bytes(),
+        b"a",
+        b"\x89PNG\r\n\x1a\n",
+        b"{\"accounts\": []}",
+        &[0xff; 8192],
+        b"SQLite format 2\0",
+    ] {
+        let path = dir.path().join("photo.png");
+        fs::write(&path, bytes).unwrap();
+        let error = SqliteStore::open(&path, IfLocked::Refuse).unwrap_err();
+        assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+        assert!(fs::read(&path).unwrap() == bytes, "it is not changed");
+        assert_eq!(dir.path().read_dir().unwrap().count(), 1, "alone");
+    }
 }
 
 #[test]
