@@ -26,10 +26,10 @@ pub enum ApiError {
     /// [user-interactive authentication]: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
     #[error("the server requires user-interactive authentication")]
     Uia(Box<UiaInfo>),
-    /// The server applies a [rate limit].
+    /// The server [asks to wait](Response::asks_to_wait): its [rate limit], or maintenance.
     ///
     /// [rate limit]: https://spec.matrix.org/v1.19/client-server-api/#rate-limiting
-    #[error("the server asks for fewer requests{}", wait_text(.retry_after))]
+    #[error("the server accepts no more requests for now{}", wait_text(.retry_after))]
     RateLimited {
         /// How long to wait, if the server says so.
         retry_after: Option<Duration>,
@@ -61,7 +61,7 @@ impl ApiError {
 
 fn wait_text(retry_after: &Option<Duration>) -> String {
     retry_after.map_or_else(String::new, |wait| {
-        format!("; the next one in {:.1} s", wait.as_secs_f64())
+        format!("; try again in {:.1} s", wait.as_secs_f64())
     })
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
         return None;
     }
     // Proxies also apply rate limits, so the body is not required.
-    if status == 429 {
+    if response.asks_to_wait() {
         return Some(rate_limited(response));
     }
     // A standard error is a body without flows.
@@ -122,7 +122,7 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     }
 }
 
-/// The body of a 429 response, parsed once: it arrives under load.
+/// The body of a response that asks to wait, parsed once: it arrives under load.
 struct RateLimitBody {
     wait: Option<Duration>,
     code: Option<ErrorCode>,
@@ -170,7 +170,8 @@ fn rate_limited(response: &Response) -> ApiError {
     let text = codec::text_of(response.body()).unwrap_or_default();
     let read: Result<RateLimitBody, _> = serde_json::from_str(text);
     let retry_after = match (response.header("retry-after"), &read) {
-        (None, Ok(read)) => read.wait,
+        (None, Ok(read)) if read.wait.is_some() => read.wait,
+        // In another form, or absent.
         _ => response.retry_after(),
     };
     let error = match read {

@@ -113,15 +113,25 @@ impl Response {
         self.data_json(key)?.as_str()
     }
 
-    /// How long the server asks to wait: `Retry-After` in seconds, else the body's `retry_after_ms`.
+    /// How long the server asks to wait: `Retry-After`, else the body's `retry_after_ms`.
     ///
-    /// A `Retry-After` with a date is ignored, as it takes a clock to read.
+    /// A `Retry-After` with a date is compared with the response's own `Date`, so that it takes no clock
+    /// to read. Fractions are rounded up. What cannot be read counts as absent.
     pub fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.header("retry-after");
-        if let Some(seconds) = seconds.and_then(|value| value.trim().parse().ok()) {
+        self.header("retry-after")
+            .and_then(|value| self.wait_in_header(value.trim()))
+            .or_else(|| self.retry_after_ms())
+    }
+
+    fn wait_in_header(&self, value: &str) -> Option<Duration> {
+        // RFC 9110, section 10.2.3, knows whole seconds only; some servers send fractions.
+        if let Some(seconds) = rounded_up(value) {
             return Some(Duration::from_secs(seconds));
         }
-        self.retry_after_ms()
+        let until = httpdate::parse_http_date(value).ok()?;
+        let now = httpdate::parse_http_date(self.header("date")?.trim()).ok()?;
+        // A date in the past asks for no wait.
+        Some(until.duration_since(now).unwrap_or_default())
     }
 
     /// The `retry_after_ms` of the body, which is more precise than the whole seconds of the header.
@@ -129,11 +139,26 @@ impl Response {
         /// The body of a 429.
         #[derive(Deserialize)]
         struct Limited {
-            retry_after_ms: Option<u64>,
+            retry_after_ms: Option<Value>,
         }
 
         let limited: Limited = serde_json::from_slice(self.body.as_bytes()).ok()?;
-        limited.retry_after_ms.map(Duration::from_millis)
+        let millis = match limited.retry_after_ms? {
+            Value::Number(number) => rounded_up(&number.to_string()),
+            Value::String(text) => rounded_up(text.trim()),
+            _ => None,
+        };
+        millis.map(Duration::from_millis)
+    }
+
+    /// Whether the server asks to send the request again later: a rate limit, or maintenance with a
+    /// `Retry-After`.
+    pub fn asks_to_wait(&self) -> bool {
+        match self.status_code {
+            429 => true,
+            503 => self.retry_after().is_some_and(|wait| !wait.is_zero()),
+            _ => false,
+        }
     }
 
     /// The data that the job carried.
@@ -151,4 +176,15 @@ impl fmt::Debug for Response {
             .field("body", &self.body)
             .finish_non_exhaustive()
     }
+}
+
+/// A decimal number without a sign, rounded up. `None` for all other text, and beyond [`u64`].
+fn rounded_up(number: &str) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let has_rest = fraction.bytes().any(|digit| digit != b'0');
+    whole.parse::<u64>().ok()?.checked_add(has_rest.into())
 }

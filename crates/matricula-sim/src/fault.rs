@@ -48,7 +48,7 @@ pub enum Fault {
     LostCancel,
     /// Every second result is lost.
     LostResults,
-    /// A 429 is treated as a 503.
+    /// A 429 is treated as a 408.
     IgnoredRateLimit,
     /// The wait of a 429 is ignored.
     IgnoredRetryAfter,
@@ -202,7 +202,7 @@ impl Fault {
             }
             TransportResult::Response(response) if response.status_code() == 429 => {
                 let status = match self {
-                    Self::IgnoredRateLimit => 503,
+                    Self::IgnoredRateLimit => 408,
                     _ => 429,
                 };
                 match self {

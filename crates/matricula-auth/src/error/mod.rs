@@ -110,8 +110,8 @@ pub enum ServerError {
         /// What is wrong.
         what: String,
     },
-    /// The rate limit was exceeded.
-    #[error("{server} has had too many requests{}", retry(.retry_after))]
+    /// The server asks to wait: its rate limit, or maintenance.
+    #[error("{server} accepts no more requests for now{}", retry(.retry_after))]
     RateLimited {
         /// The server.
         server: ServerUrl,
@@ -220,7 +220,7 @@ fn says(message: &str) -> String {
 
 fn retry(after: &Option<Duration>) -> String {
     match after {
-        Some(wait) => format!("; the next one in {} s", wait.as_secs_f64().ceil()),
+        Some(wait) => format!("; try again in {} s", wait.as_secs_f64().ceil()),
         None => "; try again later".to_owned(),
     }
 }

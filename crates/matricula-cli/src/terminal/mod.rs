@@ -207,7 +207,7 @@ impl PromptHandler for Terminal {
         let seconds = until.since(now).as_secs_f64();
         match why {
             WaitReason::RateLimited => self.output.say(&format!(
-                "the server asks for fewer requests: waiting {seconds:.1} s"
+                "the server accepts no more requests for now: waiting {seconds:.1} s"
             )),
             WaitReason::Unreachable(reason) => self
                 .output

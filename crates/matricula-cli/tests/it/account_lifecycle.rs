@@ -205,7 +205,7 @@ pub(crate) fn rate_limit_wait_is_shown(sites: Sites) {
     exhaust(&site);
     let line = format!("register {} --username {name}", site.url);
     let ended = home.run(&line).exit(0);
-    let waits = "the server asks for fewer requests: waiting ";
+    let waits = "the server accepts no more requests for now: waiting ";
     assert!(ended.stderr.contains(waits), "{ended}");
     home.run("whoami").exit(0);
 }

@@ -39,3 +39,4 @@ mod servers;
 mod terminal;
 mod unreachable;
 mod usage;
+mod waiting;

@@ -411,7 +411,7 @@ fn rate_limit_wait_is_printed() {
     assert!(
         ended
             .stderr
-            .contains("the server asks for fewer requests: waiting 0.1 s"),
+            .contains("the server accepts no more requests for now: waiting 0.1 s"),
         "{ended}"
     );
 }

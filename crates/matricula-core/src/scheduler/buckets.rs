@@ -271,7 +271,7 @@ impl Buckets {
         }
     }
 
-    /// Learns from a response. Returns how long the request must wait, if the response is a 429.
+    /// Learns from a response. Returns how long the request must wait, if the server asks to wait.
     pub(super) fn learn(
         &mut self,
         key: BucketKey,
@@ -284,13 +284,17 @@ impl Buckets {
         let Some(bucket) = self.get_mut(key) else {
             return Duration::ZERO;
         };
-        if response.status_code() != 429 {
+        if !response.asks_to_wait() {
             bucket.limiter.allowed();
             return Duration::ZERO;
         }
         let asked = retry::rate_limit_wait(response, attempts);
         let bounded = asked.min(max_wait);
-        bucket.limiter.limited(now, sent_at, bounded, response);
+        if response.status_code() == 429 {
+            bucket.limiter.limited(now, sent_at, bounded, response);
+        } else {
+            bucket.limiter.unavailable(now, bounded);
+        }
         let until = bucket.limiter.wait(now).unwrap_or(now);
         asked.max(until.since(now))
     }

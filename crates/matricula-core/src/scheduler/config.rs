@@ -6,14 +6,15 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchedulerConfig {
-    /// Attempts in all before a job that cannot reach the server ends. A 429 is not counted.
+    /// Attempts in all before a job that cannot reach the server ends. Responses that
+    /// [ask to wait](crate::Response::asks_to_wait) are not counted.
     pub max_attempts: u32,
     /// The wait before the second attempt is drawn from zero to this; it doubles with each attempt.
     pub initial_backoff: Duration,
     /// Upper bound of those waits.
     pub max_backoff: Duration,
-    /// How long a job waits for the server's rate limit, all waits together. After that the last 429 is
-    /// its outcome.
+    /// How long a job waits because the server asks for it, all waits together. After that the server's
+    /// last response is its outcome.
     pub max_rate_limit_wait: Duration,
     /// Requests in flight at once, not counting long polls.
     pub max_in_flight: usize,
@@ -42,7 +43,7 @@ impl Default for SchedulerConfig {
 
 impl SchedulerConfig {
     /// Bounds for background work: retries for about two days while a server is unreachable, and waits up
-    /// to a day for its rate limit.
+    /// to a day where it asks to wait.
     pub fn patient() -> Self {
         Self {
             max_attempts: 5_000,

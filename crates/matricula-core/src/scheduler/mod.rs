@@ -11,7 +11,7 @@
 //!    requests in flight, and for its credential if that is being renewed. [`JobStatus`] says which.
 //! 3. [`Effect::Send`] has it sent, and [`Input::Completed`] brings the result, once.
 //! 4. The result is judged: was the request processed, and may it be sent again?
-//!    - A 429 makes the job's rate-limit bucket wait, the job ahead of the others: [`Event::Waiting`].
+//!    - A 429, or a 503 with a `Retry-After`, makes the job's rate-limit bucket wait, the job ahead of the others: [`Event::Waiting`].
 //!    - After a failure on the way, a job that is safe to retry backs off: [`Event::Waiting`].
 //!    - A 401 `M_UNKNOWN_TOKEN` has the credential renewed, once for all jobs that need it:
 //!      [`Effect::NeedCredential`], [`Event::AwaitingCredential`].
@@ -481,7 +481,7 @@ pub enum Rejection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitReason {
-    /// The server's rate limit.
+    /// The server [asks to wait](crate::Response::asks_to_wait): its rate limit, or maintenance.
     RateLimited,
     /// The server could not be reached, for this reason.
     Unreachable(String),
@@ -500,7 +500,7 @@ pub enum JobStatus {
     },
     /// Other requests in flight.
     Ready,
-    /// The server's rate limit.
+    /// The time that the server asked to wait for.
     RateLimited {
         /// Until when.
         until: Timestamp,

@@ -64,8 +64,7 @@ impl RateLimiter {
         wait: Duration,
         response: &Response,
     ) {
-        let open_at = now.plus(wait);
-        self.open_at = Some(self.open_at.map_or(open_at, |known| known.max(open_at)));
+        self.close(now, wait);
         self.allowed_in_row = 0;
         // The other 429s of one burst say nothing new.
         if self.limited_at.is_some_and(|at| sent_at <= at) {
@@ -83,6 +82,17 @@ impl RateLimiter {
         }
         .min(MAX_SPACING);
         self.limited_count = self.limited_count.saturating_add(1);
+    }
+
+    /// The server is unavailable for this time, which says nothing about its limit.
+    pub(super) fn unavailable(&mut self, now: Timestamp, wait: Duration) {
+        self.close(now, wait);
+        self.is_probing = true;
+    }
+
+    fn close(&mut self, now: Timestamp, wait: Duration) {
+        let open_at = now.plus(wait);
+        self.open_at = Some(self.open_at.map_or(open_at, |known| known.max(open_at)));
     }
 
     /// The clock was set back by this much.

@@ -22,9 +22,9 @@ pub(super) struct Attempts {
     pub(super) may_be_processed: bool,
     /// How often its credential was renewed.
     pub(super) renewals: u32,
-    /// Attempts that failed; 429s are not counted.
+    /// Attempts that failed; those after which the server asked to wait are not counted.
     pub(super) failures: u32,
-    /// How often the response was a 429.
+    /// How often the server asked to wait.
     pub(super) rate_limits: u32,
     /// The sum of the waits that followed.
     pub(super) rate_limited_for: Duration,
@@ -63,7 +63,8 @@ const DEFAULT_RATE_LIMIT_WAIT: Duration = Duration::from_secs(1);
 /// The shortest wait after a first 429; doubled with each further one, up to 256 times.
 const MIN_RATE_LIMIT_WAIT: Duration = Duration::from_millis(50);
 
-/// What a result means for its job. After a 429, its bucket waits for `rate_limit_wait`.
+/// What a result means for its job. If the server [asks to wait](Response::asks_to_wait), its bucket waits
+/// for `rate_limit_wait`.
 pub(super) fn decide(
     job: &Job,
     result: TransportResult,
@@ -79,7 +80,7 @@ pub(super) fn decide(
         }
         TransportResult::Cancelled => return Decision::End(aborted_in_flight()),
     };
-    if response.status_code() == 429 {
+    if response.asks_to_wait() {
         let waited = attempts.rate_limited_for.saturating_add(rate_limit_wait);
         return if waited <= config.max_rate_limit_wait {
             Decision::Retry {
@@ -114,7 +115,7 @@ pub(super) fn decide(
     }
 }
 
-/// How long a 429 asks to wait.
+/// How long a response asks to wait.
 pub(super) fn rate_limit_wait(response: &Response, attempts: &Attempts) -> Duration {
     // Do not retry in a tight loop if the server says "now" each time.
     let floor = MIN_RATE_LIMIT_WAIT.saturating_mul(1 << attempts.rate_limits.min(8));

@@ -1,5 +1,7 @@
 //! Each row of the table in `docs/libkazv.md` that maps `BaseJob` to `Job`.
 
+use std::time::Duration;
+
 use matricula_core::{
     Auth, Body, CredentialRef, FileRef, Job, Method, QueuePolicy, Response, ResponseFormat,
     RetrySafety, Secret,
@@ -174,14 +176,102 @@ fn retry_after_prefers_the_header() {
     };
     assert_eq!(response(vec![("Retry-After".into(), "3".into())]), 3000);
     assert_eq!(response(vec![]), 1500);
-    assert_eq!(
-        response(vec![(
-            "Retry-After".into(),
-            "Wed, 21 Oct 2026 07:28:00 GMT".into()
-        )]),
-        1500
-    );
     assert_eq!(Response::new(429, vec![], Body::Empty).retry_after(), None);
+}
+
+#[test]
+fn retry_after_is_read_in_every_form() {
+    let date = "Wed, 21 Oct 2026 07:27:00 GMT";
+    for (given, seconds) in [
+        ("0", Some(0)),
+        ("120", Some(120)),
+        (" 7 ", Some(7)),
+        // Fractions are not in RFC 9110, but sent.
+        ("1.5", Some(2)),
+        ("0.001", Some(1)),
+        ("2.0", Some(2)),
+        // The three forms of an HTTP date.
+        ("Wed, 21 Oct 2026 07:28:00 GMT", Some(60)),
+        ("Wednesday, 21-Oct-26 07:28:00 GMT", Some(60)),
+        ("Wed Oct 21 07:28:00 2026", Some(60)),
+        // A date in the past.
+        ("Wed, 21 Oct 2026 07:26:59 GMT", Some(0)),
+        ("-1", None),
+        ("-0.5", None),
+        ("", None),
+        (".5", None),
+        ("5.", None),
+        ("1e3", None),
+        ("5 s", None),
+        ("99999999999999999999", None),
+        ("18446744073709551615.5", None),
+        ("Wed, 32 Oct 2026 07:28:00 GMT", None),
+        ("tomorrow", None),
+    ] {
+        let headers = vec![
+            ("Retry-After".into(), given.to_owned()),
+            ("Date".into(), date.to_owned()),
+        ];
+        let wait = Response::new(503, headers, Body::Empty).retry_after();
+        assert_eq!(wait.map(|wait| wait.as_secs()), seconds, "{given}");
+    }
+}
+
+#[test]
+fn date_to_retry_after_needs_date_of_response() {
+    let until = "Wed, 21 Oct 2026 07:28:00 GMT";
+    for date in [None, Some(""), Some("yesterday")] {
+        let mut headers = vec![("Retry-After".into(), until.to_owned())];
+        headers.extend(date.map(|date| ("Date".into(), date.to_owned())));
+        let body = Body::Json(r#"{"retry_after_ms": 1500}"#.into());
+        let wait = Response::new(429, headers, body).retry_after();
+        assert_eq!(wait, Some(Duration::from_millis(1500)), "{date:?}");
+    }
+}
+
+#[test]
+fn retry_after_ms_is_read_in_every_form() {
+    for (given, millis) in [
+        ("1500", Some(1500)),
+        ("1500.0", Some(1500)),
+        ("1500.25", Some(1501)),
+        (r#""1500""#, Some(1500)),
+        (r#"" 20 ""#, Some(20)),
+        ("0", Some(0)),
+        ("-1", None),
+        ("-1.5", None),
+        (r#""-5""#, None),
+        ("1e300", None),
+        ("99999999999999999999", None),
+        (r#""soon""#, None),
+        ("null", None),
+        ("true", None),
+        ("[5]", None),
+        ("{}", None),
+    ] {
+        let body = Body::Json(format!(r#"{{"retry_after_ms": {given}}}"#));
+        let wait = Response::new(429, vec![], body).retry_after();
+        assert_eq!(wait, millis.map(Duration::from_millis), "{given}");
+    }
+}
+
+#[test]
+fn server_asks_to_wait() {
+    for (status, retry_after, asks) in [
+        (429, None, true),
+        (429, Some("0"), true),
+        (503, Some("5"), true),
+        (503, Some("0"), false),
+        (503, Some("soon"), false),
+        (503, None, false),
+        (502, Some("5"), false),
+        (200, Some("5"), false),
+        (301, Some("5"), false),
+    ] {
+        let headers = retry_after.map(|wait| ("Retry-After".into(), wait.to_owned()));
+        let response = Response::new(status, headers.into_iter().collect(), Body::Empty);
+        assert_eq!(response.asks_to_wait(), asks, "{status} {retry_after:?}");
+    }
 }
 
 #[test]

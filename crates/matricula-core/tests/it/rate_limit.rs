@@ -1,7 +1,7 @@
 //! Rate limits are learnt from 429 responses, per bucket.
 
 use matricula_core::{
-    QueuePolicy,
+    Body, QueuePolicy, Response, TransportResult,
     scheduler::{Input, JobId, JobStatus},
 };
 
@@ -29,7 +29,7 @@ impl TokenBucket {
         }
     }
 
-    fn request(&mut self, now: u64) -> matricula_core::TransportResult {
+    fn request(&mut self, now: u64) -> TransportResult {
         let passed = now.saturating_sub(self.last) as f64;
         self.tokens = (self.tokens + passed / self.spacing).min(self.burst);
         self.last = now;
@@ -82,6 +82,26 @@ fn one_probe_follows_a_429() {
     assert_eq!(network.in_flight().len(), 1);
     network.respond(&mut harness, status(200));
     assert_eq!(network.outcomes(), "+++");
+}
+
+#[test]
+fn no_spacing_is_learnt_from_a_503() {
+    let (mut harness, mut network) = (Harness::new(), Network::default());
+    for name in ["a", "b", "c"] {
+        network.submit(&mut harness, named(name));
+    }
+    let header = || vec![("Retry-After".into(), "5".to_owned())];
+    for _ in 0..3 {
+        let response = Response::new(503, header(), Body::Empty);
+        network.respond(&mut harness, TransportResult::Response(response));
+    }
+    assert!(network.in_flight().is_empty());
+    let before = harness.now;
+    network.wait(&mut harness);
+    assert_eq!(harness.now - before, 5_000);
+    assert_eq!(network.in_flight().len(), 1, "one request is the probe");
+    network.respond(&mut harness, status(200));
+    assert_eq!(network.in_flight().len(), 2, "the others follow at once");
 }
 
 #[test]

@@ -86,6 +86,42 @@ fn excessive_retry_after_ends_the_job() {
     assert!(matches!(outcome(&step), Outcome::Responded(_)));
 }
 
+fn unavailable(retry_after: &str) -> TransportResult {
+    let header = vec![("Retry-After".into(), retry_after.to_owned())];
+    TransportResult::Response(Response::new(503, header, Body::Empty))
+}
+
+#[test]
+fn retry_after_of_a_503_is_respected() {
+    let mut harness = Harness::new();
+    let mut id = harness.submit(job());
+    // More often than attempts are made without it.
+    for _ in 0..20 {
+        let before = harness.now;
+        let step = harness.step(Input::Completed(id, unavailable("20")));
+        id = harness.wake(&step);
+        assert_eq!(harness.now - before, 20_000);
+    }
+    let step = harness.step(Input::Completed(id, status(200)));
+    assert!(matches!(outcome(&step), Outcome::Responded(response) if response.success()));
+}
+
+#[test]
+fn a_503_that_asks_for_too_long_a_wait_ends_the_job() {
+    for (waits, last) in [(0, "601"), (29, "21"), (0, "18446744073709551615")] {
+        let mut harness = Harness::new();
+        let mut id = harness.submit(job());
+        for _ in 0..waits {
+            let step = harness.step(Input::Completed(id, unavailable("20")));
+            id = harness.wake(&step);
+        }
+        let step = harness.step(Input::Completed(id, unavailable(last)));
+        assert!(
+            matches!(outcome(&step), Outcome::Responded(response) if response.status_code() == 503)
+        );
+    }
+}
+
 #[test]
 fn zero_retry_after_backs_off() {
     let mut harness = Harness::new();
