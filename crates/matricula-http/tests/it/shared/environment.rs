@@ -148,7 +148,10 @@ fn unknown_issuer_names_the_variable() {
     assert!(said.starts_with("Tls No "), "{said}");
     assert_eq!(
         said.contains("SSL_CERT_FILE"),
-        cfg!(all(unix, not(any(target_vendor = "apple", target_os = "android")))),
+        cfg!(all(
+            unix,
+            not(any(target_vendor = "apple", target_os = "android"))
+        )),
         "{said}"
     );
     assert!(said.contains("certificate authority"), "{said}");
