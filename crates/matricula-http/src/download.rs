@@ -123,7 +123,8 @@ impl<'a> Download<'a> {
             address: address.clone(),
             done: 0,
             total: content_length(headers),
-            keep_partial: false,
+            // Until it is opened, what is there belongs to an earlier download, or to none.
+            keep_partial: true,
             open: None,
         };
         if status == StatusCode::PARTIAL_CONTENT {
@@ -131,27 +132,26 @@ impl<'a> Download<'a> {
                 .as_ref()
                 .and_then(|partial| partial.total_if_continued_by(headers));
             let (Some(partial), Some(total)) = (partial, total) else {
+                download.keep_partial = false;
                 return Err(wrong_range(address));
             };
             download.done = partial.length;
             download.total = Some(total);
-            download.keep_partial = true;
+            download.check_length()?;
             download.lock(&partial.file)?;
             return Ok((download, partial.file));
         }
+        download.check_length()?;
         // Its lock must be released before the file is created.
         drop(partial);
         let created = config
             .files
             .create(file)
             .map_err(|error| match error.kind() {
-                io::ErrorKind::WouldBlock => {
-                    // The partial file belongs to another download.
-                    download.keep_partial = true;
-                    busy(file, &error)
-                }
+                io::ErrorKind::WouldBlock => busy(file, &error),
                 _ => not_writable(file, &error),
             })?;
+        download.keep_partial = false;
         download.lock(&created)?;
         if let Some(token) = resume_token(job, headers) {
             let saved = config.files.save_resume_token(file, &token);
@@ -166,7 +166,16 @@ impl<'a> Download<'a> {
         Ok(())
     }
 
-    /// Counts a piece that has been received.
+    /// A file that is announced as too large is refused before anything is written.
+    fn check_length(&self) -> Result<(), TransportError> {
+        let max = self.config.options.max_file_size;
+        match self.total {
+            Some(total) if total > max => Err(too_large(&self.address, max)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a piece that has been received, after decompression.
     pub(crate) fn received(&mut self, bytes: usize) -> Result<(), TransportError> {
         self.done += bytes as u64;
         let max = self.config.options.max_file_size;

@@ -1,9 +1,11 @@
 //! Opens the files that jobs name.
 
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt;
 use std::{
     fmt,
-    fs::{self, File, TryLockError},
-    io,
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -13,7 +15,7 @@ use matricula_core::FileRef;
 ///
 /// Implement it if the files are not on a disk, or not at the paths that jobs name.
 pub trait FileStore: fmt::Debug + Send + Sync {
-    /// Opens a file to be sent.
+    /// Opens a file to be sent. Its length must be known, so it is a regular file.
     ///
     /// # Errors
     /// If it cannot be read. The request is then not sent.
@@ -72,6 +74,11 @@ pub struct PartialFile {
 /// and renamed when it is complete. Until then, a file with the suffix `.part.note` holds the token to
 /// continue it.
 ///
+/// Others may be able to write in the directory. So these two files are used only if they are regular
+/// files with one name: through a symbolic or hard link, another file would be overwritten, and a pipe
+/// would block. Where the system is not a Unix, a link is noticed only if it is there before the file
+/// is opened, and the number of names is not known.
+///
 /// After a power cut, a partial file is as reliable as the file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
@@ -84,6 +91,48 @@ impl Disk {
     fn token_path(file: &FileRef) -> PathBuf {
         with_suffix(&file.path, ".part.note")
     }
+}
+
+/// Opens a file that belongs to a download, and no other: see [`Disk`].
+fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    // On other systems, this is the check. A pipe would block until something reads from it.
+    if let Ok(found) = path.symlink_metadata()
+        && !found.is_file()
+    {
+        return Err(not_own(path, &found));
+    }
+    #[cfg(unix)]
+    OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let opened = options.open(path)?;
+    let found = opened.metadata()?;
+    if !found.is_file() || names(&found) != 1 {
+        return Err(not_own(path, &found));
+    }
+    Ok(opened)
+}
+
+/// How many names the file has.
+fn names(found: &Metadata) -> u64 {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::nlink(found);
+    #[cfg(not(unix))]
+    {
+        let _ = found;
+        1
+    }
+}
+
+fn not_own(path: &Path, found: &Metadata) -> io::Error {
+    let what = match found.file_type() {
+        kind if kind.is_symlink() => "a symbolic link",
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_file() => "a file with several names (hard links)",
+        _ => "no regular file",
+    };
+    io::Error::other(format!(
+        "{} is {what}, and was not opened: remove it, or name another file",
+        path.display()
+    ))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -122,27 +171,29 @@ fn remove(path: &Path) -> io::Result<()> {
 
 impl FileStore for Disk {
     fn open(&self, file: &FileRef) -> io::Result<File> {
-        let opened = File::open(&file.path)?;
-        // Reading it would fail only after the request has begun.
-        if opened.metadata()?.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
+        let mut options = File::options();
+        // Without it, a pipe that nothing writes to would block.
+        #[cfg(unix)]
+        OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+        let opened = options.read(true).open(&file.path)?;
+        // Reading a directory, or what has no length, would fail only after the request has begun.
+        match opened.metadata()? {
+            found if found.is_file() => Ok(opened),
+            found if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            _ => Err(io::Error::other("it is no regular file")),
         }
-        Ok(opened)
     }
 
     fn create(&self, file: &FileRef) -> io::Result<File> {
-        let mut part = File::options();
-        let part = part.write(true).create(true).truncate(false);
-        let part = part.open(Self::part_path(file))?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        let part = open_own(&Self::part_path(file), &mut options)?;
         lock(&part)?;
         // First: a token must not be found beside a file that it does not belong to.
         remove(&Self::token_path(file))?;
-        // Pipes and devices have no length.
-        if part.metadata()?.len() > 0 {
-            part.set_len(0)?;
-        }
+        part.set_len(0)?;
         // The new file must not be readable for more users than the old one.
-        if let Ok(old) = fs::metadata(&file.path)
+        if let Ok(old) = fs::symlink_metadata(&file.path)
             && old.is_file()
             && !old.permissions().readonly()
         {
@@ -153,7 +204,7 @@ impl FileStore for Disk {
 
     fn commit(&self, file: &FileRef) -> io::Result<()> {
         let part = Self::part_path(file);
-        File::options().append(true).open(&part)?.sync_all()?;
+        open_own(&part, File::options().append(true))?.sync_all()?;
         fs::rename(part, &file.path)?;
         remove(&Self::token_path(file))?;
         sync_directory_of(&file.path)
@@ -166,20 +217,30 @@ impl FileStore for Disk {
     }
 
     fn save_resume_token(&self, file: &FileRef, token: &str) -> io::Result<bool> {
-        fs::write(Self::token_path(file), token)?;
+        let path = Self::token_path(file);
+        remove(&path)?;
+        let mut note = open_own(&path, File::options().write(true).create_new(true))?;
+        note.write_all(token.as_bytes())?;
         Ok(true)
     }
 
     fn open_partial(&self, file: &FileRef) -> io::Result<Option<PartialFile>> {
-        let part = match File::options().append(true).open(Self::part_path(file)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            part => part?,
+        let missing_is_none = |opened: io::Result<File>| match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
+        };
+        let part = open_own(&Self::part_path(file), File::options().append(true));
+        let Some(part) = missing_is_none(part)? else {
+            return Ok(None);
         };
         lock(&part)?;
-        let resume_token = match fs::read_to_string(Self::token_path(file)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            token => token?,
+        let note = open_own(&Self::token_path(file), File::options().read(true));
+        let Some(note) = missing_is_none(note)? else {
+            return Ok(None);
         };
+        let mut resume_token = String::new();
+        note.take(MAX_TOKEN_SIZE)
+            .read_to_string(&mut resume_token)?;
         let length = part.metadata()?.len();
         Ok(Some(PartialFile {
             file: part,
@@ -189,6 +250,8 @@ impl FileStore for Disk {
     }
 }
 
+/// The maximum size of a saved token in bytes; an ETag is far shorter.
+const MAX_TOKEN_SIZE: u64 = 64 << 10;
 /// How many bytes of a file are read at once.
 pub(crate) const PIECE_SIZE: usize = 64 << 10;
 

@@ -10,6 +10,8 @@ mod environment;
 mod file_transfer;
 mod hostile_servers;
 mod plain_http;
+#[cfg(unix)]
+mod planted_files;
 mod proxies;
 mod queues;
 mod rate_limit;
