@@ -19,7 +19,7 @@ pub struct HttpOptions {
     pub max_body_size: usize,
     /// Timeout of a request that sends or fetches a file, and the limit for long polls. 1 h.
     pub file_timeout: Duration,
-    /// Largest response that is written to a file, in bytes. 4 GiB.
+    /// Largest response that is written to a file, in bytes, after decompression. 256 MiB.
     pub max_file_size: u64,
     /// How many redirects in a row are followed. A request with a token, a body or headers of its own
     /// follows none, unless it fetches a file: then it continues without them. 5.
@@ -38,7 +38,7 @@ impl Default for HttpOptions {
             connect_timeout: Duration::from_secs(10),
             max_body_size: 64 << 20,
             file_timeout: Duration::from_secs(60 * 60),
-            max_file_size: 4 << 30,
+            max_file_size: 256 << 20,
             max_redirects: 5,
             allow_plain_http: false,
             user_agent: concat!("matricula/", env!("CARGO_PKG_VERSION")).to_owned(),
