@@ -38,6 +38,7 @@ pub mod events;
 mod extra;
 #[cfg(feature = "client")]
 pub mod fallback;
+mod file_name;
 mod generated;
 mod identifier;
 mod ids;

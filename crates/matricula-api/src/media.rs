@@ -4,7 +4,7 @@ use std::fmt;
 
 use matricula_core::Response;
 
-use crate::ApiError;
+use crate::{ApiError, file_name};
 
 /// A downloaded file.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -18,6 +18,13 @@ pub struct Content {
 }
 
 impl Content {
+    /// The file's name as its uploader chose it, if there is one, for a file in a directory: without a
+    /// path, control and other invisible characters, leading dots and hyphens, and characters and names
+    /// that file systems reserve; at most 200 bytes long. Another file may have the same name.
+    pub fn file_name(&self) -> Option<String> {
+        file_name::of_disposition(self.content_disposition.as_deref()?)
+    }
+
     pub(crate) fn read(response: &Response) -> Result<Self, ApiError> {
         if response.status_code() >= 300 {
             return Err(ApiError::UnexpectedStatus {

@@ -10,6 +10,7 @@ mod contents;
 mod difference;
 mod events;
 mod fallback;
+mod file_names;
 mod golden;
 mod ids;
 mod lenience;
