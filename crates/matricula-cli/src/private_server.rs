@@ -75,6 +75,7 @@ fn options() -> ServerOptions {
 }
 
 async fn open(directory: &Path, options: ServerOptions) -> Result<RunningServer, CommandError> {
+    matricula::check_directory(directory)?;
     let server = ServerDir::open(directory, options, tokio::time::sleep).await?;
     Ok(RunningServer {
         directory: directory.to_owned(),

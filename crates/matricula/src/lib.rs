@@ -20,7 +20,7 @@ mod send_queue;
 mod session;
 mod session_store;
 
-pub use account_store::{AccountLock, AccountStore, AccountStoreError};
+pub use account_store::{AccountLock, AccountStore, AccountStoreError, check_directory};
 pub use callback::{CallbackServer, PendingCallback};
 pub use dirs::DataDirs;
 pub use drive::{AnswerFuture, PromptHandler, drive};

@@ -30,6 +30,18 @@ pub enum AccountStoreError {
         /// The server of the stored account.
         server: String,
     },
+    /// Other users of the machine can change the directory, or one above it.
+    #[error("{} is no place for secrets: {} {why}; {help}, or name another directory", dir.display(), path.display())]
+    NotPrivate {
+        /// The directory or file with the secrets.
+        dir: PathBuf,
+        /// What other users can change.
+        path: PathBuf,
+        /// Why they can.
+        why: &'static str,
+        /// What to do about it.
+        help: String,
+    },
     /// The file was not written by this program.
     #[error("{} cannot be read ({what}); it was not changed: move it away to start with a new store", path.display())]
     Unreadable {

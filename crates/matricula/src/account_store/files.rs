@@ -6,10 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::AccountStoreError;
+use super::{
+    AccountStoreError,
+    directory::{check_directory, check_file},
+};
 
-/// Creates the directory, readable by its owner only.
+/// Creates the directory, readable by its owner only. Refuses one that others can change.
 pub(crate) fn make_dir(dir: &Path) -> Result<(), AccountStoreError> {
+    check_directory(dir)?;
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -36,10 +40,14 @@ pub(super) fn try_lock(dir: &Path, name: &str) -> Result<Option<File>, AccountSt
     }
 }
 
-/// The content of the file; `None` if there is no file.
+/// The content of the file; `None` if there is no file. Refuses one that others can change.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, AccountStoreError> {
     match fs::read(path) {
-        Ok(text) => Ok(Some(text)),
+        Ok(text) => {
+            check_directory(path.parent().unwrap_or(path))?;
+            check_file(path)?;
+            Ok(Some(text))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(path, "read")(error)),
     }
@@ -56,7 +64,7 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), AccountStoreError>
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = private_file(&beside)?;
+        let mut file = options().create_new(true).open(&beside)?;
         file.write_all(text)?;
         file.sync_all()?;
         fs::rename(&beside, path)?;
@@ -67,14 +75,21 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), AccountStoreError>
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    options().create(true).truncate(false).open(path)
 }
 
-fn failed(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> AccountStoreError + use<> {
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+pub(super) fn failed(
+    path: &Path,
+    what: &'static str,
+) -> impl FnOnce(io::Error) -> AccountStoreError + use<> {
     let path = path.to_owned();
     move |error| AccountStoreError::Io { path, what, error }
 }

@@ -1,6 +1,7 @@
 //! The account store: a file with accounts, pending registrations and pending logins.
 
 mod cipher;
+mod directory;
 mod encryption;
 mod error;
 mod file_format;
@@ -22,6 +23,7 @@ use matricula_core::{Store, StoreError, Write, WriteBatch};
 use serde_json::Value;
 
 use cipher::Key;
+pub use directory::check_directory;
 pub use error::AccountStoreError;
 use file_format::{Content, Form, Read, ReadError, SUPPORTED};
 
@@ -36,6 +38,8 @@ use crate::{Keyring, SessionStore, session_store::FromStored};
 /// With a [`Keyring`], a new file is encrypted with a key that the keyring stores. If the keyring
 /// does not store the key, the new file is not encrypted. An existing file stays as it is:
 /// [`AccountStore::seal`] and [`AccountStore::unseal`] change it.
+///
+/// A directory that other users of the machine can change is refused: see [`check_directory`].
 #[derive(Clone, Debug)]
 pub struct AccountStore {
     dir: PathBuf,

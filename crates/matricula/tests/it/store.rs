@@ -125,6 +125,100 @@ fn planted_symlink_is_not_followed() {
     assert_eq!(store.accounts().unwrap().len(), 2);
 }
 
+/// Changes the modes of directories below one that is safe: each pair is a path and its mode. Then
+/// the store in `a/b/store` is written, or another one read.
+fn with_modes(modes: &[(&str, u32)]) -> (TempDir, Result<(), StoreError>) {
+    let dir = TempDir::new().unwrap();
+    let store_dir = dir.path().join("a/b/store");
+    put(&mut AccountStore::new(&store_dir), "@alice:example.org").unwrap();
+    for (path, mode) in modes {
+        fs::set_permissions(dir.path().join(path), fs::Permissions::from_mode(*mode)).unwrap();
+    }
+    let mut store = AccountStore::new(&store_dir);
+    let read = store.accounts().map(drop).map_err(StoreError::from);
+    let written = put(&mut store, "@bob:example.org");
+    assert_eq!(read.is_ok(), written.is_ok(), "{read:?} {written:?}");
+    (dir, read)
+}
+
+#[test]
+fn directories_that_others_can_change_are_refused() {
+    for (path, mode) in [
+        ("a/b/store", 0o777),
+        ("a/b/store", 0o722),
+        ("a/b/store", 0o702),
+        ("a/b/store", 0o770),
+        ("a/b/store", 0o720),
+        // Others could create files there.
+        ("a/b/store", 0o1777),
+        ("a/b", 0o777),
+        ("a", 0o757),
+        ("a/b/store/accounts.json", 0o666),
+        ("a/b/store/accounts.json", 0o620),
+    ] {
+        let (dir, result) = with_modes(&[(path, mode)]);
+        let error = result.unwrap_err().to_string();
+        let wrong = dir.path().canonicalize().unwrap().join(path);
+        assert!(
+            error.contains(&format!(
+                "{} can be written by other users",
+                wrong.display()
+            )),
+            "{path} {mode:o}: {error}"
+        );
+        let help = match mode & 0o1000 {
+            0 => "chmod ",
+            _ => "make a directory in it",
+        };
+        assert!(error.contains(help), "{error}");
+    }
+}
+
+#[test]
+fn directories_of_one_user_are_accepted() {
+    for modes in [
+        &[][..],
+        &[("a/b/store", 0o755), ("a/b/store/accounts.json", 0o644)],
+        // Nothing of another user can be removed or renamed there.
+        &[("a/b", 0o1777), ("a", 0o1777)],
+        &[("a", 0o711), ("a/b", 0o700)],
+    ] {
+        let (_dir, result) = with_modes(modes);
+        result.unwrap();
+    }
+}
+
+#[test]
+fn missing_directory_is_checked_above() {
+    for (mode, is_safe) in [(0o755, true), (0o777, false), (0o1777, true)] {
+        let dir = TempDir::new().unwrap();
+        let shared = dir.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(mode)).unwrap();
+        let mut store = AccountStore::new(shared.join("new/store"));
+        // What is not there can be read.
+        assert_eq!(store.accounts().unwrap(), []);
+        let written = put(&mut store, "@alice:example.org");
+        assert_eq!(written.is_ok(), is_safe, "{mode:o}: {written:?}");
+        assert_eq!(shared.join("new").exists(), is_safe, "{mode:o}");
+    }
+}
+
+#[test]
+fn link_to_the_directory_is_followed_first() {
+    let dir = TempDir::new().unwrap();
+    let shared = dir.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+    let link = dir.path().join("link");
+    symlink(&shared, &link).unwrap();
+    let error = put(&mut AccountStore::new(&link), "@alice:example.org").unwrap_err();
+    assert!(
+        error.to_string().contains("shared can be written"),
+        "{error}"
+    );
+}
+
 /// Every way to read and to write, with the error of each.
 fn every_use(store: &mut AccountStore) -> Vec<StoreError> {
     let reading = [
