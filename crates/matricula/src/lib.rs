@@ -21,7 +21,7 @@ mod session;
 mod session_store;
 
 pub use account_store::{AccountLock, AccountStore, AccountStoreError, check_directory};
-pub use callback::{CallbackServer, PendingCallback};
+pub use callback::{CallbackError, CallbackServer, PendingCallback};
 pub use dirs::DataDirs;
 pub use drive::{AnswerFuture, PromptHandler, drive};
 pub use error::Error;

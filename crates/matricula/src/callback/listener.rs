@@ -1,6 +1,7 @@
 //! Accepts connections of the browser, with a limit on their number, size and duration.
 
 use std::{
+    collections::VecDeque,
     io,
     sync::{Arc, Mutex},
     time::Duration,
@@ -8,7 +9,7 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
 };
 
 use super::{
@@ -22,31 +23,34 @@ use super::{
 const MAX_REQUEST_SIZE: usize = 16 << 10;
 /// The maximum duration of a connection. Browsers connect in advance, and may send nothing.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// The maximum number of connections. Then the oldest is closed for a new one, so that none is waited
+/// for.
 const MAX_CONNECTIONS: usize = 32;
-/// The maximum number of requests, more than any browser sends. Then the listener stops.
-const MAX_REQUESTS: usize = 500;
 
+/// Serves requests until it is dropped. Every program and web page on this machine can send any number
+/// of them, so their number ends nothing.
 pub(super) async fn serve(listener: TcpListener, routes: Arc<Mutex<CallbackRoutes>>) {
     let mut connections = JoinSet::new();
-    for _ in 0..MAX_REQUESTS {
-        while connections.len() >= MAX_CONNECTIONS {
-            connections.join_next().await;
-        }
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
         let Ok((stream, _)) = listener.accept().await else {
             // The error may be temporary, such as too many open files.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        while connections.try_join_next().is_some() {}
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= MAX_CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
         let routes = Arc::clone(&routes);
-        connections.spawn(async move {
+        open.push_back(connections.spawn(async move {
             // A connection without a complete request needs no response.
             let _ = tokio::time::timeout(CONNECTION_TIMEOUT, respond(&stream, &routes)).await;
-        });
-        while connections.try_join_next().is_some() {}
+        }));
     }
-    while connections.join_next().await.is_some() {}
-    // Closes the channel of a pending callback: no answer will come.
-    *lock(&routes) = CallbackRoutes::new(0);
 }
 
 async fn respond(stream: &TcpStream, routes: &Mutex<CallbackRoutes>) -> io::Result<()> {
@@ -68,9 +72,7 @@ async fn respond(stream: &TcpStream, routes: &Mutex<CallbackRoutes>) -> io::Resu
     };
     let written = write(stream, &answer.bytes()).await;
     // Only after the response, because the program may exit as soon as it has the answer.
-    if let Some(delivery) = delivery {
-        delivery.send();
-    }
+    drop(delivery);
     written
 }
 

@@ -34,9 +34,9 @@ type Open = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 /// address](CallbackServer::redirect_uri). One server is enough for all pages of a conversation; it
 /// stops when it is dropped.
 ///
-/// Limits: 500 requests, each of at most 16 KiB and 10 s. Only a request with the `state` of the
-/// opened page is an answer; all other requests, from the browser or from other sites, are
-/// rejected.
+/// Only a request with the `state` of the opened page is an answer. All other requests, from the
+/// browser, other sites or other programs, are rejected, and end nothing. Limits: a request has at most
+/// 16 KiB and 10 s; of 32 connections, the oldest is closed for a new one.
 pub struct CallbackServer {
     address: SocketAddr,
     routes: Arc<Mutex<CallbackRoutes>>,
@@ -201,17 +201,66 @@ impl PendingCallback {
         })
     }
 
-    /// Waits for the answer: the address of the callback. [`Answer::Unavailable`] on timeout.
+    /// Waits for the answer: the address of the callback. [`Answer::Unavailable`] if none came;
+    /// [`wait`](Self::wait) says why.
     pub fn answer(self) -> impl Future<Output = Answer> + Send {
+        boxed(async move { self.wait().await.map_or(Answer::Unavailable, Answer::Text) })
+    }
+
+    /// Waits for the answer: the address of the callback.
+    ///
+    /// # Errors
+    /// If no answer came, with the reason.
+    pub fn wait(self) -> impl Future<Output = Result<Secret, CallbackError>> + Send {
         boxed(async move {
             match tokio::time::timeout(self.timeout, self.receiver).await {
-                Ok(Ok(address)) => Answer::Text(address),
-                _ => {
-                    lock(&self.routes).close();
-                    Answer::Unavailable
+                Ok(Ok(address)) => Ok(address),
+                Ok(Err(_)) => Err(CallbackError::Replaced),
+                Err(_) => {
+                    let mut routes = lock(&self.routes);
+                    routes.close();
+                    Err(CallbackError::Timeout {
+                        waited: self.timeout,
+                        ignored: routes.ignored(),
+                    })
                 }
             }
         })
+    }
+}
+
+/// Why a page had no answer. See [`PendingCallback::wait`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallbackError {
+    /// The browser was not led back in time.
+    #[error("no browser came back from the page within {}{}", minutes(*waited), ignored_text(*ignored))]
+    Timeout {
+        /// How long it was waited for.
+        waited: Duration,
+        /// How many requests came with the `state` of another page, or without one.
+        ignored: u64,
+    },
+    /// Another page is expected instead.
+    #[error("another page was opened instead of this one")]
+    Replaced,
+}
+
+fn minutes(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..=119 => format!("{seconds} s"),
+        seconds => format!("{} minutes", seconds / 60),
+    }
+}
+
+fn ignored_text(ignored: u64) -> String {
+    match ignored {
+        0 => String::new(),
+        1 => "; 1 request was ignored, because it belongs to no page that this program opened"
+            .to_owned(),
+        many => format!(
+            "; {many} requests were ignored, because they belong to no page that this program opened"
+        ),
     }
 }
 

@@ -40,16 +40,16 @@ impl PendingPage {
     }
 }
 
-/// An answer that is sent to the program after the browser has its response.
-pub(super) struct PendingDelivery {
-    sender: oneshot::Sender<Secret>,
-    address: Secret,
-}
+/// An answer that is sent to the program when this is dropped: after the browser has its response, or
+/// when its connection ends before that.
+pub(super) struct PendingDelivery(Option<(oneshot::Sender<Secret>, Secret)>);
 
-impl PendingDelivery {
-    pub(super) fn send(self) {
-        // The receiver may be gone.
-        let _ = self.sender.send(self.address);
+impl Drop for PendingDelivery {
+    fn drop(&mut self) {
+        if let Some((sender, address)) = self.0.take() {
+            // The receiver may be gone.
+            let _ = sender.send(address);
+        }
     }
 }
 
@@ -57,16 +57,28 @@ impl PendingDelivery {
 pub(super) struct CallbackRoutes {
     port: u16,
     page: Option<PendingPage>,
+    /// How many requests came with another `state` than that of the page.
+    ignored: u64,
 }
 
 impl CallbackRoutes {
     pub(super) fn new(port: u16) -> Self {
-        Self { port, page: None }
+        Self {
+            port,
+            page: None,
+            ignored: 0,
+        }
+    }
+
+    /// How many requests looked like a callback, but of another page.
+    pub(super) fn ignored(&self) -> u64 {
+        self.ignored
     }
 
     /// Expects the callback of this page, and no longer of another one.
     pub(super) fn expect(&mut self, page: PendingPage) {
         self.page = Some(page);
+        self.ignored = 0;
     }
 
     /// Accepts no more answers.
@@ -126,6 +138,7 @@ impl CallbackRoutes {
             return (response::say(Outcome::Wrong), None);
         };
         if field("state").as_ref() != Some(&page.state) {
+            self.ignored = self.ignored.saturating_add(1);
             return (response::say(Outcome::Wrong), None);
         }
         if page.is_over {
@@ -142,9 +155,7 @@ impl CallbackRoutes {
             return (response::say(Outcome::Again), None);
         };
         let address = Secret::from(format!("http://127.0.0.1:{}/?{query}", self.port));
-        (
-            response::say(outcome),
-            Some(PendingDelivery { sender, address }),
-        )
+        let delivery = PendingDelivery(Some((sender, address)));
+        (response::say(outcome), Some(delivery))
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use matricula::{
-    CallbackServer, Error,
+    CallbackError, CallbackServer, Error,
     api::oauth::ClientMetadata,
     auth::{Answer, AuthError, BrowserError, Prompt},
     core::Secret,
@@ -205,13 +205,86 @@ async fn opened_address_redirects_once() {
     assert_eq!(status(&get(&browser, "/open/guessed").await), "410");
 }
 
+/// What other programs and web pages of the machine can send, in any number.
 #[tokio::test]
-async fn requests_without_end_end_the_waiting() {
-    let (browser, expected) = listening().await;
-    for _ in 0..500 {
-        get(&browser, "/favicon.ico").await;
+async fn other_requests_end_nothing() {
+    for request in [
+        "GET /favicon.ico HTTP/1.1\r\nHost: HERE\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: HERE\r\n\r\n",
+        "GET /?code=x&state=wrong HTTP/1.1\r\nHost: HERE\r\n\r\n",
+        "GET /?code=x&state= HTTP/1.1\r\nHost: HERE\r\n\r\n",
+        "GET /open/guessed HTTP/1.1\r\nHost: HERE\r\n\r\n",
+        "POST /?code=x&state=right HTTP/1.1\r\nHost: HERE\r\n\r\n",
+        "GET /?code=x&state=right HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        // With the right state, but without an answer.
+        "GET /?state=right HTTP/1.1\r\nHost: HERE\r\n\r\n",
+        "\u{1}\r\n\r\n",
+    ] {
+        let (browser, expected) = listening().await;
+        for _ in 0..600 {
+            send(&browser, request).await;
+        }
+        let answer = get(&browser, "/?code=the-code&state=right").await;
+        assert_eq!(status(&answer), "200", "after {request:?}");
+        assert!(expected.wait().await.is_ok());
     }
-    assert_eq!(expected.answer().await, Answer::Unavailable);
+}
+
+/// They are neither waited for, nor do they take the place of the browser.
+#[tokio::test]
+async fn silent_connections_make_room() {
+    let (browser, expected) = listening().await;
+    let uri = browser.redirect_uri();
+    let host = uri["http://".len()..].trim_end_matches('/').to_owned();
+    let mut silent = Vec::new();
+    for number in 0..200 {
+        let mut stream = TcpStream::connect(&host).await.unwrap();
+        if number % 2 == 0 {
+            stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        }
+        silent.push(stream);
+    }
+    let start = std::time::Instant::now();
+    let answer = get(&browser, "/?code=the-code&state=right").await;
+    assert_eq!(status(&answer), "200");
+    assert!(expected.wait().await.is_ok());
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+/// The browser of an answer may hang up before it has its response.
+#[tokio::test]
+async fn answer_without_response_counts() {
+    let (browser, expected) = listening().await;
+    let uri = browser.redirect_uri();
+    let host = uri["http://".len()..].trim_end_matches('/').to_owned();
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    let request = format!("GET /?code=x&state=right HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    drop(stream);
+    assert!(expected.wait().await.is_ok());
+}
+
+#[tokio::test]
+async fn missing_answer_has_a_reason() {
+    for (ignored, words) in [
+        (0, "no browser came back from the page within 0 s"),
+        (1, "within 0 s; 1 request was ignored"),
+        (2, "within 0 s; 2 requests were ignored"),
+    ] {
+        let browser = CallbackServer::listen().await.unwrap();
+        let browser = browser.timeout(Duration::from_millis(500));
+        let expected = browser.expect(PAGE.into(), "right".into()).unwrap();
+        for _ in 0..ignored {
+            get(&browser, "/?code=x&state=wrong").await;
+        }
+        let why = expected.wait().await.unwrap_err();
+        let waited = Duration::from_millis(500);
+        assert_eq!(why, CallbackError::Timeout { waited, ignored });
+        assert!(why.to_string().contains(words), "{why}");
+    }
+    let (browser, expected) = listening().await;
+    let _other = browser.expect(PAGE.into(), "right".into()).unwrap();
+    assert_eq!(expected.wait().await, Err(CallbackError::Replaced));
 }
 
 #[tokio::test]
