@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use matricula_api::{Endpoint, client::logout::Logout};
+use matricula_api::{Endpoint, UserId, client::logout::Logout};
 use matricula_auth::{Effect, Input, generate_password};
 use matricula_core::{EffectId, Machine, Secret, Step, StepContext, scheduler::Outcome};
 
@@ -232,7 +232,10 @@ impl BulkRegistration {
                 if let Some(token) = token.filter(|_| !self.is_stopping) {
                     self.log_out(index, token, step);
                 }
-                RowState::Done { user_id }
+                match other_name(&self.log.entries[index], &user_id) {
+                    Some(reason) => RowState::Failed { reason },
+                    None => RowState::Done { user_id },
+                }
             }
             RowOutcome::Exists => RowState::Exists,
             RowOutcome::Refused(reason) => RowState::Failed { reason },
@@ -261,6 +264,15 @@ impl BulkRegistration {
         let id = self.new_effect(index, EffectId(0));
         step.effects.push(Effect::Send(id, Box::new(job)));
     }
+}
+
+/// Why the account is not that of the row, if it has another name. The server chose that name, perhaps
+/// that of an account which existed: so it is not the run's account, and no undo deactivates it.
+fn other_name(entry: &Entry, user_id: &UserId) -> Option<String> {
+    let name = entry.row.localpart();
+    (user_id.localpart() != name).then(|| {
+        format!("the server made the account {user_id} instead of {name}; look at it there")
+    })
 }
 
 impl Machine for BulkRegistration {
