@@ -147,8 +147,8 @@ pub fn check_rows(rows: &[NewRow], route: Route, policy: Option<&PasswordPolicy>
             add(format!("the password violates the server's policy: {rule}"));
         }
         if let Some(email) = &row.email {
-            if !is_email(email) {
-                add(format!("{email:?} is not an email address"));
+            if let Some(message) = email_error(email) {
+                add(message);
             }
             match first_line_of_email.get(&email.to_lowercase()) {
                 Some(first) => add(format!("line {first} has the address {email:?} already")),
@@ -190,12 +190,29 @@ fn username_error(name: &str) -> Option<String> {
     })
 }
 
+fn email_error(text: &str) -> Option<String> {
+    let is_mailto = |start: &str| start.eq_ignore_ascii_case("mailto:");
+    if text.get(..7).is_some_and(is_mailto) {
+        return Some(format!("{text:?}: write the address without mailto:"));
+    }
+    if text.matches('@').count() > 1 {
+        return Some(format!(
+            "{text:?} is not one email address; a user has one here"
+        ));
+    }
+    (!is_email(text)).then(|| format!("{text:?} is not an email address"))
+}
+
+/// Whether it is an address as people have them: without quotes, comments and names.
 fn is_email(text: &str) -> bool {
-    let is_plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    is_plain
-        && text
-            .rsplit_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
+    let is_local = |c: char| c.is_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(c);
+    let is_domain = |c: char| c.is_alphanumeric() || ".-".contains(c);
+    text.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty()
+            && local.chars().all(is_local)
+            && domain.chars().all(is_domain)
+            && domain.split('.').all(|label| !label.is_empty())
+    })
 }
 
 /// The columns of the row that the route cannot set.

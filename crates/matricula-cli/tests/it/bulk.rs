@@ -43,7 +43,8 @@ fn results(home: &Home, run: &str) -> Vec<Row> {
     let row = |line: &str| {
         let fields: Vec<&str> = line.splitn(6, ',').collect();
         Row {
-            user_id: fields[2].to_owned(),
+            // It begins with `@`, as a formula does.
+            user_id: fields[2].trim_start_matches('\'').to_owned(),
             password: fields[3].to_owned(),
             status: fields[4].to_owned(),
         }
@@ -216,7 +217,10 @@ fn list_errors_are_reported_by_line() {
                   gün,,,\n\
                   cy,,no-address,\n\
                   dan,,,true\n\
-                  ,,,\n";
+                  ,,,\n\
+                  ,a-Password-1,,\n\
+                  eve,,mailto:eve@b.test,\n\
+                  fay,,\"fay@b.test, fred@b.test\",\n";
     home.file("users.csv", invalid);
     let line = format!(
         "register {} --from users.csv --route token --token-file token --json",
@@ -229,7 +233,7 @@ fn list_errors_are_reported_by_line() {
             .iter()
             .map(|it| it["line"].as_u64().unwrap())
             .collect();
-        assert_eq!(lines, [3, 4, 5, 6, 6, 7, 8], "{output:#}");
+        assert_eq!(lines, [3, 4, 5, 6, 6, 7, 9, 10, 10, 11, 11], "{output:#}");
         let posts = server
             .requests()
             .into_iter()
@@ -242,7 +246,12 @@ fn list_errors_are_reported_by_line() {
         ("username,admin\nann,perhaps\n", 2),
         ("username,admin\nann\n", 2),
         ("username\n", 1),
-        ("username,displayname\nann,\"two\nlines\"\nbob\n", 4),
+        ("username,displayname\nann,\"two\nlines\"\nbob\n", 2),
+        (
+            "username,displayname\nann,One\nqb2,\"Unclosed\nqb3,Three\n",
+            3,
+        ),
+        ("username,displayname\nann,\"One\" Two\n", 2),
     ] {
         home.file("users.csv", list);
         let output = home

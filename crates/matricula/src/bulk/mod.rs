@@ -16,7 +16,8 @@
 //! let session = Session::from_store(AccountStore::new("home"), None)?;
 //! let credentials = AdminCredentials::Admin(Box::new(session.account()));
 //! let rows = read_csv(b"username,displayname\nann,Ann\nbob,\n")
-//!     .map_err(|errors| format!("{errors:?}"))?;
+//!     .map_err(|errors| format!("{errors:?}"))?
+//!     .rows;
 //! assert!(check_rows(&rows, credentials.route(), None).is_empty());
 //!
 //! let mut run = Run::open(Path::new("runs"), "autumn")?;
@@ -40,8 +41,10 @@
 mod availability;
 mod drive;
 mod error;
+mod records;
 mod result_file;
 mod run;
+mod text;
 mod user_list;
 
 pub use availability::{Availability, check_availability};
@@ -49,7 +52,7 @@ pub use drive::{RequestCounts, RunResult};
 pub use error::BulkError;
 pub use result_file::ResultFormat;
 pub use run::{Run, RunInfo};
-pub use user_list::read_csv;
+pub use user_list::{UserList, read_csv};
 
 pub use matricula_admin::bulk::{
     AdminCredentials, BulkDeactivation, BulkEvent, BulkMachine, BulkRegistration, Counts, Entry,

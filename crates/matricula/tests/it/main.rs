@@ -28,6 +28,8 @@ mod server;
 mod session;
 mod session_lifetime;
 mod store;
+#[cfg(feature = "admin")]
+mod user_lists;
 
 /// A person in a browser, as the tests of the command have one.
 #[allow(dead_code, reason = "not all of it is needed here")]

@@ -1,6 +1,6 @@
 //! `--dry-run` of a list: checks all rows, and creates nothing.
 
-use matricula::bulk::{Availability, NewRow, RowError, check_availability};
+use matricula::bulk::{Availability, NewRow, RowError, UserList, check_availability};
 use serde_json::json;
 
 use super::{Context, OpenServer, errors::list_error, open_server, print_estimates};
@@ -10,8 +10,9 @@ use crate::{args::Register, error::CommandError};
 pub(super) async fn run(
     context: &Context<'_>,
     options: &Register,
-    rows: &[NewRow],
+    list: &UserList,
 ) -> Result<(), CommandError> {
+    let rows = &list.rows;
     let server = open_server(context, options, None).await?;
     let route = server.credentials.route();
     print_estimates(context, rows.len(), route);
@@ -37,6 +38,7 @@ pub(super) async fn run(
         "rows": rows.len(),
         "exists": lines,
         "unknown": unknown,
+        "ignored_columns": list.ignored_columns,
         "row_errors": [],
     });
     let text = format!(

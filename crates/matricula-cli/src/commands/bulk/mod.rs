@@ -6,13 +6,17 @@ mod errors;
 mod progress;
 mod undo;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
 
 use matricula::{
     admin::AdminError,
     bulk::{
         BulkMachine, BulkRegistration, Counts, NewRow, RequestCounts, ResultFormat, Route, Run,
-        RunInfo, estimate, read_csv,
+        RunInfo, UserList, estimate, read_csv,
     },
 };
 use serde_json::{Value, json};
@@ -27,17 +31,18 @@ pub(crate) async fn run(context: &Context<'_>, options: Register) -> Result<(), 
     if options.bulk.undo {
         return undo::run(context, &options).await;
     }
-    let rows = match &options.bulk.from {
+    let list = match &options.bulk.from {
         Some(path) => Some(read_list(context, path)?),
         None => None,
     };
     if options.dry_run {
-        let Some(rows) = rows else {
+        let Some(list) = list else {
             let text = "name the list to check with --from FILE";
             return Err(CommandError::Usage(text.into()));
         };
-        return interruptible(dry_run::run(context, &options, &rows)).await;
+        return interruptible(dry_run::run(context, &options, &list)).await;
     }
+    let rows = list.map(|list| list.rows);
     let Some(name) = options.bulk.run.clone() else {
         let text = "give the run a name with --run NAME; by it, an interrupted run is resumed";
         return Err(CommandError::Usage(text.into()));
@@ -83,7 +88,7 @@ fn start(
         Some(path) => std::path::absolute(path)?,
         None => context.home.runs().join(format!("{}.csv", run.name())),
     };
-    if result_path.exists() {
+    if result_path.symlink_metadata().is_ok() {
         let text = format!(
             "{} exists already; move it away, or name another file with --result",
             result_path.display()
@@ -295,27 +300,47 @@ fn has_rows(run: &Run, rows: &[NewRow]) -> bool {
     stored.eq(rows)
 }
 
-/// Reads the list. Warns if it has passwords and other users of the machine can read it.
-fn read_list(context: &Context<'_>, path: &Path) -> Result<Vec<NewRow>, CommandError> {
-    let text = std::fs::read(path).map_err(|error| {
+/// Reads the list. Warns about columns that it ignores; and if it has passwords, and other users of the
+/// machine can read it.
+fn read_list(context: &Context<'_>, path: &Path) -> Result<UserList, CommandError> {
+    let text = read_file(path).map_err(|error| {
         CommandError::Usage(format!(
             "the list {} cannot be read: {error}",
             path.display()
         ))
     })?;
-    let rows = read_csv(&text).map_err(|errors| list_error(context, &errors))?;
+    let list = read_csv(&text).map_err(|errors| list_error(context, &errors))?;
+    for name in &list.ignored_columns {
+        context.output.warn(&format!(
+            "the column {name:?} is ignored; the columns are username, password, displayname, email \
+             and admin"
+        ));
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(path)?.permissions().mode();
-        if mode & 0o077 != 0 && rows.iter().any(|row| row.password.is_some()) {
+        if mode & 0o077 != 0 && list.rows.iter().any(|row| row.password.is_some()) {
             let path = shell_word(&path.display().to_string());
             context.output.warn(&format!(
                 "the list contains passwords, and other users can read it: chmod 600 {path}"
             ));
         }
     }
-    Ok(rows)
+    Ok(list)
+}
+
+/// Reads a file to its end, which must come.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    /// The maximum size in bytes, far more than the maximum number of rows needs.
+    const MAX_SIZE: u64 = 512 << 20;
+    let mut text = Vec::new();
+    let mut file = File::open(path)?.take(MAX_SIZE + 1);
+    file.read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_SIZE {
+        return Err(io::Error::other("it is larger than 512 MiB"));
+    }
+    Ok(text)
 }
 
 /// Ends with Ctrl-C, like every other command.
