@@ -1,6 +1,6 @@
 //! The result file of a run: all rows with their passwords and states.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use matricula_admin::bulk::{Entry, RowState, RunLog};
 use matricula_core::Secret;
@@ -14,10 +14,11 @@ use crate::{AccountStoreError, account_store::files};
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ResultFormat {
-    /// CSV: a header line, then one line for each row.
+    /// CSV: a header line, then one line for each row. Spreadsheets execute a cell that starts like a
+    /// formula, so such a cell has a `'` before it, and so has one that starts with a `'`.
     #[default]
     Csv,
-    /// JSON Lines: one object for each row.
+    /// JSON Lines: one object for each row, with all texts as they are.
     Jsonl,
 }
 
@@ -67,14 +68,36 @@ fn csv(entries: &[Entry], is_over: bool) -> std::io::Result<Vec<u8>> {
         let state = &entry.state;
         writer.write_record([
             entry.row.line.to_string().as_str(),
-            &entry.row.localpart(),
-            state.user_id().map_or("", |user_id| user_id.as_str()),
-            entry.password.as_ref().map_or("", Secret::expose),
+            &cell(&entry.row.localpart()),
+            &cell(state.user_id().map_or("", |user_id| user_id.as_str())),
+            &cell(entry.password.as_ref().map_or("", Secret::expose)),
             status(state, is_over),
-            state.reason().unwrap_or_default(),
+            &cell(&one_cell(state.reason().unwrap_or_default())),
         ])?;
     }
     writer.into_inner().map_err(csv::IntoInnerError::into_error)
+}
+
+/// The text as a cell that no spreadsheet executes. Who removes a `'` from its start has the text.
+fn cell(text: &str) -> Cow<'_, str> {
+    let start = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control());
+    // Some spreadsheets take the wide forms too, and leave out spaces before.
+    let is_formula = start.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    match is_formula || text.starts_with('\'') {
+        true => format!("'{text}").into(),
+        false => text.into(),
+    }
+}
+
+/// A text of a server, without what separates cells for a spreadsheet of another country.
+fn one_cell(text: &str) -> String {
+    let one = |c: char| match c {
+        ';' => ',',
+        '\u{2028}' | '\u{2029}' => ' ',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.chars().map(one).collect()
 }
 
 fn jsonl(entries: &[Entry], is_over: bool) -> Vec<u8> {
@@ -93,4 +116,47 @@ fn jsonl(entries: &[Entry], is_over: bool) -> Vec<u8> {
         text.push('\n');
     }
     text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_are_no_cells() {
+        for text in [
+            "=1+1",
+            "=cmd|'/c calc'!A1",
+            "+1",
+            "-1",
+            "-",
+            "@ann:example.org",
+            "@SUM(A1:A9)",
+            " =1",
+            "\t=1",
+            "\r\n=1",
+            "\u{a0}=1",
+            "\u{0}=1",
+            "＝1",
+            "＋1",
+            "－1",
+            "＠a",
+            // So that the rule can be reversed.
+            "'",
+            "'=1",
+        ] {
+            assert_eq!(cell(text), format!("'{text}"), "{text:?}");
+        }
+        for text in [
+            "", "ann", "a=1", "1-1", ".=", "!x", "_-=", "日本", "a'b", "\"=1",
+        ] {
+            assert_eq!(cell(text), text, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn server_text_is_one_cell() {
+        assert_eq!(one_cell("no;=1\t=2\r\n=3\u{2028}=4"), "no,=1 =2  =3 =4");
+        assert_eq!(one_cell("Grüße, \"x\""), "Grüße, \"x\"");
+    }
 }
