@@ -93,11 +93,14 @@ impl PageOpener {
                 Some(Box::pin(show(output, page, expected, timeout)))
             }
             Self::Pasted => {
-                output.say_in_full(&format!(
-                    "open this page in a browser, on any machine:\n  {page}\n\
-                     in the end the browser fails to show a page of {redirect_uri}; copy the whole \
-                     address of that page, and paste it here:"
-                ));
+                output.say_in_full(&[
+                    "open this page in a browser, on any machine:".to_owned(),
+                    format!("  {page}"),
+                    format!(
+                        "in the end the browser fails to show a page of {redirect_uri}; copy the \
+                         whole address of that page, and paste it here:"
+                    ),
+                ]);
                 Some(Box::pin(read_address()))
             }
             Self::Nowhere => None,
@@ -112,16 +115,28 @@ async fn show(output: Output, page: String, expected: PendingCallback, timeout: 
         false => expected.start(),
     };
     match expected.open().await {
-        Ok(()) => output.say_in_full(&format!(
-            "a browser is opened, and waited for {timeout}; if none shows up, open this page in one \
-             on this machine:\n  {page}"
-        )),
-        Err(error) => output.warn_in_full(&format!(
-            "no browser can be opened ({error}); open this page in one on this machine, within \
-             {timeout}:\n  {page}"
-        )),
+        Ok(()) => output.say_in_full(&[
+            format!(
+                "a browser is opened, and waited for {timeout}; if none shows up, open this page in \
+                 one on this machine:"
+            ),
+            format!("  {page}"),
+        ]),
+        Err(error) => output.warn_in_full(&[
+            format!(
+                "no browser can be opened ({error}); open this page in one on this machine, within \
+                 {timeout}:"
+            ),
+            format!("  {page}"),
+        ]),
     }
-    expected.answer().await
+    match expected.wait().await {
+        Ok(address) => Answer::Text(address),
+        Err(why) => {
+            output.warn(&why.to_string());
+            Answer::Unavailable
+        }
+    }
 }
 
 async fn read_address() -> Answer {

@@ -5,6 +5,7 @@ mod browser;
 mod commands;
 mod error;
 mod keyring;
+mod lines;
 mod output;
 mod private_server;
 mod shell;
@@ -57,7 +58,7 @@ fn run(args: Args, output: &Output) -> Result<(), CommandError> {
 fn log_to_stderr(level: args::LogLevel) {
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::from(level))
-        .with_writer(std::io::stderr)
+        .with_writer(|| lines::LogWriter)
         .with_ansi(false)
         .init();
 }

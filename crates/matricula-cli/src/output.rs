@@ -13,7 +13,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::error::CommandError;
+use crate::{
+    error::CommandError,
+    lines::{Lines, one_line},
+};
 
 /// Prints as text or as JSON.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +37,7 @@ impl Output {
 
     /// Prints a message.
     pub(crate) fn say(self, text: &str) {
-        eprintln!("{}", printable(&quoted(text)));
+        self.say_in_full(&quoted(text));
     }
 
     /// Prints a warning.
@@ -42,27 +45,26 @@ impl Output {
         self.warn_in_full(&quoted(text));
     }
 
-    /// Prints a message of several lines. It is not shortened, because it may contain a long
-    /// address.
-    pub(crate) fn say_in_full(self, text: &str) {
-        eprintln!("{}", printable(text));
+    /// Prints a message. It is not shortened, because it may contain a long address.
+    pub(crate) fn say_in_full(self, lines: &(impl Lines + ?Sized)) {
+        eprintln!("{}", lines.printable_lines());
     }
 
-    /// Prints a warning of several lines.
-    pub(crate) fn warn_in_full(self, text: &str) {
+    /// Prints a warning. It is not shortened.
+    pub(crate) fn warn_in_full(self, lines: &(impl Lines + ?Sized)) {
         if self.colour {
-            eprintln!("\x1b[33m{}\x1b[0m", printable(text));
+            eprintln!("\x1b[33m{}\x1b[0m", lines.printable_lines());
         } else {
-            self.say_in_full(text);
+            self.say_in_full(lines);
         }
     }
 
     /// Prints the result: as text, or the JSON object.
-    pub(crate) fn result(self, words: &str, object: &Value) {
+    pub(crate) fn result(self, words: &(impl Lines + ?Sized), object: &Value) {
         let text = if self.json {
             escaped(&object.to_string())
         } else {
-            printable(words)
+            words.printable_lines()
         };
         let mut out = std::io::stdout().lock();
         // The reader may have closed the pipe.
@@ -82,13 +84,24 @@ impl Output {
     }
 
     /// Prints a result that is JSON in text mode too, but indented.
-    pub(crate) fn json(self, pretty: &str, object: &Value) {
-        self.result(&escaped(pretty), object);
+    pub(crate) fn json(self, value: &Value, object: &Value) {
+        if self.json {
+            return self.result("", object);
+        }
+        let mut out = std::io::stdout().lock();
+        // The reader may have closed the pipe.
+        let _ = writeln!(out, "{}", escaped(&format!("{value:#}")));
     }
 
-    /// Prints raw bytes. Not for terminals.
+    /// Prints raw bytes; on a terminal, as one line.
     pub(crate) fn bytes(self, bytes: &[u8]) {
-        let _ = std::io::stdout().lock().write_all(bytes);
+        let mut out = std::io::stdout().lock();
+        // The reader may have closed the pipe.
+        let _ = if out.is_terminal() {
+            writeln!(out, "{}", one_line(&String::from_utf8_lossy(bytes)))
+        } else {
+            out.write_all(bytes)
+        };
     }
 
     /// Prints the command to type next.
@@ -96,7 +109,7 @@ impl Output {
         if self.json {
             return;
         }
-        let command = printable(command);
+        let command = one_line(command);
         if self.colour {
             eprintln!("next: \x1b[1m{command}\x1b[0m");
         } else {
@@ -106,7 +119,7 @@ impl Output {
 
     /// Prints an error.
     pub(crate) fn failure(self, failure: &CommandError) {
-        let message = printable(&quoted(&failure.message()));
+        let message = one_line(&quoted(&failure.message()));
         if self.colour {
             eprintln!("\x1b[31merror:\x1b[0m {message}");
         } else {
@@ -159,7 +172,7 @@ fn table(rows: &[Row], has_colour: bool) -> String {
     for row in rows {
         let label = if row.label == last { "" } else { row.label };
         last = row.label;
-        let value = printable(&quoted(&row.value));
+        let value = one_line(&quoted(&row.value));
         let colour = match row.style {
             Style::Plain => "",
             Style::Good => "\x1b[32m",
@@ -178,13 +191,10 @@ fn no_colour_is_unset() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A text of a server as part of a line: without line breaks, and shortened.
+/// A text of a server as part of a line: one line itself, and shortened.
 pub(crate) fn quoted(text: &str) -> String {
     const MAX_LENGTH: usize = 1_000;
-    let line: String = text
-        .chars()
-        .map(|c| if c == '\n' { ' ' } else { c })
-        .collect();
+    let line = one_line(text);
     match line.char_indices().nth(MAX_LENGTH) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -233,7 +243,7 @@ pub(crate) fn duration(time: Duration) -> String {
 /// An address of a server, if it is an http or https link.
 pub(crate) fn link(url: &str) -> Option<String> {
     let lower = url.trim_start().to_ascii_lowercase();
-    (lower.starts_with("https://") || lower.starts_with("http://")).then(|| printable(url))
+    (lower.starts_with("https://") || lower.starts_with("http://")).then(|| one_line(url))
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! `accounts` and `switch`: the stored accounts, and the default account.
 
-use std::fmt::Write;
-
 use matricula::{auth::Account, runner::SystemClock};
 use serde_json::{Value, json};
 
@@ -24,18 +22,16 @@ fn list(context: &Context<'_>) -> Result<(), CommandError> {
     let store = context.home.accounts();
     let accounts = store.accounts()?;
     let default = store.default_account()?;
-    let (mut words, mut objects) = (String::new(), Vec::new());
+    let (mut words, mut objects) = (Vec::new(), Vec::new());
     for account in &accounts {
         let is_default = default.as_deref() == Some(account.user_id.as_str());
         let mark = if is_default { '*' } else { ' ' };
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            words,
+        words.push(format!(
             "{mark} {}  {}  {}",
             quoted(account.user_id.as_str()),
             place(account),
             state(account)
-        );
+        ));
         objects.push(object(account, is_default));
     }
     if accounts.is_empty() {
@@ -46,7 +42,7 @@ fn list(context: &Context<'_>) -> Result<(), CommandError> {
         }
     }
     let object = json!({ "schema_version": 1, "accounts": objects });
-    context.output.result(words.trim_end(), &object);
+    context.output.result(&words, &object);
     Ok(())
 }
 

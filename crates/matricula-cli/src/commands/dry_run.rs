@@ -117,7 +117,7 @@ pub(super) fn show(context: &Context<'_>, jobs: &[Job]) {
     let requests: Vec<Value> = jobs.iter().map(describe).collect();
     let lines: Vec<String> = jobs.iter().map(words).collect();
     context.output.result(
-        &lines.join("\n"),
+        &lines,
         &json!({ "schema_version": 1, "requests": requests }),
     );
     context

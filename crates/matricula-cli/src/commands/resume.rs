@@ -120,7 +120,9 @@ fn resumable(context: &Context<'_>, pending: &PendingAuth, error: Error) -> Comm
         (Error::Auth(AuthError::Browser(BrowserError::BrowserNeeded { url, .. })), _) => {
             let page = link(url.expose());
             if let (Some(page), false) = (&page, context.output.is_json()) {
-                context.output.say_in_full(&format!("the page:\n  {page}"));
+                context
+                    .output
+                    .say_in_full(&["the page:".to_owned(), format!("  {page}")]);
             }
             page
         }

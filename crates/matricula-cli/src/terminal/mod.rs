@@ -139,13 +139,16 @@ impl Terminal {
     ) {
         let left = minutes(expires_at.since(matricula::runner::SystemClock::now()));
         let page = link(url).unwrap_or_default();
-        self.output.say_in_full(&format!(
-            "open this page in a browser, on any device, and type in the code {}:\n  {page}",
-            quoted(user_code)
-        ));
+        let code = quoted(user_code);
+        self.output.say_in_full(&[
+            format!("open this page in a browser, on any device, and type in the code {code}:"),
+            format!("  {page}"),
+        ]);
         if let Some(page) = url_with_code.and_then(link) {
-            self.output
-                .say_in_full(&format!("or this one, which has the code in it:\n  {page}"));
+            self.output.say_in_full(&[
+                "or this one, which has the code in it:".to_owned(),
+                format!("  {page}"),
+            ]);
         }
         self.output.say(&format!("waiting; {left} left"));
     }

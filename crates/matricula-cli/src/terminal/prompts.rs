@@ -3,7 +3,7 @@
 use inquire::{Confirm, InquireError, Password, Select, Text};
 use matricula::{Answer, Prompt, api::uia::Policy, auth::IdentityProvider};
 
-use crate::output::{Output, link, printable};
+use crate::output::{Output, link, quoted};
 
 type Asked = Result<Answer, InquireError>;
 
@@ -24,7 +24,7 @@ pub(super) fn ask(output: Output, prompt: &Prompt) -> Asked {
         Prompt::RegistrationToken { .. } => text("Registration token:"),
         Prompt::Password { .. } => password(Password::new("Another password:")),
         Prompt::CurrentPassword { user_id, .. } => {
-            let label = printable(&format!("Password of {user_id}:"));
+            let label = quoted(&format!("Password of {user_id}:"));
             password(Password::new(&label).without_confirmation())
         }
         Prompt::EmailAddress { .. } => text("Your email address:"),
@@ -44,9 +44,10 @@ pub(super) fn ask(output: Output, prompt: &Prompt) -> Asked {
         }
         Prompt::StagePage { stage, url, .. } => {
             let page = link(url).unwrap_or_else(|| NO_LINK.into());
-            output.say(&format!(
-                "open this page in a browser, for {stage}:\n  {page}"
-            ));
+            output.say_in_full(&[
+                format!("open this page in a browser, for {stage}:"),
+                format!("  {page}"),
+            ]);
             yes_or_no("Done there?", true)
         }
         Prompt::IdentityProvider { providers } => provider(providers),
@@ -69,7 +70,7 @@ fn yes_or_no(question: &str, default: bool) -> Asked {
 }
 
 fn homeserver_url(name: &str) -> Asked {
-    let label = format!("The address of {name} (empty: give up):");
+    let label = quoted(&format!("The address of {name} (empty: give up):"));
     let question = Text::new(&label).with_placeholder("https://matrix.example.org");
     let address = question.prompt()?;
     Ok(if address.trim().is_empty() {
@@ -89,7 +90,7 @@ fn code() -> Asked {
 }
 
 fn provider(providers: &[IdentityProvider]) -> Asked {
-    let names = providers.iter().map(|provider| printable(&provider.name));
+    let names = providers.iter().map(|provider| quoted(&provider.name));
     let chosen = Select::new("Sign in with:", names.collect()).raw_prompt()?;
     Ok(Answer::Text(providers[chosen.index].id.as_str().into()))
 }

@@ -23,7 +23,7 @@ const TRICKS: &str = "A\u{1b}[31mB\u{7}\u{1b}]0;title\u{7}C\u{9b}31mD\rE\u{8}F\u
      \u{200f}J\u{61c}K\u{2028}L\u{0}M";
 
 #[track_caller]
-fn assert_harmless(ended: &Ended) {
+pub(crate) fn assert_harmless(ended: &Ended) {
     for (name, text) in [("stdout", &ended.stdout), ("stderr", &ended.stderr)] {
         let bad = text.chars().find(|c| {
             (c.is_control() && *c != '\n')
@@ -264,7 +264,7 @@ fn headers_without_end() {
 
 /// A gzip stream that unpacks to zeros for as long as it is read: its beginning, and the block of a
 /// megabyte that is sent over and over.
-fn bomb() -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn bomb() -> (Vec<u8>, Vec<u8>) {
     let zeros = vec![0; 1 << 20];
     let mut deflate = Compress::new(Compression::best(), false);
     let mut block = || {

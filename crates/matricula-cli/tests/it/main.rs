@@ -35,6 +35,7 @@ mod secret_scanner;
 mod secret_service;
 mod secrets;
 mod server;
+mod server_text;
 mod servers;
 mod terminal;
 mod unreachable;

@@ -40,7 +40,7 @@ pub(crate) async fn list(
         .collect();
     let words: Vec<String> = addresses.iter().map(|one| quoted(&one.address)).collect();
     let object = json!({ "addresses": addresses });
-    print_done(context, &session, &words.join("\n"), object);
+    print_done(context, &session, &words, object);
     Ok(())
 }
 

@@ -40,7 +40,7 @@ async fn list(context: &Context<'_>, of: AccountArg) -> Result<(), CommandError>
     let this = this.as_deref();
     let words: Vec<String> = devices.iter().map(|device| line(device, this)).collect();
     let object = json!({ "devices": devices, "this_device": this });
-    print_done(context, &session, &words.join("\n"), object);
+    print_done(context, &session, &words, object);
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use super::{Context, account_source, dry_run, read_secret};
 use crate::{
     args::account::{Account, Authentication, Email, PhoneNumber},
     error::CommandError,
+    lines::Lines,
     shell::shell_word,
     terminal::Terminal,
 };
@@ -129,14 +130,19 @@ fn call_failed(context: &Context<'_>, session: &Session, error: Error) -> Comman
 }
 
 /// Prints the result, in words or as JSON.
-fn print_done(context: &Context<'_>, session: &Session, words: &str, object: Value) {
+fn print_done(
+    context: &Context<'_>,
+    session: &Session,
+    words: &(impl Lines + ?Sized),
+    object: Value,
+) {
     print_done_for(context, &session.account(), words, object);
 }
 
 fn print_done_for(
     context: &Context<'_>,
     account: &matricula::auth::Account,
-    words: &str,
+    words: &(impl Lines + ?Sized),
     mut object: Value,
 ) {
     object["schema_version"] = json!(1);

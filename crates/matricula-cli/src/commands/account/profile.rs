@@ -75,7 +75,7 @@ pub(crate) async fn show(context: &Context<'_>, of: AccountArg) -> Result<(), Co
         "password_kept": is_kept,
         "guest": account.is_guest,
     });
-    print_done(context, &session, &words.join("\n"), object);
+    print_done(context, &session, &words, object);
     Ok(())
 }
 

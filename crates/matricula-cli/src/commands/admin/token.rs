@@ -70,7 +70,7 @@ pub(super) async fn list(
     }
     let object = json!({ "schema_version": 1, "tokens": tokens });
     if context.output.is_json() || !lines.is_empty() {
-        context.output.result(&lines.join("\n"), &object);
+        context.output.result(&lines, &object);
     }
     Ok(())
 }

@@ -126,6 +126,6 @@ fn print_request(context: &Context<'_>, job: &Job) {
     if let Body::File(file) = job.request_body() {
         object["body_file"] = json!(file.path);
     }
-    context.output.result(&lines.join("\n"), &object);
+    context.output.result(&lines, &object);
     context.output.say("nothing was sent");
 }

@@ -15,7 +15,7 @@ pub(super) fn run(context: &Context<'_>, options: &ApiList) -> Result<(), Comman
     let lines: Vec<String> = chosen.iter().copied().map(line).collect();
     let objects: Vec<Value> = chosen.iter().copied().map(describe).collect();
     context.output.result(
-        &lines.join("\n"),
+        &lines,
         &json!({ "schema_version": 1, "operations": objects }),
     );
     Ok(())

@@ -52,10 +52,8 @@ pub(super) fn print(
     };
     let plain = mask_json::<&str>(text, &[]);
     let response: Value = serde_json::from_str(&shown).unwrap_or_default();
-    // A JSON value can always be written.
-    let pretty = serde_json::to_string_pretty(&response).unwrap_or_default();
-    object["response"] = response;
-    context.output.json(&pretty, &object);
+    object["response"] = response.clone();
+    context.output.json(&response, &object);
     if !options.show_secrets && shown != plain {
         context
             .output

@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context<'_>, options: &ApiShow) -> Result<(), Comman
     let mut object = list::describe(operation);
     object["schema_version"] = json!(1);
     object["parameters"] = endpoint.parameters.iter().map(describe).collect();
-    context.output.result(&lines.join("\n"), &object);
+    context.output.result(&lines, &object);
     context
         .output
         .next(&context.command(&arguments::example(endpoint)));
