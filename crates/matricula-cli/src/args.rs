@@ -137,6 +137,17 @@ pub(crate) enum Command {
     Homeserver(Homeserver),
 }
 
+impl Command {
+    /// The maximum size of a file that it downloads, in bytes.
+    pub(crate) fn max_file_size(&self) -> Option<u64> {
+        match self {
+            Self::Media(media::Media::Get(options)) => Some(options.max_size),
+            Self::Api(Api::Call(options)) => Some(options.max_size),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 #[command(
     before_help = "Examples:\n  \
@@ -326,12 +337,18 @@ pub(crate) struct ApiCall {
     /// The body: JSON, @FILE, or - for standard input; fields given by name are added to it
     #[arg(long, value_name = "JSON")]
     pub(crate) json_body: Option<String>,
-    /// Send this file as the body
+    /// Send this file as the body, or - for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "json_body")]
     pub(crate) body_file: Option<PathBuf>,
-    /// Write the downloaded file to this path
+    /// Write the downloaded file to this path, or - for standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Replace an existing output file
+    #[arg(long, requires = "output")]
+    pub(crate) overwrite: bool,
+    /// The maximum size of the output file, like 500M or 2G
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = media::byte_size, requires = "output")]
+    pub(crate) max_size: u64,
     /// The account, like @alice:example.org; without one, the default account
     #[arg(long, value_name = "USER_ID", conflicts_with = "server")]
     pub(crate) account: Option<String>,

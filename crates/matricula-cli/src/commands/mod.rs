@@ -9,6 +9,7 @@ mod api;
 mod bulk;
 mod discover;
 mod dry_run;
+mod files;
 mod homeserver;
 mod keyring;
 mod login;
@@ -126,6 +127,9 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), CommandError>
     options.timeout = args.global.timeout;
     options.allow_plain_http = args.global.allow_plain_http;
     options.connect_timeout = options.connect_timeout.min(args.global.timeout);
+    if let Some(max) = args.command.max_file_size() {
+        options.max_file_size = max;
+    }
     let home = match &args.global.home {
         Some(dir) => DataDirs::at(dir)?,
         None => DataDirs::of_user()?,

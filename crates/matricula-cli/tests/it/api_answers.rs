@@ -274,7 +274,7 @@ fn files_keep_their_bytes() {
     assert_eq!(json, expected);
     assert_eq!(fs::read(&file).unwrap(), [0, 255, 27]);
     // A refusal leaves what was there.
-    let line = "api call getContentAuthed serverName=b.test mediaId=gone";
+    let line = "api call getContentAuthed serverName=b.test mediaId=gone --overwrite";
     home.run(&format!("{line} --output {}", file.display()))
         .exit(1);
     assert_eq!(fs::read(&file).unwrap(), [0, 255, 27]);

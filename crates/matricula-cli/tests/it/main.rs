@@ -24,6 +24,7 @@ mod json_output;
 mod keyring;
 mod live;
 mod media;
+mod media_files;
 mod not_matrix;
 mod oauth;
 mod operations;

@@ -94,8 +94,9 @@ fn put(home: &Home, line: &str) -> Value {
 fn kept(home: &Home, put: &Value) -> (Value, Value) {
     let content_uri = put["content_uri"].as_str().unwrap();
     let (server, id) = content_uri["mxc://".len()..].split_once('/').unwrap();
-    let line =
-        format!("api call getContentAuthed serverName={server} mediaId={id} --output kept --json");
+    let line = format!(
+        "api call getContentAuthed serverName={server} mediaId={id} --output kept --overwrite --json"
+    );
     let mut json = home.run(&line).exit(0).json();
     (
         json["content_disposition"].take(),
@@ -112,13 +113,13 @@ fn download_equals_upload() {
         let ended = home.run("media put cat.png").exit(0);
         assert_eq!(ended.stderr, "");
         let content_uri = ended.stdout.trim_end();
-        let id = content_uri.rsplit('/').next().unwrap();
+        fs::remove_file(home.files().join("cat.png")).unwrap();
         let ended = home.run(&format!("media get {content_uri}")).exit(0);
-        assert_eq!((&*ended.stdout, &*ended.stderr), (&*format!("{id}\n"), ""));
-        assert!(fs::read(home.files().join(id)).unwrap() == content);
+        assert_eq!((&*ended.stdout, &*ended.stderr), ("cat.png\n", ""));
+        assert!(fs::read(home.files().join("cat.png")).unwrap() == content);
     }
     let left = fs::read_dir(home.files()).unwrap().count();
-    assert_eq!(left, 3, "nothing is left beside them");
+    assert_eq!(left, 1, "nothing is left beside it");
 }
 
 #[test]
@@ -416,20 +417,31 @@ fn rate_limit_wait_is_printed() {
     );
 }
 
-#[cfg(target_os = "linux")]
+/// A limit on the size of files stands for a full disk.
+#[cfg(unix)]
 #[test]
 fn full_disk_is_reported() {
     let (server, home) = with_account(|_| answer(200, &[], content()));
-    let part = home.files().join("AbCdEf.part");
-    std::os::unix::fs::symlink("/dev/full", part).unwrap();
-    let ended = home.run(GET).exit(1);
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 64; exec {} {GET}",
+        env!("CARGO_BIN_EXE_matricula")
+    );
+    let ended = std::process::Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(home.files())
+        .env_clear()
+        .env("HOME", home.root())
+        .env("MATRICULA_HOME", home.matricula())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{stderr}");
     assert!(
-        ended
-            .stderr
-            .contains("error: AbCdEf cannot be written: No space left on device"),
-        "{ended}"
+        stderr.contains("error: AbCdEf cannot be written: File too large"),
+        "{stderr}"
     );
     assert_eq!(asked(&server).len(), 1, "it is not tried again");
+    assert_eq!(fs::read_dir(home.files()).unwrap().count(), 0);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{closest, name, usage};
 use crate::{
     args::ApiCall,
-    commands::{Context, read_secret},
+    commands::{Context, files, read_secret},
     error::CommandError,
     terminal::Terminal,
 };
@@ -138,6 +138,8 @@ impl Reader {
             .iter()
             .filter(|word| word.ends_with("=@-"));
         let body = usize::from(options.json_body.as_deref() == Some("-"));
+        let body_file = options.body_file.as_deref();
+        let body = body + usize::from(body_file.is_some_and(files::is_stream));
         if words.count() + body + usize::from(options.token_stdin) > 1 {
             self.problem("standard input can be one thing only".to_owned());
         }
@@ -316,10 +318,24 @@ impl Reader {
             if !takes_bytes {
                 let id = self.endpoint.operation.id;
                 self.problem(format!("{id} takes no --body-file"));
-            } else if let Err(error) = std::fs::File::open(file) {
-                self.problem(format!("{}: {error}", file.display()));
+            } else if files::is_stream(file) {
+                let mut body = Vec::new();
+                let read = std::io::stdin().read_to_end(&mut body);
+                read.map_err(|error| {
+                    CommandError::Usage(format!("the body from standard input: {error}"))
+                })?;
+                self.request.body = Body::Bytes(body);
+            } else {
+                match std::fs::metadata(file) {
+                    Err(error) => self.problem(format!("{}: {error}", file.display())),
+                    Ok(_) => {
+                        if let Err(error) = files::length(file) {
+                            self.problem(error.message());
+                        }
+                    }
+                }
+                self.request.body = Body::File(FileRef::new(file));
             }
-            self.request.body = Body::File(FileRef::new(file));
         }
         let Some(given) = &options.json_body else {
             return Ok(());

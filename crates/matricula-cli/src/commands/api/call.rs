@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, path::PathBuf};
 
 use matricula::{
-    PromptHandler,
+    PromptHandler, Session,
     core::{Auth, Body, FileRef, Job, ResponseFormat, scheduler::Event},
 };
 use serde_json::json;
@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     args::ApiCall,
-    commands::{Context, account_source, dry_run},
+    commands::{
+        Context, account_source, dry_run,
+        files::{self, DiskFiles},
+    },
     error::CommandError,
     terminal::Terminal,
 };
@@ -53,12 +56,17 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), C
             terminal.waiting(*until, why);
         }
     };
+    let files = DiskFiles {
+        may_replace: options.overwrite,
+    };
+    let runner = context.runner.to_builder().files(files).build()?;
     let sent = match &caller {
         Caller::Account(account) => {
-            let session = account_source::in_account(context, (**account).clone());
+            let accounts = context.home.accounts();
+            let session = Session::new((**account).clone(), runner).store(accounts);
             session.send_watched(job, watch).await
         }
-        Caller::Server(..) => matricula::send_watched(&context.runner, job, watch).await,
+        Caller::Server(..) => matricula::send_watched(&runner, job, watch).await,
     };
     let answer = sent.and_then(|response| {
         Ok(Answer {
@@ -82,13 +90,25 @@ fn output(
     options: &ApiCall,
     is_download: bool,
 ) -> Result<Option<PathBuf>, CommandError> {
+    if !is_download {
+        return match &options.output {
+            Some(_) => Err(CommandError::Usage(format!(
+                "{} downloads no file: leave --output out",
+                options.operation
+            ))),
+            None => Ok(None),
+        };
+    }
     match &options.output {
-        Some(_) if !is_download => Err(CommandError::Usage(format!(
-            "{} downloads no file: leave --output out",
-            options.operation
-        ))),
-        Some(file) => Ok(Some(file.clone())),
-        None if !is_download || options.dry_run => Ok(None),
+        Some(file) if !files::is_stream(file) => {
+            files::check_target(file, options.overwrite)?;
+            Ok(Some(file.clone()))
+        }
+        _ if options.dry_run => Ok(None),
+        Some(_) => {
+            files::check_stdout(context.output, std::io::stdout().is_terminal())?;
+            Ok(None)
+        }
         None if context.output.is_json() || std::io::stdout().is_terminal() => {
             Err(CommandError::Usage(format!(
                 "{} downloads a file: say where to, with --output FILE",

@@ -5,7 +5,11 @@ use matricula_api::server::{AnyEndpoint, OutgoingResponse};
 use serde_json::{Value, json};
 
 use super::object;
-use crate::{args::ApiCall, commands::Context, output::link};
+use crate::{
+    args::ApiCall,
+    commands::{Context, files::is_stream},
+    output::link,
+};
 
 /// A response, read as its type.
 pub(super) struct Answer {
@@ -28,7 +32,8 @@ pub(super) fn print(
         let found = reply.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     };
-    if let Some(file) = &options.output {
+    let file = options.output.as_deref().filter(|file| !is_stream(file));
+    if let Some(file) = file {
         object["output"] = json!(file);
         object["content_type"] = json!(header("content-type"));
         object["content_disposition"] = json!(header("content-disposition"));

@@ -1,7 +1,8 @@
 //! `matricula media get`: downloads a file.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,28 +13,41 @@ use matricula::{
         ApiError, Content, Endpoint, ErrorCode, MxcUri, ServerName,
         client::{authed_content_repo::DownloadContent, content_repo::GetContent},
     },
-    core::{FileRef, Job, ResponseFormat},
+    core::{FileRef, Job, ResponseFormat, TransportErrorKind},
     runner::{Disk, FileStore, PartialFile},
 };
 use serde_json::json;
 
 use super::{Context, ErrorTexts, Transfer, account, progress::size, would_send};
-use crate::{args::media::Get, error::CommandError, shell::shell_word};
+use crate::{
+    args::media::{Get, MAX_SIZE},
+    commands::files::{self, DiskFiles, Spool},
+    error::CommandError,
+    shell::shell_word,
+};
 
 /// The maximum length of a file name on every file system, including the suffix of a partial
 /// download.
 const LONGEST_NAME: usize = 200;
 
 pub(super) async fn run(context: &Context<'_>, options: Get) -> Result<(), CommandError> {
-    let file = place(&options)?;
+    let target = Target::new(context, &options)?;
     let account = account(context, options.of.account.as_deref())?;
-    let wanted = Wanted::new(&options.content_uri, &file)?;
+    let wanted = Wanted::new(&options.content_uri, target.path())?;
     if options.dry_run {
         return would_send(context, account, |session| {
             vec![wanted.job(session.job(&wanted.authed))]
         });
     }
-    let transfer = Transfer::new(context, account).await?;
+    let spool = match target {
+        Target::Stdout => Some(Spool::new()?),
+        _ => None,
+    };
+    let may_replace = options.overwrite;
+    let transfer = match &spool {
+        Some(spool) => Transfer::new(context, account, spool.share()?).await?,
+        None => Transfer::new(context, account, DiskFiles { may_replace }).await?,
+    };
     let fetched = tokio::select! {
         fetched = wanted.fetch(&transfer) => fetched,
         _ = tokio::signal::ctrl_c() => Err(Stopped::Interrupted),
@@ -41,8 +55,13 @@ pub(super) async fn run(context: &Context<'_>, options: Get) -> Result<(), Comma
     transfer.display.end();
     let content = match fetched {
         Ok(content) => content,
-        Err(stopped) => return Err(failure(&transfer, &options, &file, stopped).await),
+        Err(stopped) => return Err(failure(&transfer, &options, &target, stopped).await),
     };
+    if let Some(spool) = spool {
+        spool.print(context.output)?;
+        return Ok(());
+    }
+    let file = target.named(&content)?;
     let length = fs::metadata(&file)?.len();
     let object = json!({
         "schema_version": 1,
@@ -56,40 +75,81 @@ pub(super) async fn run(context: &Context<'_>, options: Get) -> Result<(), Comma
     Ok(())
 }
 
-/// The output path, if it may be written.
-fn place(options: &Get) -> Result<PathBuf, CommandError> {
-    let file = match &options.file {
-        Some(file) => file.clone(),
-        None => own_name(&options.content_uri)?,
-    };
-    let shown = file.display();
-    if file.is_dir() {
-        let message = format!("{shown} is a directory: name a file in it");
-        return Err(CommandError::Usage(message));
-    }
-    if !options.overwrite && file.symlink_metadata().is_ok() {
-        let message = format!("{shown} is there already: name another file, or give --overwrite");
-        return Err(CommandError::Usage(message));
-    }
-    match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
-            let message = format!(
-                "there is no directory {}: make it, or name a file elsewhere",
-                parent.display()
-            );
-            Err(CommandError::Usage(message))
+/// Where the file goes.
+enum Target {
+    /// To standard output.
+    Stdout,
+    /// To this file.
+    Named(PathBuf),
+    /// To a file that is named as the server names it. Until the server has answered, it has this
+    /// name, after its address.
+    Unnamed(PathBuf),
+}
+
+impl Target {
+    /// The target of the options, if it may be written.
+    fn new(context: &Context<'_>, options: &Get) -> Result<Self, CommandError> {
+        match &options.file {
+            Some(file) if files::is_stream(file) => {
+                files::check_stdout(context.output, io::stdout().is_terminal())?;
+                Ok(Self::Stdout)
+            }
+            Some(file) => {
+                files::check_target(file, options.overwrite)?;
+                Ok(Self::Named(file.clone()))
+            }
+            None => {
+                let name = PathBuf::from(own_name(&options.content_uri)?);
+                if name.symlink_metadata().is_ok() {
+                    let message = format!("{} is there already: name a file", name.display());
+                    return Err(CommandError::Usage(message));
+                }
+                Ok(Self::Unnamed(name))
+            }
         }
-        _ => Ok(file),
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Stdout => Path::new("-"),
+            Self::Named(path) | Self::Unnamed(path) => path,
+        }
+    }
+
+    /// The path of the complete file, which gets its name if it has none yet. The server does not
+    /// choose which file is replaced: none is.
+    fn named(&self, content: &Content) -> Result<PathBuf, CommandError> {
+        let (Self::Unnamed(path), Some(wanted)) = (self, content.file_name()) else {
+            return Ok(self.path().to_owned());
+        };
+        for name in files::numbered(&wanted) {
+            if name == *path {
+                return Ok(name);
+            }
+            match files::reserve(&name) {
+                Ok(()) => {
+                    let moved = fs::rename(path, &name);
+                    if moved.is_err() {
+                        let _ = fs::remove_file(&name);
+                    }
+                    return Ok(moved.map(|()| name)?);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Not every file system takes every name. It has one already.
+                Err(_) => return Ok(path.clone()),
+            }
+        }
+        Ok(path.clone())
     }
 }
 
 /// The media ID as a file name. It contains only letters, digits, `-` and `_`.
-fn own_name(content_uri: &MxcUri) -> Result<PathBuf, CommandError> {
+fn own_name(content_uri: &MxcUri) -> Result<&str, CommandError> {
     match content_uri.media_id() {
         id if id.is_empty() || id.len() > LONGEST_NAME => Err(CommandError::Usage(format!(
             "the last part of {content_uri} is no name for a file: name one after it"
         ))),
-        id => Ok(id.into()),
+        id => Ok(id),
     }
 }
 
@@ -154,12 +214,25 @@ impl From<Error> for Stopped {
 async fn failure(
     transfer: &Transfer<'_>,
     options: &Get,
-    file: &Path,
+    target: &Target,
     stopped: Stopped,
 ) -> CommandError {
     let content_uri = &options.content_uri;
     let why = match stopped {
         Stopped::Interrupted => CommandError::Interrupted,
+        Stopped::Error(Error::Transport(error) | Error::InDoubt(error))
+            if error.kind == TransportErrorKind::TooLarge =>
+        {
+            CommandError::Explained {
+                message: format!(
+                    "{content_uri} is larger than {}; allow more with --max-size",
+                    size(options.max_size)
+                ),
+                exit_code: 1,
+                details: json!({ "most": options.max_size }),
+                next: None,
+            }
+        }
         Stopped::Error(error) => {
             let user_id = transfer.session.account().user_id;
             transfer.explain(
@@ -176,7 +249,11 @@ async fn failure(
     if ![3, 130].contains(&why.exit_code()) || !transfer.stays_where_it_is() {
         return why;
     }
-    let Some(part) = left_of(file).await.filter(|part| part.length > 0) else {
+    let part = match target {
+        Target::Stdout => None,
+        _ => left_of(target.path()).await,
+    };
+    let Some(part) = part.filter(|part| part.length > 0) else {
         return why;
     };
     CommandError::Explained {
@@ -212,6 +289,9 @@ fn again(context: &Context<'_>, options: &Get) -> String {
     }
     if options.overwrite {
         command += " --overwrite";
+    }
+    if options.max_size != MAX_SIZE {
+        command += &format!(" --max-size {}", options.max_size);
     }
     if let Some(account) = &options.of.account {
         command += &format!(" --account {}", shell_word(account));

@@ -9,6 +9,7 @@ use matricula::{
     api::{ApiError, ErrorCode},
     auth::Account,
     core::{Job, Response, TransportErrorKind, scheduler::Event},
+    runner::FileStore,
 };
 use serde_json::json;
 
@@ -62,10 +63,14 @@ struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    async fn new(context: &'a Context<'a>, account: Account) -> Result<Self, CommandError> {
+    async fn new(
+        context: &'a Context<'a>,
+        account: Account,
+        files: impl FileStore + 'static,
+    ) -> Result<Self, CommandError> {
         let (account, opened) = account_source::reach(account).await?;
         let display = ProgressDisplay::new(context.output);
-        let runner = display.watch(&context.runner)?;
+        let runner = display.watch(&context.runner, files)?;
         let session = Session::new(account, runner).store(context.home.accounts());
         Ok(Self {
             context,

@@ -11,7 +11,7 @@ use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use matricula::runner::BuildError;
 use matricula::{
     core::FileRef,
-    runner::{Disk, FileStore, PartialFile, Runner, TransferProgress},
+    runner::{FileStore, PartialFile, Runner, TransferProgress},
 };
 
 use crate::output::{Output, duration};
@@ -52,10 +52,14 @@ impl ProgressDisplay {
         })))
     }
 
-    /// The runner, reporting its progress here.
-    pub(super) fn watch(&self, runner: &Runner) -> Result<Runner, BuildError> {
+    /// The runner with these files, reporting its progress here.
+    pub(super) fn watch(
+        &self,
+        runner: &Runner,
+        files: impl FileStore + 'static,
+    ) -> Result<Runner, BuildError> {
         let files = Watched {
-            disk: Disk,
+            files,
             display: self.clone(),
         };
         let display = self.clone();
@@ -166,38 +170,38 @@ fn words(done: u64, total: Option<u64>, from: u64, took: Duration) -> String {
     words
 }
 
-/// The disk; it reports the offset at which a transfer starts.
+/// Files that report the offset at which a transfer starts.
 #[derive(Debug)]
-struct Watched {
-    disk: Disk,
+struct Watched<F> {
+    files: F,
     display: ProgressDisplay,
 }
 
-impl FileStore for Watched {
+impl<F: FileStore> FileStore for Watched<F> {
     fn open(&self, file: &FileRef) -> io::Result<File> {
         self.display.begins_at(0);
-        self.disk.open(file)
+        self.files.open(file)
     }
 
     fn create(&self, file: &FileRef) -> io::Result<File> {
         self.display.begins_at(0);
-        self.disk.create(file)
+        self.files.create(file)
     }
 
     fn commit(&self, file: &FileRef) -> io::Result<()> {
-        self.disk.commit(file)
+        self.files.commit(file)
     }
 
     fn abort(&self, file: &FileRef) {
-        self.disk.abort(file);
+        self.files.abort(file);
     }
 
     fn save_resume_token(&self, file: &FileRef, note: &str) -> io::Result<bool> {
-        self.disk.save_resume_token(file, note)
+        self.files.save_resume_token(file, note)
     }
 
     fn open_partial(&self, file: &FileRef) -> io::Result<Option<PartialFile>> {
-        let begun = self.disk.open_partial(file)?;
+        let begun = self.files.open_partial(file)?;
         self.display
             .begins_at(begun.as_ref().map_or(0, |begun| begun.length));
         Ok(begun)

@@ -1,6 +1,6 @@
 //! `matricula media put`: uploads a file.
 
-use std::{fs, io, path::Path};
+use std::path::Path;
 
 use matricula::{
     Error,
@@ -9,14 +9,22 @@ use matricula::{
         client::{authed_content_repo::GetMediaConfig, content_repo::UploadContent},
     },
     core::{Body, FileRef},
+    runner::Disk,
 };
 use serde_json::json;
 
 use super::{Context, ErrorTexts, Transfer, account, progress::size, would_send};
-use crate::{args::media::Put, error::CommandError};
+use crate::{
+    args::media::Put,
+    commands::files::{self, Spool},
+    error::CommandError,
+};
 
 pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), CommandError> {
-    let length = length(&options.file)?;
+    let is_stdin = files::is_stream(&options.file);
+    if !is_stdin {
+        files::length(&options.file)?;
+    }
     let account = account(context, options.of.account.as_deref())?;
     let content_type = match options.media_type {
         Some(media_type) => media_type,
@@ -27,6 +35,7 @@ pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), Comma
     upload.filename = match options.name {
         _ if options.no_name => None,
         Some(name) => Some(name),
+        None if is_stdin => None,
         None => own_name(&options.file),
     };
     if options.dry_run {
@@ -34,7 +43,16 @@ pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), Comma
             vec![session.job(&GetMediaConfig {}), session.job(&upload)]
         });
     }
-    let transfer = Transfer::new(context, account).await?;
+    let (transfer, length) = if is_stdin {
+        let read = Spool::of_stdin();
+        let (spool, length) = read.map_err(|error| {
+            CommandError::other(format!("standard input could not be read: {error}"))
+        })?;
+        (Transfer::new(context, account, spool).await?, length)
+    } else {
+        let length = files::length(&options.file)?;
+        (Transfer::new(context, account, Disk).await?, length)
+    };
     let sent = tokio::select! {
         sent = send(&transfer, &upload, &options.file, length) => sent,
         _ = tokio::signal::ctrl_c() => Err(CommandError::Interrupted),
@@ -107,27 +125,6 @@ async fn most(transfer: &Transfer<'_>) -> Result<Option<u64>, CommandError> {
         }
         Err(error) => Err(transfer.ended(error)),
     }
-}
-
-/// The size of the file in bytes, if it can be sent.
-fn length(file: &Path) -> Result<u64, CommandError> {
-    let shown = file.display();
-    let metadata = fs::metadata(file).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => CommandError::Usage(format!("there is no file {shown}")),
-        _ => CommandError::Usage(format!("{shown} cannot be read: {error}")),
-    })?;
-    if metadata.is_dir() {
-        let message = format!("{shown} is a directory: upload its files one by one, or an archive");
-        return Err(CommandError::Usage(message));
-    }
-    if !metadata.is_file() {
-        let message =
-            format!("{shown} is no file on a disk: its length must be known before it is sent");
-        return Err(CommandError::Usage(message));
-    }
-    fs::File::open(file)
-        .map_err(|error| CommandError::Usage(format!("{shown} cannot be read: {error}")))?;
-    Ok(metadata.len())
 }
 
 /// The file name.
