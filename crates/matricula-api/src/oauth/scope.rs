@@ -6,8 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const API: &str = "urn:matrix:client:api:*";
 const DEVICE: &str = "urn:matrix:client:device:";
+const SYNAPSE_ADMIN: &str = "urn:synapse:admin:*";
 const UNSTABLE_API: &str = "urn:matrix:org.matrix.msc2967.client:api:*";
 const UNSTABLE_DEVICE: &str = "urn:matrix:org.matrix.msc2967.client:device:";
+
+/// The [length of a device id] in characters.
+///
+/// [length of a device id]: https://spec.matrix.org/v1.19/client-server-api/#device-id-allocation
+const DEVICE_ID_LENGTH: std::ops::RangeInclusive<usize> = 10..=255;
 
 /// A [scope](https://spec.matrix.org/v1.19/client-server-api/#scope): tokens with spaces between.
 ///
@@ -25,7 +31,7 @@ impl Scope {
     /// The scope for signing in: the whole client-server API, as this device.
     ///
     /// # Errors
-    /// If the device id has characters that are not allowed in a scope.
+    /// If the device id is too short or too long, or has characters that are not allowed in a scope.
     pub fn client(device_id: &str) -> Result<Self, ScopeError> {
         Self::of(API, DEVICE, device_id)
     }
@@ -33,7 +39,7 @@ impl Scope {
     /// The same with the unstable names of [MSC2967], for servers before version 1.15.
     ///
     /// # Errors
-    /// If the device id has characters that are not allowed in a scope.
+    /// As [`Scope::client`].
     ///
     /// [MSC2967]: https://github.com/matrix-org/matrix-spec-proposals/pull/2967
     pub fn unstable_client(device_id: &str) -> Result<Self, ScopeError> {
@@ -42,11 +48,22 @@ impl Scope {
 
     fn of(api: &str, device: &str, device_id: &str) -> Result<Self, ScopeError> {
         let fits = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        if device_id.is_empty() || !device_id.bytes().all(fits) {
+        if !DEVICE_ID_LENGTH.contains(&device_id.len()) || !device_id.bytes().all(fits) {
             let device_id = device_id.chars().take(80).collect();
             return Err(ScopeError { device_id });
         }
         Ok(Self(format!("{api} {device}{device_id}")))
+    }
+
+    /// The same scope, and Synapse's admin API with it. Servers grant it to administrators only.
+    #[must_use]
+    pub fn synapse_admin(self) -> Self {
+        Self(format!("{self} {SYNAPSE_ADMIN}"))
+    }
+
+    /// Whether it allows Synapse's admin API.
+    pub fn allows_synapse_admin(&self) -> bool {
+        self.contains(SYNAPSE_ADMIN)
     }
 
     /// The scope as it is sent.
@@ -105,7 +122,9 @@ impl<'de> Deserialize<'de> for Scope {
 
 /// A device id that is not allowed in a scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{device_id:?} is not a valid device id: use at least ten ASCII letters and digits")]
+#[error(
+    "{device_id:?} is not a device id that OAuth 2.0 servers accept: use at least ten ASCII letters and digits"
+)]
 pub struct ScopeError {
     device_id: String,
 }

@@ -276,6 +276,9 @@ fn scope_contains_device_and_api() {
         let error = Scope::client(wrong).unwrap_err().to_string();
         assert!(error.contains(&format!("{wrong:?}")), "{error}");
     }
+    for (length, is_valid) in [(9, false), (10, true), (255, true), (256, false)] {
+        assert_eq!(Scope::client(&"A".repeat(length)).is_ok(), is_valid);
+    }
     let other = Scope::from("openid".to_owned());
     assert!(!other.allows_api() && other.device_id().is_none());
 }
