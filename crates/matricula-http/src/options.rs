@@ -27,7 +27,8 @@ pub struct HttpOptions {
     /// Whether requests to other machines may go unencrypted. If `false`, a request to an `http://`
     /// address that is not this machine's is refused before a connection is opened. `false`.
     pub allow_plain_http: bool,
-    /// The value of the header `User-Agent`.
+    /// The value of the header `User-Agent`: this library and the operating system. Servers show it, or
+    /// a name that they make of it, where a person manages devices.
     pub user_agent: String,
 }
 
@@ -41,9 +42,24 @@ impl Default for HttpOptions {
             max_file_size: 256 << 20,
             max_redirects: 5,
             allow_plain_http: false,
-            user_agent: concat!("matricula/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: user_agent(),
         }
     }
+}
+
+/// `matricula/0.1.0 (Linux x86_64; Linux)`: the form that authentication services read, with the device
+/// and then the operating system.
+fn user_agent() -> String {
+    let system = match std::env::consts::OS {
+        "linux" => "Linux",
+        "macos" => "macOS",
+        "windows" => "Windows",
+        "android" => "Android",
+        "ios" => "iOS",
+        other => other,
+    };
+    let (version, arch) = (env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+    format!("matricula/{version} ({system} {arch}; {system})")
 }
 
 impl HttpOptions {
