@@ -158,6 +158,12 @@ const PAGES: &[Page] = &[
     page(GET, sso::PATH, has_sso, Html(sso::page)),
     page(POST, sso::PATH, has_sso, Html(sso::page)),
     page(GET, oauth::DISCOVERY, has_oauth, Json(oauth::discovery)),
+    page(
+        GET,
+        oauth::UNSTABLE_METADATA,
+        has_oauth,
+        Json(oauth::discovery),
+    ),
     page(GET, oauth::AUTHORIZE, has_oauth, Html(authorize::page)),
     page(POST, oauth::AUTHORIZE, has_oauth, Html(authorize::page)),
     page(GET, oauth::LINK, has_oauth, Html(device::page)),

@@ -212,7 +212,7 @@ fn form_error(
     }
 }
 
-fn may_sign_up(config: &Config) -> bool {
+pub(crate) fn may_sign_up(config: &Config) -> bool {
     config.registration == Registration::Open && browser_flow(config).is_some()
 }
 

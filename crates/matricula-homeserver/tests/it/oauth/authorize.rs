@@ -9,6 +9,8 @@ use matricula_homeserver::{
     RegistrationToken,
 };
 
+use serde_json::json;
+
 use super::{
     DEVICE_ID, REDIRECT, allow, client, home, redeem, register_client, request, sign_up_request,
     url,
@@ -287,6 +289,47 @@ fn loopback_redirect_allows_any_port() {
 }
 
 #[test]
+fn port_of_registered_redirect_does_not_matter() {
+    let mut home = home();
+    let mut metadata = super::metadata();
+    metadata["redirect_uris"] = json!(["http://127.0.0.1:4000/callback"]);
+    let registered = register_client(&mut home, metadata);
+    let client = text(&registered.json(), "client_id");
+    for port in ["", ":4000", ":4001"] {
+        let mut asked = request(&client);
+        asked.redirect_uri = format!("http://127.0.0.1{port}/callback");
+        let code = BrowserRedirect::of(&{
+            let address = url(&asked);
+            let consent = sign_in(&mut home, &address, "alice", PASSWORD);
+            press(&mut home, &address, &consent, "allow", &[])
+        });
+        assert_eq!(code.address, asked.redirect_uri);
+    }
+    let mut elsewhere = request(&client);
+    elsewhere.redirect_uri = "http://127.0.0.1:4000/elsewhere".to_owned();
+    page(&home.send(link(&url(&elsewhere))), 400);
+}
+
+#[test]
+fn openid_scope_is_granted() {
+    let mut home = home();
+    let client = client(&mut home);
+    let plain = Scope::client(DEVICE_ID).unwrap();
+    for (asked, granted) in [
+        (format!("openid {plain}"), format!("openid {plain}")),
+        (format!("{plain} openid"), format!("{plain} openid")),
+        (format!("{plain} email profile"), plain.to_string()),
+        (plain.to_string(), plain.to_string()),
+    ] {
+        let mut request = request(&client);
+        request.scope = Scope::from(asked);
+        let led = allow(&mut home, &request);
+        let tokens = redeem(&mut home, &client, led.parameter("code").unwrap()).ok();
+        assert_eq!(tokens["scope"], granted);
+    }
+}
+
+#[test]
 fn request_errors_go_to_client() {
     let mut home = home();
     let client = client(&mut home);
@@ -354,7 +397,7 @@ fn unknown_scope_tokens_are_dropped() {
     let client = client(&mut home);
     let mut asked = request(&client);
     let known = asked.scope.as_str().to_owned();
-    asked.scope = Scope::from(format!("openid {known} email"));
+    asked.scope = Scope::from(format!("profile {known} email"));
     let led = allow(&mut home, &asked);
     let tokens = redeem(&mut home, &client, led.parameter("code").unwrap()).ok();
     assert_eq!(tokens["scope"], known);

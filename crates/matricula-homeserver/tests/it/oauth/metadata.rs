@@ -2,17 +2,18 @@
 
 use matricula_api::{Endpoint, client::oauth_server_metadata::GetAuthMetadata};
 use matricula_core::{Body, Method, Response};
-use matricula_homeserver::{Config, OAuth};
+use matricula_homeserver::{Config, OAuth, Registration};
 use serde_json::{Value, json};
 
 use super::home;
 use crate::{LOGIN, LOGOUT, PASSWORD, REFRESH, REGISTER, TestServer, get, post};
 
 const METADATA: &str = "/_matrix/client/v1/auth_metadata";
+const UNSTABLE: &str = "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata";
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
 #[test]
-fn metadata_is_same_at_both_paths() {
+fn metadata_is_same_at_all_paths() {
     let mut home = home();
     let reply = home.get(METADATA);
     let response = Response::new(200, vec![], Body::Bytes(reply.0.body.clone()));
@@ -21,7 +22,27 @@ fn metadata_is_same_at_both_paths() {
     assert_eq!(metadata.code_challenge_methods_supported, ["S256"]);
     assert_eq!(metadata.response_modes_supported, ["query", "fragment"]);
     assert_eq!(metadata.prompt_values_supported.unwrap(), ["create"]);
-    assert_eq!(reply.ok(), home.get(DISCOVERY).ok());
+    let metadata = reply.ok();
+    for path in [DISCOVERY, UNSTABLE] {
+        assert_eq!(home.get(path).ok(), metadata, "{path}");
+    }
+}
+
+#[test]
+fn closed_sign_up_is_not_listed() {
+    let oauth = || Config::default().oauth(OAuth::instead());
+    for (config, prompts) in [
+        (oauth(), json!(["create"])),
+        (oauth().registration(Registration::Closed), json!(["login"])),
+        // The page has no form for it.
+        (
+            oauth().flows([["m.login.email.identity"]]),
+            json!(["login"]),
+        ),
+    ] {
+        let metadata = TestServer::new(config).get(METADATA).ok();
+        assert_eq!(metadata["prompt_values_supported"], prompts);
+    }
 }
 
 #[test]
@@ -29,6 +50,7 @@ fn disabled_oauth_has_no_endpoints() {
     let mut home = TestServer::open();
     for path in [
         METADATA,
+        UNSTABLE,
         DISCOVERY,
         "/oauth2/authorize",
         "/link",

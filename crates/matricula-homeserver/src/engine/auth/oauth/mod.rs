@@ -26,6 +26,7 @@ use serde_json::json;
 use crate::{
     Config,
     engine::{
+        auth::login_page::may_sign_up,
         context::RequestContext,
         error::{ApiError, HandlerError},
         handler::Handler,
@@ -42,6 +43,9 @@ pub(crate) const INTROSPECT: &str = "/oauth2/introspect";
 pub(crate) const LINK: &str = "/link";
 pub(crate) const ACCOUNT: &str = "/account";
 pub(crate) const DISCOVERY: &str = "/.well-known/openid-configuration";
+/// The path of the metadata before Matrix 1.15.
+pub(crate) const UNSTABLE_METADATA: &str =
+    "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata";
 
 /// The operations that are disabled where OAuth 2.0 replaces them.
 const REPLACED: [&str; 17] = [
@@ -83,6 +87,11 @@ fn metadata(context: &RequestContext<'_>) -> Result<GetAuthMetadataResponse, Han
     ] {
         extra.insert(name.to_owned(), json!(["none"]));
     }
+    // A list without `create` says that people cannot sign up.
+    let prompt = match may_sign_up(config) {
+        true => AuthorizationPrompt::Create.as_str(),
+        false => "login",
+    };
     if context.config.delegation().is_some() {
         let introspection = json!(at(INTROSPECT));
         let name = "introspection_endpoint".to_owned();
@@ -101,7 +110,7 @@ fn metadata(context: &RequestContext<'_>) -> Result<GetAuthMetadataResponse, Han
             ResponseMode::Fragment.as_str(),
         ]),
         code_challenge_methods_supported: texts(&[CodeChallenge::METHOD]),
-        prompt_values_supported: Some(texts(&[AuthorizationPrompt::Create.as_str()])),
+        prompt_values_supported: Some(texts(&[prompt])),
         account_management_uri: Some(at(ACCOUNT)),
         account_management_actions_supported: Some(vec![
             AccountManagementAction::DevicesList,
@@ -173,7 +182,7 @@ pub(crate) fn reply(
     }
 }
 
-/// The metadata at the path of OpenID Connect discovery.
+/// The metadata at the path of OpenID Connect discovery, and at the unstable path.
 pub(crate) fn discovery(
     context: &RequestContext<'_>,
     _: &mut StepContext<'_>,

@@ -16,7 +16,8 @@ use crate::engine::{
 /// The [length of a device id](https://spec.matrix.org/v1.19/client-server-api/#device-id-allocation), in characters.
 const DEVICE_ID_LENGTH: std::ops::RangeInclusive<usize> = 10..=255;
 
-/// The granted part of a scope: the API and one device. Other tokens are ignored.
+/// The granted part of a scope: the API, one device, and `openid`, which clients of OpenID Connect ask for.
+/// Other tokens are ignored.
 pub(super) fn granted_scope(asked: &str) -> Result<Scope, OAuthError> {
     let refused = |description| Err(OAuthError::new(OAuthErrorCode::InvalidScope, description));
     let scope = Scope::from(asked.to_owned());
@@ -34,8 +35,8 @@ pub(super) fn granted_scope(asked: &str) -> Result<Scope, OAuthError> {
         return refused("a device id must have at least ten of the characters A-Z a-z 0-9 - . _ ~");
     }
     let known = |token: &str| {
-        let token = Scope::from(token.to_owned());
-        token.allows_api() || token.device_id().is_some()
+        let scope = Scope::from(token.to_owned());
+        scope.allows_api() || scope.device_id().is_some() || token == "openid"
     };
     let granted: Vec<_> = scope.tokens().filter(|token| known(token)).collect();
     Ok(Scope::from(granted.join(" ")))

@@ -163,10 +163,10 @@ fn refresh(
     if session.client != client.id {
         return Err(grant_error("this refresh token belongs to another client"));
     }
+    // The session goes on: a client that restores a backup must not sign out the one that is in use.
     if token.is_spent {
-        session.end(context)?;
         return Err(grant_error(
-            "this refresh token was replaced; its session has ended",
+            "this refresh token was replaced by a newer one",
         ));
     }
     if token.is_expired {
