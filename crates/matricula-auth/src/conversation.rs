@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use matricula_api::uia::Stage;
+use matricula_api::{UserId, uia::Stage};
 use matricula_core::{
     EffectId, Job, Machine, ServerUrl, Step, Timestamp, WriteBatch, scheduler::Outcome,
 };
@@ -85,6 +85,22 @@ pub enum Progress {
     NoSession,
     /// A request may or may not have been processed; this says how the conversation finds out.
     Settling(String),
+    /// A part of the conversation begins again, for this reason.
+    BeginningAgain(String),
+    /// The OAuth 2.0 server did not grant Synapse's admin API to the session.
+    AdminNotGranted {
+        /// The OAuth 2.0 server.
+        issuer: String,
+    },
+    /// The session is there, but its device did not get its name.
+    DeviceNotNamed {
+        /// The name.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// A registration on a page ended in an account that existed before: no account was made.
+    AccountExisted(UserId),
     /// The person is to enter this code on this page, in any browser. No answer is expected.
     DeviceCode {
         /// The page.

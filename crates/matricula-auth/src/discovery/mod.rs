@@ -32,6 +32,11 @@ use crate::{
     ServerError, conversation::ConversationState, server_address::is_web_page,
 };
 
+/// The field that asks clients which know OAuth 2.0 to use a flow alone, and its name in the proposal.
+const OAUTH_AWARE: [&str; 2] = [
+    "oauth_aware_preferred",
+    "org.matrix.msc3824.delegated_oidc_compatibility",
+];
 /// How often the person is asked for an address.
 const MAX_TRIES: u32 = 5;
 
@@ -50,6 +55,8 @@ pub struct Discovery {
     password_policy: bool,
     session: Option<CredentialRef>,
     in_flight: Vec<InFlight>,
+    /// The error of the login flows, until the versions are known.
+    login_failure: Option<ServerError>,
     /// The question to the person, and the error that it ends with without an answer.
     asking: Option<(EffectId, DiscoveryError)>,
     tries: u32,
@@ -87,6 +94,7 @@ impl Discovery {
             password_policy: false,
             session: None,
             in_flight: Vec::new(),
+            login_failure: None,
             asking: None,
             tries: 0,
             conversation: ConversationState::default(),
@@ -198,7 +206,13 @@ impl Discovery {
                 self.info.tried[probe]
                     .error
                     .get_or_insert_with(|| error.to_string());
-                self.fail(error.into());
+                let asks_versions = |one: &InFlight| one.request == Request::Versions;
+                // Only the versions show whether there is a homeserver that can fail.
+                if request == Request::LoginFlows && self.in_flight.iter().any(asks_versions) {
+                    self.login_failure = Some(error);
+                } else {
+                    self.fail(error.into());
+                }
             }
         }
     }
@@ -223,19 +237,37 @@ impl Discovery {
     }
 
     fn advance(&mut self, request: Request) {
-        if request == Request::LoginFlows && self.may_probe() {
+        if let Some(error) = self.login_failure.take_if(|_| request == Request::Versions) {
+            self.fail(error.into());
+        } else if request == Request::LoginFlows && self.may_probe() {
             self.send(Request::Registration);
         } else if self.in_flight.is_empty() {
-            self.conversation.finish(Ok(self.info.clone()));
+            self.finish();
         }
+    }
+
+    fn finish(&mut self) {
+        let is_closed = matches!(
+            self.info.registration,
+            Some(RegistrationOffer::Closed { .. })
+        );
+        // A server that delegates accounts is always closed itself.
+        if let Some(what) = self.info.oauth_trouble.as_ref().filter(|_| is_closed) {
+            let message = format!("its OAuth 2.0 server is in trouble ({what}); try again later");
+            self.info.registration = Some(RegistrationOffer::Unknown { message });
+        }
+        self.conversation.finish(Ok(self.info.clone()));
     }
 
     fn on_no_answer(&mut self, request: Request, error: TransportError) {
         match request {
             // Optional. Servers without it answer in many ways.
-            Request::AuthMetadata | Request::PasswordPolicy | Request::Capabilities => {
+            Request::AuthMetadata => {
+                let may_pass = error.kind.is_transient();
+                self.info.oauth_trouble = may_pass.then(|| error.to_string());
                 self.advance(request);
             }
+            Request::PasswordPolicy | Request::Capabilities => self.advance(request),
             Request::Registration => {
                 let message = error.to_string();
                 self.info.registration = Some(RegistrationOffer::Unknown { message });
@@ -265,7 +297,12 @@ impl Discovery {
     /// The server cannot be used. If its address was a guess, the person may know the right one.
     fn fail(&mut self, error: DiscoveryError) {
         self.in_flight.clear();
-        if self.info.well_known == WellKnown::Missing && error != ServerError::Cancelled.into() {
+        self.login_failure = None;
+        let may_be_elsewhere = !matches!(
+            error,
+            DiscoveryError::Server(ServerError::Cancelled | ServerError::Unavailable { .. })
+        );
+        if self.info.well_known == WellKnown::Missing && may_be_elsewhere {
             self.ask(error);
         } else {
             self.conversation.fail(error);
@@ -345,6 +382,10 @@ impl Discovery {
                 self.info.versions = versions.versions;
                 Ok(())
             }
+            // An error page does not show that there is a homeserver.
+            Err(error @ ApiError::UnexpectedStatus { .. }) => {
+                Err(ServerError::not_matrix(&self.info.server, error))
+            }
             Err(error) => Err(match ServerError::from_api(&self.info.server, error) {
                 ServerError::Refused { server, error } => {
                     let what = format!("asked for its versions, it says {error}");
@@ -374,11 +415,17 @@ impl Discovery {
     }
 
     fn on_auth_metadata(&mut self, response: &Response) -> Result<(), ServerError> {
-        let metadata = GetAuthMetadata::read(response).ok();
-        // It is opened in a browser.
-        if let Some(metadata) = metadata.filter(|metadata| is_web_page(&metadata.issuer)) {
-            self.info.oauth_issuer = Some(metadata.issuer.clone());
-            self.info.oauth = Some(OAuthOffer::of(metadata));
+        match GetAuthMetadata::read(response) {
+            // It is opened in a browser.
+            Ok(metadata) if is_web_page(&metadata.issuer) => {
+                self.info.oauth = Some(OAuthOffer::of(&metadata));
+                self.info.oauth_issuer = Some(metadata.issuer);
+            }
+            // It may have such a server, and could not ask it.
+            Err(error) if response.status_code() >= 500 => {
+                self.info.oauth_trouble = Some(error.to_string());
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -421,7 +468,9 @@ fn login_flows(body: Value) -> Vec<LoginFlow> {
     let read = |flow: Value| {
         Some(LoginFlow {
             kind: flow.get("type")?.as_str()?.to_owned(),
-            oauth_aware_preferred: flow.get("oauth_aware_preferred") == Some(&Value::Bool(true)),
+            oauth_aware_preferred: OAUTH_AWARE
+                .iter()
+                .any(|name| flow.get(name) == Some(&Value::Bool(true))),
             identity_providers: identity_providers(&flow),
         })
     };

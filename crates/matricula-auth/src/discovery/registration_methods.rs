@@ -119,18 +119,18 @@ impl ServerInfo {
         if let Some(RegistrationOffer::Open(info)) = &self.registration {
             methods.extend(info.flows.iter().cloned().map(RegistrationMethod::Register));
         }
-        if let Some(issuer) = &self.oauth_issuer {
-            let oauth = self.oauth.as_ref();
+        let oauth = self.oauth.as_ref();
+        let is_closed = oauth.is_some_and(super::OAuthOffer::is_sign_up_closed);
+        if let Some(issuer) = self.oauth_issuer.as_ref().filter(|_| !is_closed) {
             methods.push(RegistrationMethod::OAuth {
                 issuer: issuer.clone(),
                 can_sign_up: oauth.is_some_and(super::OAuthOffer::can_sign_up),
             });
         }
-        if self
-            .login_flows
-            .iter()
-            .any(|flow| flow.kind == "m.login.sso")
-        {
+        // Beside OAuth 2.0, single sign-on that is preferred is for clients that do not know OAuth 2.0. It
+        // leads to the same page.
+        let is_same_page = self.oauth_issuer.is_some() && self.prefers_sso();
+        if self.offers("m.login.sso") && !is_same_page {
             methods.push(RegistrationMethod::Sso);
         }
         methods

@@ -1,15 +1,17 @@
 //! What a server says about itself, and how that was found out.
 
 use matricula_api::{
-    ErrorCode, client::capabilities::Capabilities,
-    client::oauth_server_metadata::GetAuthMetadataResponse, oauth::AuthorizationPrompt,
+    ErrorCode,
+    client::capabilities::Capabilities,
+    client::oauth_server_metadata::GetAuthMetadataResponse,
+    oauth::{AccountPage, AuthorizationPrompt},
     uia::UiaInfo,
 };
 use matricula_core::{Method, ServerUrl};
 use serde::{Deserialize, Serialize};
 
 use super::{PasswordPolicy, WellKnown};
-use crate::server_address::is_web_page;
+use crate::{server_address::is_web_page, session::account_page};
 
 /// What a server says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,10 @@ pub struct ServerInfo {
     /// What that OAuth 2.0 server can do.
     #[serde(default)]
     pub oauth: Option<OAuthOffer>,
+    /// Why the homeserver could not say whether it has an OAuth 2.0 server. If it refuses to register or
+    /// sign in people itself, that server is probably in trouble.
+    #[serde(default)]
+    pub oauth_trouble: Option<String>,
     /// Whether and how the public can register, if [`Discovery::registration`] asked for it.
     ///
     /// [`Discovery::registration`]: crate::Discovery::registration
@@ -94,20 +100,20 @@ pub struct OAuthOffer {
 }
 
 impl OAuthOffer {
-    pub(super) fn of(metadata: GetAuthMetadataResponse) -> Self {
-        let actions = metadata.account_management_actions_supported;
+    /// What this metadata says.
+    pub fn of(metadata: &GetAuthMetadataResponse) -> Self {
+        let prompts = metadata.prompt_values_supported.clone();
+        let actions = metadata.account_management_actions_supported.as_ref();
+        let names = actions.into_iter().flatten();
         Self {
-            prompts: metadata.prompt_values_supported.unwrap_or_default(),
-            grants: metadata.grant_types_supported,
+            prompts: prompts.unwrap_or_default(),
+            grants: metadata.grant_types_supported.clone(),
             account_management: metadata
                 .account_management_uri
+                .clone()
                 // It is opened in a browser.
                 .filter(|address| is_web_page(address)),
-            account_actions: actions
-                .unwrap_or_default()
-                .iter()
-                .map(|action| action.as_str().to_owned())
-                .collect(),
+            account_actions: names.map(|action| action.as_str().to_owned()).collect(),
         }
     }
 
@@ -116,6 +122,21 @@ impl OAuthOffer {
         self.prompts
             .iter()
             .any(|prompt| prompt == AuthorizationPrompt::Create.as_str())
+    }
+
+    /// Whether it lists what its page can start with, and signing up is not listed.
+    pub fn is_sign_up_closed(&self) -> bool {
+        !self.prompts.is_empty() && !self.can_sign_up()
+    }
+
+    /// The address of a page of account management: see
+    /// [`OAuthSession::account_page`](crate::OAuthSession::account_page).
+    pub fn account_page(&self, page: &AccountPage) -> Option<String> {
+        account_page(
+            self.account_management.as_deref(),
+            Some(&self.account_actions),
+            page,
+        )
     }
 }
 
@@ -180,6 +201,7 @@ impl ServerInfo {
             login_flows: Vec::new(),
             oauth_issuer: None,
             oauth: None,
+            oauth_trouble: None,
             registration: None,
             password_policy: None,
             capabilities: None,

@@ -1,6 +1,6 @@
 //! Errors of login: with a password, by single sign-on, at an OAuth 2.0 server.
 
-use matricula_api::oauth::{OAuthErrorCode, OAuthErrorResponse};
+use matricula_api::oauth::{OAuthErrorCode, OAuthErrorResponse, ScopeError};
 use matricula_core::{Secret, ServerUrl};
 
 use super::{ServerError, says};
@@ -74,6 +74,17 @@ pub enum OAuthLoginError {
         /// The homeserver.
         server: ServerUrl,
     },
+    /// The OAuth 2.0 server does not let the public sign up.
+    #[error(
+        "{issuer} does not let people sign up; sign in if you have an account, ask its administrators for one, or choose another server"
+    )]
+    SignUpClosed {
+        /// The OAuth 2.0 server.
+        issuer: String,
+    },
+    /// OAuth 2.0 servers do not accept the device id.
+    #[error("{0}; or leave it out to get a new device")]
+    DeviceId(#[from] ScopeError),
     /// The address cannot be a redirect URI.
     #[error(
         "{address:?} cannot be a redirect URI; give http://127.0.0.1:PORT/, an https:// address, or one of the program's own scheme"

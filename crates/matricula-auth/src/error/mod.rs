@@ -110,6 +110,24 @@ pub enum ServerError {
         /// What is wrong.
         what: String,
     },
+    /// The server, or the OAuth 2.0 server that it delegates accounts to, fails for now.
+    #[error("{name} is in trouble ({what}); try again later")]
+    Unavailable {
+        /// Which server.
+        name: String,
+        /// What happened.
+        what: String,
+    },
+    /// The response is not one of an OAuth 2.0 server.
+    #[error(
+        "{issuer} does not answer like an OAuth 2.0 server ({what}); tell the administrators of the homeserver"
+    )]
+    NotOAuth {
+        /// The OAuth 2.0 server.
+        issuer: String,
+        /// What is wrong.
+        what: String,
+    },
     /// The server asks to wait: its rate limit, or maintenance.
     #[error("{server} accepts no more requests for now{}", retry(.retry_after))]
     RateLimited {
@@ -146,9 +164,40 @@ impl ServerError {
         Self::Unreachable { server, error }
     }
 
+    /// [`ServerError::Unreachable`], about the OAuth 2.0 server of a homeserver.
+    pub(crate) fn oauth_unreachable(
+        homeserver: &ServerUrl,
+        issuer: &str,
+        error: TransportError,
+    ) -> Self {
+        let server = issuer.parse().unwrap_or_else(|_| homeserver.clone());
+        Self::Unreachable { server, error }
+    }
+
+    /// [`ServerError::Unavailable`], about the OAuth 2.0 server with this issuer.
+    pub(crate) fn oauth_unavailable(issuer: &str, what: impl ToString) -> Self {
+        Self::Unavailable {
+            name: format!("the OAuth 2.0 server {issuer}"),
+            what: what.to_string(),
+        }
+    }
+
+    /// [`ServerError::Unavailable`], about the OAuth 2.0 server of a homeserver that could not say which
+    /// one that is.
+    pub(crate) fn unknown_oauth_unavailable(server: &ServerUrl, what: impl ToString) -> Self {
+        Self::Unavailable {
+            name: format!("the OAuth 2.0 server of {server}"),
+            what: what.to_string(),
+        }
+    }
+
     /// The error of a request, if it has no special meaning.
     pub fn from_api(server: &ServerUrl, error: ApiError) -> Self {
         match error {
+            error if is_failure(&error) => Self::Unavailable {
+                name: server.to_string(),
+                what: error.to_string(),
+            },
             ApiError::Matrix(error) => Self::refused(server.clone(), error),
             ApiError::RateLimited { retry_after, .. } => Self::RateLimited {
                 server: server.clone(),
@@ -186,8 +235,28 @@ where
 {
     match error {
         OAuthError::Refused(refusal) => OAuthRefusal::new(issuer, refusal).into(),
-        OAuthError::Other(error) => ServerError::from_api(server, error).into(),
-        other => ServerError::not_matrix(server, other).into(),
+        OAuthError::Other(error) if is_failure(&error) => {
+            ServerError::oauth_unavailable(&issuer, error).into()
+        }
+        OAuthError::Other(ApiError::Matrix(error)) if error.status >= 500 => {
+            ServerError::oauth_unavailable(&issuer, error).into()
+        }
+        OAuthError::Other(error @ (ApiError::Matrix(_) | ApiError::RateLimited { .. })) => {
+            ServerError::from_api(server, error).into()
+        }
+        other => {
+            let what = other.to_string();
+            ServerError::NotOAuth { issuer, what }.into()
+        }
+    }
+}
+
+/// Whether the server, or a proxy before it, says that it fails for now.
+fn is_failure(error: &ApiError) -> bool {
+    match error {
+        ApiError::Matrix(error) => matches!(error.status, 502..=504),
+        ApiError::UnexpectedStatus { status } => *status >= 500,
+        _ => false,
     }
 }
 

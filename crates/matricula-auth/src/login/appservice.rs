@@ -24,6 +24,8 @@ pub struct AppserviceLogin {
     server: ServerUrl,
     token: Secret,
     user: String,
+    /// Whether the server lists this kind of login.
+    is_offered: bool,
     device: DeviceOptions,
     conversation: ConversationState<Account, AppserviceError>,
 }
@@ -35,6 +37,7 @@ impl AppserviceLogin {
             server: info.server.clone(),
             token,
             user: user.into(),
+            is_offered: info.offers(APPSERVICE_LOGIN),
             device: DeviceOptions::default(),
             conversation: ConversationState::default(),
         }
@@ -51,6 +54,9 @@ impl AppserviceLogin {
         let server = self.server.clone();
         // After a lost response, logging in again is harmless: it makes a second token. The caller decides.
         let response = ServerError::response(&server, outcome)?;
+        if !self.is_offered && is_unsupported(&response) {
+            return Err(AppserviceError::NoServiceLogin { server });
+        }
         let data = self.device.data.clone();
         read_appservice_login(&server, &self.user, now, &response, data)
     }
@@ -103,8 +109,28 @@ pub(crate) fn read_appservice_login(
 ) -> Result<Account, AppserviceError> {
     match LoginRequest::read(response) {
         Ok(response) => Ok(Account::from_login(server, now, response, data)),
+        // There is no such login, as on servers that delegate accounts.
+        Err(ApiError::Matrix(error)) if error.code == ErrorCode::Unrecognized => {
+            let server = server.clone();
+            Err(AppserviceError::NoServiceLogin { server })
+        }
         Err(ApiError::Matrix(error)) => Err(appservice_refusal(server, user, error)),
         Err(error) => Err(ServerError::from_api(server, error).into()),
+    }
+}
+
+/// Whether a refusal is about the kind of the login, and not about the service or the user.
+fn is_unsupported(response: &Response) -> bool {
+    match LoginRequest::read(response) {
+        Err(ApiError::Matrix(error)) => {
+            error.status == 400
+                && matches!(
+                    error.code,
+                    ErrorCode::Unknown | ErrorCode::InvalidParam | ErrorCode::BadJson
+                )
+        }
+        Err(ApiError::UnexpectedStatus { status }) => matches!(status, 404 | 405 | 501),
+        _ => false,
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Login {
     server: ServerUrl,
     /// What the server offers instead, if it has no login with a password.
     alternatives: Option<Vec<String>>,
+    /// Why the server could not say whether it delegates accounts.
+    oauth_trouble: Option<String>,
     user: String,
     password: Secret,
     device: DeviceOptions,
@@ -35,6 +37,7 @@ impl Login {
         Self {
             server: info.server.clone(),
             alternatives: info.offers_instead_of_password(),
+            oauth_trouble: info.oauth_trouble.clone(),
             user: user.into(),
             password,
             device: DeviceOptions::default(),
@@ -98,6 +101,14 @@ impl Login {
             {
                 let message = response.error_message();
                 Err(LoginError::WrongPassword { server, message })
+            }
+            // There is no such API, as on servers that delegate accounts.
+            Err(ApiError::Matrix(error)) if error.code == ErrorCode::Unrecognized => {
+                let error = match &self.oauth_trouble {
+                    Some(what) => ServerError::unknown_oauth_unavailable(&server, what),
+                    None => ServerError::refused(server, error),
+                };
+                Err(error.into())
             }
             Err(error) => Err(ServerError::from_api(&server, error).into()),
         }

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::{AccountKind, Registration, RegistrationOptions};
 use crate::{
     Account, AuthError, Conversation, Effect, Event, Input, OAuthClient, OAuthLogin,
-    OAuthLoginError, RegisterError, ServerInfo, SsoLogin, conversation::convert_error,
+    OAuthLoginError, OAuthOffer, RegisterError, ServerError, ServerInfo, SsoLogin,
+    conversation::convert_error,
 };
 
 /// A method to make an account, or to sign in to one.
@@ -187,6 +188,10 @@ impl SignUp {
     /// Why the named method cannot be used, if it cannot.
     fn refused_method(&self) -> Option<AuthError> {
         let server = self.info.server.clone();
+        if self.browser.is_none() && self.chosen() == AuthMethod::OAuth && self.is_closed() {
+            let issuer = self.info.oauth_issuer.clone().unwrap_or_default();
+            return Some(OAuthLoginError::SignUpClosed { issuer }.into());
+        }
         match (self.method?, &self.browser) {
             (AuthMethod::Password, _) | (AuthMethod::OAuth | AuthMethod::Sso, Some(_)) => None,
             (AuthMethod::Sso, None) => {
@@ -195,11 +200,33 @@ impl SignUp {
                 Some(RegisterError::SsoNeeded { server, url }.into())
             }
             (AuthMethod::OAuth | AuthMethod::DeviceCode, _) => {
-                Some(match self.info.oauth_issuer.clone() {
-                    Some(issuer) => RegisterError::OAuthNeeded { server, issuer }.into(),
-                    None => OAuthLoginError::NoOAuth { server }.into(),
+                let (issuer, trouble) = (&self.info.oauth_issuer, &self.info.oauth_trouble);
+                Some(match (issuer.clone(), trouble) {
+                    (Some(issuer), _) => RegisterError::OAuthNeeded { server, issuer }.into(),
+                    (None, Some(what)) => {
+                        ServerError::unknown_oauth_unavailable(&server, what).into()
+                    }
+                    (None, None) => OAuthLoginError::NoOAuth { server }.into(),
                 })
             }
+        }
+    }
+
+    /// Whether the OAuth 2.0 server does not let the public sign up, by the homeserver's copy of its
+    /// metadata. With a browser, the OAuth 2.0 server itself is asked.
+    fn is_closed(&self) -> bool {
+        let offer = self.info.oauth.as_ref();
+        offer.is_some_and(OAuthOffer::is_sign_up_closed)
+    }
+
+    /// The refusal of a server that delegates accounts, and could not ask its OAuth 2.0 server whether it
+    /// does.
+    fn explained(&self, error: AuthError) -> AuthError {
+        match (error, &self.info.oauth_trouble) {
+            (AuthError::Register(RegisterError::Closed { server, .. }), Some(what)) => {
+                ServerError::unknown_oauth_unavailable(&server, what).into()
+            }
+            (error, _) => error,
         }
     }
 
@@ -271,6 +298,11 @@ impl Machine for SignUp {
             step.events.extend(begun.events);
             self.current = Some(next);
         }
+        let events = step.events.into_iter().map(|event| match event {
+            Event::Finished(Err(error)) => Event::Finished(Err(self.explained(error))),
+            event => event,
+        });
+        step.events = events.collect();
         step
     }
 }

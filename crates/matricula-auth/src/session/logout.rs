@@ -1,6 +1,8 @@
 //! The session of an OAuth 2.0 server, and its end.
 
-use matricula_api::oauth::{AccountPage, OAuthEndpoint, OAuthErrorCode, RevokeToken, TokenType};
+use matricula_api::oauth::{
+    AccountAction, AccountPage, OAuthEndpoint, OAuthErrorCode, RevokeToken, TokenType,
+};
 use matricula_core::{
     Machine, Response, Secret, Step, StepContext, scheduler::Outcome, secret::exposed,
 };
@@ -29,15 +31,52 @@ pub struct OAuthSession {
     /// The page on which the person manages the account.
     #[serde(default)]
     pub account_management_uri: Option<String>,
+    /// The actions that the page supports; `None` if the session is older than this field.
+    #[serde(default)]
+    pub account_actions: Option<Vec<String>>,
 }
 
 impl OAuthSession {
-    /// The address of a page of [account management]; `None` if the server has no such page.
+    /// The address of a page of [account management]; `None` if the server has no such page. If the server
+    /// does not list the action, it is the address of the first page.
     ///
     /// [account management]: https://spec.matrix.org/v1.19/client-server-api/#oauth-20-account-management
     pub fn account_page(&self, page: &AccountPage) -> Option<String> {
-        page.url(self.account_management_uri.as_deref()?).ok()
+        account_page(
+            self.account_management_uri.as_deref(),
+            self.account_actions.as_deref(),
+            page,
+        )
     }
+}
+
+/// The address of a page of account management below `uri`, with the action if the server lists it, or
+/// if its list is not known.
+pub(crate) fn account_page(
+    uri: Option<&str>,
+    listed: Option<&[String]>,
+    page: &AccountPage,
+) -> Option<String> {
+    let Some(listed) = listed else {
+        return page.url(uri?).ok();
+    };
+    let wanted = page.action.as_ref().map_or("", AccountAction::as_str);
+    // The names of the proposal, which servers had before they were in the specification.
+    let earlier = match &page.action {
+        Some(AccountAction::DevicesList) => "org.matrix.sessions_list",
+        Some(AccountAction::DeviceView) => "org.matrix.session_view",
+        Some(AccountAction::DeviceDelete) => "org.matrix.session_end",
+        _ => wanted,
+    };
+    let mut names = [wanted, earlier].into_iter();
+    let page = match names.find(|name| listed.iter().any(|one| one == name)) {
+        Some(name) => page.clone().action(name.into()),
+        None => AccountPage {
+            login_hint: page.login_hint.clone(),
+            ..AccountPage::default()
+        },
+    };
+    page.url(uri?).ok()
 }
 
 /// Revokes an account's tokens, which ends its session; ends in the [`Account`] without a session.
@@ -92,10 +131,16 @@ impl OAuthLogout {
     }
 
     fn on_outcome(&mut self, outcome: Outcome) {
-        match ServerError::response(&self.account.server, outcome) {
-            Ok(response) => self.on_response(&response),
-            Err(error) => self.conversation.fail(error),
-        }
+        let error = match ServerError::response(&self.account.server, outcome) {
+            Ok(response) => return self.on_response(&response),
+            Err(error) => error,
+        };
+        self.conversation.fail(match (error, &self.account.oauth) {
+            (ServerError::Unreachable { server, error }, Some(oauth)) => {
+                ServerError::oauth_unreachable(&server, &oauth.issuer, error)
+            }
+            (error, _) => error,
+        });
     }
 
     fn on_response(&mut self, response: &Response) {
@@ -113,6 +158,12 @@ impl OAuthLogout {
         }
         let oauth = self.account.oauth.as_ref();
         let issuer = oauth.map(|oauth| oauth.issuer.clone()).unwrap_or_default();
+        let is_public = oauth.is_some_and(|oauth| oauth.client_secret.is_none());
+        if is_public && error.code() == Some(&OAuthErrorCode::InvalidClient) {
+            // A server that has forgotten the client has no tokens of it either.
+            self.account.end_session();
+            return self.conversation.finish_account(Ok(self.account.clone()));
+        }
         self.conversation.fail(oauth_error::<SessionError>(
             &self.account.server,
             issuer,

@@ -30,6 +30,7 @@ mod state;
 mod token_exchange;
 
 pub use call::{Call, CallEffect, CallEvent, CallInput};
+pub(crate) use logout::account_page;
 pub use logout::{OAuthLogout, OAuthSession};
 pub use renewal::{Renewal, RenewalEffect, RenewalEvent, RenewalInput, RenewalReason};
 pub use state::{RenewalResult, SessionState};

@@ -9,7 +9,7 @@ use super::{
     state::RenewalFailure,
     token_exchange::{self, ExchangeError, TokenPair},
 };
-use crate::{Account, SessionError};
+use crate::{Account, SessionError, account::tables};
 
 /// The most requests of one renewal.
 const MAX_REQUESTS: u32 = 4;
@@ -96,6 +96,8 @@ pub struct Renewal {
     refused: Vec<Secret>,
     /// What the server said when it refused, and whether the device stays.
     refusal: Option<(String, bool)>,
+    /// Whether the OAuth 2.0 server does not know the client any more.
+    is_client_unknown: bool,
     /// The new tokens, and the refresh token that was exchanged for them.
     got: Option<(Secret, TokenPair)>,
     /// The step under way; empty between two steps.
@@ -127,6 +129,7 @@ impl Renewal {
             requests: 0,
             refused: Vec::new(),
             refusal: None,
+            is_client_unknown: false,
             got: None,
             step: Step::default(),
         }
@@ -203,7 +206,12 @@ impl Renewal {
                 self.got = Some((sent, pair));
                 self.read_again(account);
             }
-            Err(ExchangeError::Refused { soft_logout, what }) => {
+            Err(ExchangeError::Refused {
+                soft_logout,
+                is_client_unknown,
+                what,
+            }) => {
+                self.is_client_unknown |= is_client_unknown;
                 let keeps = self.refusal.as_ref().is_some_and(|(_, keeps)| *keeps);
                 self.refusal = Some((what, keeps || soft_logout));
                 self.refused.push(sent);
@@ -280,6 +288,10 @@ impl Renewal {
             Some(oauth) => oauth.issuer.clone(),
             None => account.server.to_string(),
         };
+        if self.is_client_unknown {
+            // The next login must not use it either.
+            self.step.writes.remove(tables::OAUTH_CLIENTS, by.clone());
+        }
         let (what, keeps) = match (self.refusal.take(), self.reason) {
             // The session is valid as long as its access token is.
             (refusal, RenewalReason::Due) => {

@@ -22,7 +22,12 @@ pub(super) struct TokenPair {
 /// Why there are no new tokens.
 pub(super) enum ExchangeError {
     /// The server does not accept this refresh token any more.
-    Refused { soft_logout: bool, what: String },
+    Refused {
+        soft_logout: bool,
+        /// Whether the OAuth 2.0 server does not know the client any more.
+        is_client_unknown: bool,
+        what: String,
+    },
     /// The error may pass; not before this time, if one is given.
     Transient(SessionError, Option<Duration>),
     /// Another request would fail the same way.
@@ -55,9 +60,13 @@ pub(super) fn job(account: &Account, refresh_token: Secret) -> Result<Job, Serve
 /// Reads its outcome.
 pub(super) fn read(account: &Account, outcome: Outcome) -> Result<TokenPair, ExchangeError> {
     let response = ServerError::response(&account.server, outcome).map_err(|error| {
-        let is_transient = match &error {
-            ServerError::Unreachable { error, .. } => error.kind.is_transient(),
-            _ => false,
+        let ServerError::Unreachable { server, error } = error else {
+            return ExchangeError::new(error, false, None);
+        };
+        let is_transient = error.kind.is_transient();
+        let error = match &account.oauth {
+            Some(oauth) => ServerError::oauth_unreachable(&server, &oauth.issuer, error),
+            None => ServerError::unreachable(&server, error),
         };
         ExchangeError::new(error, is_transient, None)
     })?;
@@ -84,6 +93,7 @@ fn read_matrix(account: &Account, response: &Response) -> Result<TokenPair, Exch
         Err(ApiError::Matrix(error)) if is_about_the_token(error.status, &error.code) => {
             Err(ExchangeError::Refused {
                 soft_logout: error.extra.get("soft_logout") == Some(&true.into()),
+                is_client_unknown: false,
                 what: error.to_string(),
             })
         }
@@ -128,6 +138,7 @@ fn read_oauth(
     if (400..500).contains(&response.status_code()) && codes.contains(&refusal.code) {
         return Err(ExchangeError::Refused {
             soft_logout: false,
+            is_client_unknown: refusal.code == Code::InvalidClient,
             what: refusal.to_string(),
         });
     }
@@ -139,7 +150,10 @@ fn read_oauth(
 fn other(account: &Account, response: &Response, error: ApiError) -> ExchangeError {
     // After a success that was cut short, the old token still gets another pair.
     let is_transient = response.success() || is_transient(response.status_code());
-    let error = ServerError::from_api(&account.server, error);
+    let error = match &account.oauth {
+        Some(oauth) => oauth_error(&account.server, oauth.issuer.clone(), error.into()),
+        None => SessionError::from(ServerError::from_api(&account.server, error)),
+    };
     ExchangeError::new(error, is_transient, response.retry_after())
 }
 

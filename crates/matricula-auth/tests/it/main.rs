@@ -4,6 +4,7 @@
 mod add_threepid;
 mod all_methods;
 mod appservice;
+mod authentication_service;
 mod deactivation;
 mod discovery;
 mod discovery_reuse;

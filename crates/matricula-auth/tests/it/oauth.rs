@@ -11,21 +11,12 @@ use serde_json::{Value, json};
 use crate::{
     helpers::server_info,
     oauth_helpers::{
-        REDIRECT_URI, asking_to_open_page, client_metadata, come_back, form_field, is_kept, login,
-        oauth_error, page, page_parameter, reload_login, requesting_tokens, server_metadata,
-        tokens, whoami,
+        REDIRECT_URI, asking_to_open_page, client_metadata, come_back, form_field, is_kept,
+        known_client, login, oauth_error, page, page_parameter, registering_client, reload_login,
+        requesting_tokens, server_metadata, stored_clients, tokens, whoami,
     },
     scripted_server::{ScriptedServer, transport_error},
 };
-
-fn known_client() -> OAuthClient {
-    let server = asking_to_open_page(login());
-    let changes = server.commits.iter().flat_map(|commit| commit.writes());
-    let mut clients = changes.filter(|change| change.table == tables::OAUTH_CLIENTS);
-    let stored = clients.next_back().unwrap();
-    assert_eq!(stored.key, "https://account.example.org/");
-    OAuthClient::from_stored(stored.value.as_deref().unwrap()).unwrap()
-}
 
 #[test]
 fn login_runs_from_client_to_whoami() {
@@ -104,6 +95,7 @@ fn missing_prompt_create_is_reported() {
     ));
     server
         .respond(200, &without)
+        .respond(404, &json!({}))
         .respond(201, &json!({ "client_id": "c1" }));
     assert_eq!(page_parameter(&server, "prompt"), None);
     let [Progress::Route { why, .. }] = &server.progress[..] else {
@@ -113,61 +105,53 @@ fn missing_prompt_create_is_reported() {
 }
 
 #[test]
-fn stored_client_is_reused() {
+fn stored_client_serves_if_registration_is_refused() {
     let client = known_client();
-    assert_eq!(client.client_id, "c1");
     let other_port = OAuthLogin::browser(
         &server_info(),
         client_metadata(),
         "http://127.0.0.1:99/back",
     );
-    let mut server = ScriptedServer::start(other_port.client(client.clone()));
-    server.respond(200, &server_metadata());
+    let mut server = registering_client(other_port.client(client.clone()));
+    server.respond(403, &json!({ "error": "access_denied" }));
     assert_eq!(page_parameter(&server, "client_id").as_deref(), Some("c1"));
     // What was said of it must still be true.
-    for other in [
-        OAuthLogin::browser(
-            &server_info(),
-            client_metadata(),
-            "http://127.0.0.1:99/elsewhere",
-        ),
-        OAuthLogin::browser(
-            &server_info(),
-            ClientMetadata::new("https://new.example/"),
-            REDIRECT_URI,
-        ),
-    ] {
-        let mut server = ScriptedServer::start(other.client(client.clone()));
-        server.respond(200, &server_metadata());
-        assert_eq!(server.requests.last().unwrap(), "POST /clients");
-    }
-    // One that was let in by codes alone cannot come back from a page.
     let mut by_codes = client.clone();
     by_codes.metadata.grant_types = Some(vec![GrantType::DeviceCode, GrantType::RefreshToken]);
-    let mut server = ScriptedServer::start(login().client(by_codes));
-    server.respond(200, &server_metadata());
-    assert_eq!(server.requests.last().unwrap(), "POST /clients");
-    let mut elsewhere = server_metadata();
-    elsewhere["issuer"] = json!("https://other.example.org/");
-    let mut server = ScriptedServer::start(login().client(client));
-    server.respond(200, &elsewhere);
-    assert_eq!(server.requests.last().unwrap(), "POST /clients");
+    let mut elsewhere = client.clone();
+    elsewhere.issuer = "https://other.example.org/".to_owned();
+    let other_address = OAuthLogin::browser(
+        &server_info(),
+        client_metadata(),
+        "http://127.0.0.1:99/elsewhere",
+    );
+    let other_page = ClientMetadata::new("https://new.example/");
+    let other_page = OAuthLogin::browser(&server_info(), other_page, REDIRECT_URI);
+    for login in [
+        other_address.client(client.clone()),
+        other_page.client(client),
+        // One that was let in by codes alone cannot come back from a page.
+        login().client(by_codes),
+        login().client(elsewhere),
+    ] {
+        let mut server = registering_client(login);
+        server.respond(403, &json!({ "error": "access_denied" }));
+        assert!(matches!(
+            server.error(),
+            AuthError::OAuthRefused(OAuthRefusal { .. })
+        ));
+    }
 }
 
 #[test]
 fn forgotten_client_is_registered_once() {
-    let mut server = ScriptedServer::start(login().client(known_client()));
-    server.respond(200, &server_metadata());
+    let mut server = registering_client(login().client(known_client()));
+    server.respond(429, &json!({}));
     let first = page(&server);
     come_back(&mut server, "code=xyz");
     server.respond(401, &oauth_error("invalid_client"));
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
-    let forgotten = server.commits.last().unwrap().writes();
-    assert!(
-        forgotten
-            .iter()
-            .any(|change| change.table == tables::OAUTH_CLIENTS && change.value.is_none())
-    );
+    assert_eq!(stored_clients(&server), [None]);
     server.respond(201, &json!({ "client_id": "c2" }));
     assert_eq!(page_parameter(&server, "client_id").as_deref(), Some("c2"));
     assert_ne!(
@@ -185,8 +169,8 @@ fn forgotten_client_is_registered_once() {
 
 #[test]
 fn callback_error_registers_client_again() {
-    let mut server = ScriptedServer::start(login().client(known_client()));
-    server.respond(200, &server_metadata());
+    let mut server = registering_client(login().client(known_client()));
+    server.respond(403, &json!({}));
     come_back(&mut server, "error=unauthorized_client");
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
 }
@@ -302,7 +286,8 @@ fn transient_refusal_keeps_the_login() {
         let first = page(&server);
         come_back(&mut server, &format!("error={code}"));
         assert!(is_kept(&server), "{code}");
-        let server = ScriptedServer::start(reload_login(&server));
+        let mut server = ScriptedServer::start(reload_login(&server));
+        server.respond(201, &json!({ "client_id": "c1" }));
         assert_ne!(page(&server), first, "{code}: a new page");
     }
 }
@@ -321,6 +306,7 @@ fn cancelled_login_is_removed() {
     };
     assert_eq!(url.expose(), first);
     let mut server = ScriptedServer::start(reload_login(&server));
+    server.respond(201, &json!({ "client_id": "c1" }));
     assert_eq!(
         page(&server),
         first,

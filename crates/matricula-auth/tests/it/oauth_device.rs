@@ -2,15 +2,14 @@
 
 use matricula_auth::{
     AuthError, OAuthClient, OAuthLogin, OAuthLoginError, OAuthRefusal, Progress, ServerError,
-    tables,
 };
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
     oauth_helpers::{
-        device_code, device_login, form_field, oauth_error, reload_login, server_metadata, tokens,
-        whoami,
+        device_code, device_login, form_field, oauth_error, reload_login, server_metadata,
+        stored_clients, tokens, whoami,
     },
     scripted_server::{ScriptedServer, transport_error},
 };
@@ -156,7 +155,9 @@ fn stored_device_login_resumes() {
         form_field(server.job(), "device_code").as_deref(),
         Some("d3v1c3")
     );
-    server.respond(400, &oauth_error("invalid_grant"));
+    server
+        .respond(400, &oauth_error("invalid_grant"))
+        .respond(201, &json!({ "client_id": "c1" }));
     assert_eq!(
         server.requests.last().unwrap(),
         "POST /device",
@@ -225,14 +226,13 @@ fn forgotten_client_is_registered_again() {
     stored
         .respond(200, &server_metadata())
         .respond(201, &json!({ "client_id": "c1" }));
-    let changes = stored.commits.last().unwrap().writes();
-    let client = changes
-        .iter()
-        .find(|change| change.table == tables::OAUTH_CLIENTS);
-    let client = OAuthClient::from_stored(client.unwrap().value.as_deref().unwrap()).unwrap();
+    let client = stored_clients(&stored).pop().unwrap().unwrap();
+    let client = OAuthClient::from_stored(&client).unwrap();
     let mut server = ScriptedServer::start(device_login().client(client));
-    server.respond(200, &server_metadata());
-    assert_eq!(server.requests.last().unwrap(), "POST /device");
+    server
+        .respond(200, &server_metadata())
+        .respond(403, &json!({}));
+    assert_eq!(form_field(server.job(), "client_id").as_deref(), Some("c1"));
     server.respond(401, &oauth_error("invalid_client"));
     assert_eq!(server.requests.last().unwrap(), "POST /clients");
     server.respond(201, &json!({ "client_id": "c2" }));
@@ -242,4 +242,5 @@ fn forgotten_client_is_registered_again() {
         server.error(),
         AuthError::OAuthRefused(OAuthRefusal { .. })
     ));
+    assert_eq!(stored_clients(&server).pop(), Some(None), "removed again");
 }

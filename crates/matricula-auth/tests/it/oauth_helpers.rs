@@ -1,7 +1,7 @@
 //! Metadata, responses and steps of OAuth 2.0 logins that several modules use.
 
 use matricula_api::oauth::ClientMetadata;
-use matricula_auth::{Answer, OAuthLogin, Prompt, tables};
+use matricula_auth::{Answer, OAuthClient, OAuthLogin, Prompt, tables};
 use matricula_core::Job;
 use serde_json::{Value, json};
 
@@ -22,6 +22,7 @@ pub(crate) fn server_metadata() -> Value {
         "registration_endpoint": "https://account.example.org/clients",
         "device_authorization_endpoint": "https://account.example.org/device",
         "account_management_uri": "https://account.example.org/account",
+        "account_management_actions_supported": ["org.matrix.profile", "org.matrix.devices_list"],
         "response_types_supported": ["code"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "response_modes_supported": ["query", "fragment"],
@@ -85,11 +86,33 @@ pub(crate) fn login() -> OAuthLogin {
 
 /// Up to the question to open the page.
 pub(crate) fn asking_to_open_page(login: OAuthLogin) -> ScriptedServer<OAuthLogin> {
+    let mut server = registering_client(login);
+    server.respond(201, &json!({ "client_id": "c1" }));
+    server
+}
+
+/// Up to the request that registers the client. The issuer itself has no metadata.
+pub(crate) fn registering_client(login: OAuthLogin) -> ScriptedServer<OAuthLogin> {
     let mut server = ScriptedServer::start(login);
+    server.respond(200, &server_metadata());
+    if server.conversation.signs_up() {
+        server.respond(404, &json!({}));
+    }
     server
-        .respond(200, &server_metadata())
-        .respond(201, &json!({ "client_id": "c1" }));
-    server
+}
+
+/// The client that a login has stored.
+pub(crate) fn known_client() -> OAuthClient {
+    let server = asking_to_open_page(login());
+    OAuthClient::from_stored(&stored_clients(&server).pop().unwrap().unwrap()).unwrap()
+}
+
+/// What was written about the client of the issuer, in order: a client, or `None` where it was removed.
+pub(crate) fn stored_clients(server: &ScriptedServer<OAuthLogin>) -> Vec<Option<Vec<u8>>> {
+    let changes = server.commits.iter().flat_map(|commit| commit.writes());
+    let clients = changes.filter(|change| change.table == tables::OAUTH_CLIENTS);
+    let clients = clients.inspect(|change| assert_eq!(change.key, "https://account.example.org/"));
+    clients.map(|change| change.value.clone()).collect()
 }
 
 /// Up to the request for tokens.

@@ -95,6 +95,30 @@ fn logout_without_response_keeps_session() {
 }
 
 #[test]
+fn logout_succeeds_without_body() {
+    let mut server = ScriptedServer::start(OAuthLogout::new(account()));
+    server.respond_text(200, "");
+    assert_eq!(server.ok().access_token, None);
+}
+
+#[test]
+fn forgotten_client_has_no_session() {
+    let unknown = json!({ "error": "invalid_client" });
+    let mut server = ScriptedServer::start(OAuthLogout::new(account()));
+    server.respond(401, &unknown);
+    assert_eq!(server.ok().access_token, None);
+    // Or it must authenticate, which this request does not: its tokens stay valid.
+    let mut confidential = account();
+    if let Some(oauth) = &mut confidential.oauth {
+        oauth.client_secret = Some("shh".into());
+    }
+    let mut server = ScriptedServer::start(OAuthLogout::new(confidential));
+    server.respond(401, &unknown);
+    server.error();
+    assert!(server.commits.is_empty());
+}
+
+#[test]
 fn account_page_is_named() {
     let oauth = account().oauth.unwrap();
     let page = AccountPage::default().action(AccountAction::Profile);

@@ -27,6 +27,9 @@ fn login_resumes_after_any_step() {
         for at in 0..=4 {
             if at == ends_at {
                 crash(&mut server);
+                if at == 2 {
+                    server.respond(201, &json!({ "client_id": "c1" }));
+                }
             }
             match at {
                 0 => _ = server.respond(200, &server_metadata()),
@@ -83,6 +86,9 @@ fn used_code_opens_a_new_page() {
             false => _ = server.lose(),
         }
         server.respond(400, &oauth_error("invalid_grant"));
+        if crashes {
+            server.respond(201, &json!({ "client_id": "c1" }));
+        }
         assert_ne!(page(&server), first, "{crashes}");
         assert!(matches!(&server.progress[..], [.., Progress::Route { .. }]));
         come_back(&mut server, "code=abc");

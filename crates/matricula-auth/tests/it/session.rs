@@ -6,12 +6,15 @@ use matricula_auth::{
         Call, CallEffect, CallEvent, CallInput, Renewal, RenewalEffect, RenewalEvent, RenewalInput,
         RenewalReason, RenewalResult, SessionState,
     },
+    tables,
 };
 use matricula_core::{
     Auth, Body, CredentialRef, Job, Machine, Method, Response, SeededEntropy, ServerUrl,
-    StepContext, Timestamp, WriteBatch, scheduler::Outcome,
+    StepContext, Timestamp, TransportErrorKind, WriteBatch, scheduler::Outcome,
 };
 use serde_json::{Value, json};
+
+use crate::scripted_server::transport_error;
 
 const NOW: u64 = 1_700_000_000_000;
 
@@ -188,6 +191,46 @@ fn only_token_refusals_sign_out() {
         assert!(settled.result.is_err());
         assert_eq!(settled.account(), standing.account(), "{body}");
         assert_eq!((commits.len(), requests), (0, 1), "{body}");
+    }
+}
+
+#[test]
+fn unknown_client_is_removed_from_the_store() {
+    let unknown =
+        json!({ "error": "invalid_client", "error_description": "Client authentication failed." });
+    for (body, is_removed) in [
+        (unknown, true),
+        (json!({ "error": "invalid_grant" }), false),
+        (json!({ "error": "unauthorized_client" }), false),
+    ] {
+        for reason in [RenewalReason::Requested, RenewalReason::Due] {
+            let standing = SessionState::new(of_oauth());
+            let (settled, commits, _) = renew(&standing, reason, &[done(401, &body)]);
+            assert!(settled.result.is_err());
+            let writes = commits.iter().flat_map(|commit| commit.writes());
+            let mut clients = writes.filter(|write| write.table == tables::OAUTH_CLIENTS);
+            let removed = clients.next().map(|write| (&*write.key, &write.value));
+            let expected = is_removed.then_some(("https://i.org/", &None));
+            assert_eq!(removed, expected, "{body} {reason:?}");
+            // The access token is still valid if it was renewed before its time.
+            let is_signed_in = settled.account().access_token.is_some();
+            assert_eq!(is_signed_in, reason == RenewalReason::Due, "{body}");
+        }
+    }
+}
+
+#[test]
+fn unreachable_service_is_named() {
+    let lost = Outcome::Failed(transport_error(TransportErrorKind::Connect));
+    for (account, name) in [
+        (of_oauth(), "https://i.org cannot be reached"),
+        (account(json!({})), "https://e.org cannot be reached"),
+    ] {
+        let standing = SessionState::new(account);
+        let lost = std::slice::from_ref(&lost);
+        let (settled, ..) = renew(&standing, RenewalReason::Requested, lost);
+        let error = settled.result.clone().unwrap_err().to_string();
+        assert!(error.starts_with(name), "{error}");
     }
 }
 

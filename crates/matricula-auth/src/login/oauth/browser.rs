@@ -3,8 +3,7 @@
 use matricula_api::{
     oauth::{
         AuthorizationCodeGrant, AuthorizationPrompt, AuthorizationRequest, CallbackError,
-        CodeVerifier, OAuthEndpoint, OAuthError, OAuthErrorCode, OAuthErrorResponse, Scope,
-        read_callback,
+        CodeVerifier, OAuthEndpoint, OAuthError, OAuthErrorCode, OAuthErrorResponse, read_callback,
     },
     uia::Stage,
 };
@@ -69,8 +68,7 @@ impl OAuthLogin {
         else {
             return Err(refuse("its OAuth 2.0 server is not known".into()));
         };
-        let device_id = self.device.device_id.as_deref().unwrap_or_default();
-        let scope = Scope::client(device_id).map_err(|error| refuse(error.to_string()))?;
+        let scope = self.scope().map_err(|error| refuse(error.to_string()))?;
         let challenge = pkce::challenge(verifier).map_err(|error| refuse(error.to_string()))?;
         let mut request = AuthorizationRequest::new(
             client.client_id.clone(),
@@ -81,6 +79,9 @@ impl OAuthLogin {
         );
         if *signs_up && provider.can_sign_up {
             request = request.prompt(AuthorizationPrompt::Create);
+        }
+        if let Some(user) = &self.login_hint {
+            request = request.login_hint(user);
         }
         let url = request.url(&provider.authorization_endpoint);
         url.map(Secret::from)
@@ -182,7 +183,7 @@ impl OAuthLogin {
         outcome: Outcome,
     ) {
         // Pauses leave the phase as it is: the next run sends the code again.
-        let (what, error) = match outcome {
+        let (why, error) = match outcome {
             Outcome::Responded(response) if response.status_code() == 429 => {
                 return match AuthorizationCodeGrant::read(&response) {
                     Ok(_) => self.conversation.pause(ServerError::Cancelled),
@@ -190,19 +191,24 @@ impl OAuthLogin {
                 };
             }
             Outcome::Responded(response) if response.status_code() >= 500 => {
-                let what = format!("it answered with status {}", response.status_code());
-                let error = format!("asked for tokens, {what}");
-                (what, ServerError::not_matrix(self.server(), error))
+                let what = match AuthorizationCodeGrant::read(&response) {
+                    Err(error) => error.to_string(),
+                    Ok(_) => format!("status {}", response.status_code()),
+                };
+                let issuer = self.issuer();
+                let why = format!("{issuer} is in trouble ({what}): asking for the tokens again");
+                let error = ServerError::oauth_unavailable(&issuer, what);
+                (Progress::BeginningAgain(why), error)
             }
             Outcome::Responded(response) => {
                 return self.on_token_response(cx, is_replay, &response);
             }
-            Outcome::InDoubt(error) => (
-                error.to_string(),
-                ServerError::unreachable(self.server(), error),
-            ),
+            Outcome::InDoubt(error) => {
+                let how = format!("{error}; asking for the tokens again");
+                (Progress::Settling(how), self.unreachable(error))
+            }
             Outcome::Failed(error) => {
-                let error = ServerError::unreachable(self.server(), error);
+                let error = self.unreachable(error);
                 return self.conversation.pause(error);
             }
             _ => return self.conversation.pause(ServerError::Cancelled),
@@ -212,8 +218,7 @@ impl OAuthLogin {
         if is_replay {
             self.conversation.pause(error);
         } else {
-            self.conversation
-                .settling(format!("the answer with the tokens was lost ({what})"));
+            self.conversation.progress(why);
             self.redeem(code, verifier, true);
         }
     }

@@ -6,7 +6,7 @@ use matricula_api::{
     ApiError,
     oauth::{
         DeviceAuthorizationRequest, DeviceCodeGrant, OAuthEndpoint, OAuthError, OAuthErrorCode,
-        OAuthErrorResponse, Scope,
+        OAuthErrorResponse,
     },
 };
 use matricula_core::{Response, StepContext, Timestamp, scheduler::Outcome};
@@ -36,7 +36,7 @@ impl OAuthLogin {
                 .conversation
                 .fail(ServerError::not_matrix(&server, what));
         };
-        match Scope::client(self.device.device_id.as_deref().unwrap_or_default()) {
+        match self.scope() {
             Ok(scope) => {
                 let request = DeviceAuthorizationRequest::new(client.client_id.clone(), scope);
                 self.send_to_issuer(request.job(&endpoint));

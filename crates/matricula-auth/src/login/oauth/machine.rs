@@ -2,15 +2,18 @@
 //! are.
 
 use matricula_api::{
-    ApiError, Endpoint, ErrorCode,
-    client::{oauth_server_metadata::GetAuthMetadata, whoami::WhoAmI},
+    ApiError, Endpoint, ErrorCode, UserId,
+    client::{
+        device_management::UpdateDevice, oauth_server_metadata::GetAuthMetadata, whoami::WhoAmI,
+    },
     oauth::{
         ClientMetadata, EndpointUrlError, OAuthEndpoint, OAuthError, OAuthErrorCode,
-        OAuthErrorResponse, RegisterClient, TokenResponse,
+        OAuthErrorResponse, RegisterClient, Scope, ScopeError, TokenResponse,
     },
 };
 use matricula_core::{
-    Job, Machine, Response, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
+    Job, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp, TransportError,
+    scheduler::Outcome,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,11 +21,11 @@ use serde_json::Value;
 use super::{
     client::{self, OAuthClient},
     phase::{GrantMethod, Phase, Tokens},
-    provider::Provider,
+    provider::{Provider, metadata_error},
 };
 use crate::{
     Account, Conversation, DeviceOptions, Effect, Event, Input, OAuthLoginError, OAuthRefusal,
-    OAuthSession, ServerError, ServerInfo,
+    Progress, ServerError, ServerInfo,
     account::tables,
     conversation::{ConversationState, persist},
     random,
@@ -41,11 +44,17 @@ pub struct OAuthLogin {
     pub(super) grant: GrantMethod,
     metadata: ClientMetadata,
     pub(super) device: DeviceOptions,
+    #[serde(default)]
+    pub(super) login_hint: Option<UserId>,
+    /// Whether Synapse's admin API is wanted.
+    #[serde(default)]
+    is_admin: bool,
     pub(super) provider: Option<Provider>,
     pub(super) client: Option<OAuthClient>,
-    /// Whether the client was registered in this login. Then a server that does not know it is not given
-    /// another one.
-    client_is_new: bool,
+    /// Whether the server has registered the client since this process took the login up. Then a server
+    /// that does not know it is not given another one.
+    #[serde(skip)]
+    has_registered: bool,
     pub(super) phase: Phase,
     pub(super) conversation: ConversationState<Account, OAuthLoginError>,
 }
@@ -60,12 +69,7 @@ impl OAuthLogin {
         metadata: ClientMetadata,
         redirect_uri: impl Into<String>,
     ) -> Self {
-        let redirect_uri = redirect_uri.into();
-        let signs_up = false;
-        let grant = GrantMethod::Browser {
-            redirect_uri,
-            signs_up,
-        };
+        let grant = GrantMethod::browser(redirect_uri.into(), false);
         Self::new(info, metadata, grant)
     }
 
@@ -77,12 +81,7 @@ impl OAuthLogin {
         metadata: ClientMetadata,
         redirect_uri: impl Into<String>,
     ) -> Self {
-        let redirect_uri = redirect_uri.into();
-        let signs_up = true;
-        let grant = GrantMethod::Browser {
-            redirect_uri,
-            signs_up,
-        };
+        let grant = GrantMethod::browser(redirect_uri.into(), true);
         Self::new(info, metadata, grant)
     }
 
@@ -98,26 +97,54 @@ impl OAuthLogin {
             grant,
             metadata,
             device: DeviceOptions::default(),
+            login_hint: None,
+            is_admin: false,
             provider: None,
             client: None,
-            client_is_new: false,
+            has_registered: false,
             phase: Phase::New,
             conversation: ConversationState::default(),
         }
     }
 
-    /// Uses the client that [`tables::OAUTH_CLIENTS`] has for this server's issuer, if it still fits.
+    /// The client that [`tables::OAUTH_CLIENTS`] has for this server's issuer. It is registered again, for
+    /// which servers return the same client id, because the server may have forgotten it. If the server
+    /// refuses that, this one is used, provided that it still fits.
     #[must_use]
     pub fn client(mut self, client: OAuthClient) -> Self {
         self.client = Some(client);
         self
     }
 
-    /// Sets the device and the caller's data. The server chooses the device's name and the kind of tokens.
+    /// Sets the device and the caller's data. The device gets its name after the login. The server
+    /// chooses the kind of tokens.
     #[must_use]
     pub fn device(mut self, device: DeviceOptions) -> Self {
         self.device = device;
         self
+    }
+
+    /// The user who is to sign in. The page may begin with that name; another user may sign in there.
+    #[must_use]
+    pub fn login_hint(mut self, user_id: UserId) -> Self {
+        self.login_hint = Some(user_id);
+        self
+    }
+
+    /// Asks for Synapse's admin API too. Only administrators get it.
+    #[must_use]
+    pub fn admin(mut self, is_wanted: bool) -> Self {
+        self.is_admin = is_wanted;
+        self
+    }
+
+    /// The scope to ask for.
+    pub(super) fn scope(&self) -> Result<Scope, ScopeError> {
+        let scope = Scope::client(self.device.device_id.as_deref().unwrap_or_default())?;
+        Ok(match self.is_admin {
+            true => scope.synapse_admin(),
+            false => scope,
+        })
     }
 
     /// Replaces the redirect URI, unless the browser has come back already. Another process may listen
@@ -129,7 +156,11 @@ impl OAuthLogin {
         if let (GrantMethod::Browser { redirect_uri, .. }, false) = (&mut self.grant, is_bound) {
             let address = address.into();
             let is_registered = client::is_same_redirect(redirect_uri, &address);
-            if !is_registered && matches!(self.phase, Phase::Authorizing | Phase::OnPage { .. }) {
+            let has_page = matches!(
+                self.phase,
+                Phase::OnPage { .. } | Phase::RegisteringAgain { .. }
+            );
+            if !is_registered && has_page {
                 self.phase = Phase::RegisteringClient;
             }
             *redirect_uri = address;
@@ -178,12 +209,17 @@ impl OAuthLogin {
             Phase::New => {
                 self.id = random::conversation_id(cx.entropy);
                 self.device.generate_id(cx.entropy);
-                self.get_metadata();
+                match self.scope() {
+                    Ok(_) => self.get_metadata(),
+                    Err(error) => self.conversation.fail(error),
+                }
             }
-            Phase::GettingMetadata => self.get_metadata(),
-            Phase::RegisteringClient => self.register_client(cx),
-            Phase::Authorizing => self.authorize(cx),
-            Phase::OnPage { state, verifier } => self.open_page(state, verifier, None),
+            Phase::GettingMetadata | Phase::AskingIssuer => self.get_metadata(),
+            // The server may have forgotten the client since.
+            Phase::RegisteringClient | Phase::Authorizing => self.register_client(cx, None),
+            Phase::OnPage { state, verifier } | Phase::RegisteringAgain { state, verifier } => {
+                self.register_client(cx, Some((state, verifier)));
+            }
             // It may have been sent before the program ended.
             Phase::Redeeming { code, verifier, .. } => self.redeem(code, verifier, true),
             Phase::GettingDeviceCode => self.get_device_code(),
@@ -197,6 +233,7 @@ impl OAuthLogin {
                 self.poll(cx.now, wait);
             }
             Phase::AskingWho(tokens) => self.ask_who(tokens),
+            Phase::NamingDevice(account) => self.name_device(account),
         }
     }
 
@@ -208,24 +245,39 @@ impl OAuthLogin {
 
     fn on_metadata(&mut self, cx: &mut StepContext<'_>, response: &Response) {
         let server = self.server.clone();
-        let metadata = match GetAuthMetadata::read(response) {
-            Ok(metadata) => metadata,
-            Err(_) if response.status_code() == 404 => {
-                return self.conversation.fail(OAuthLoginError::NoOAuth { server });
-            }
-            Err(error) => {
-                return self
-                    .conversation
-                    .fail(ServerError::from_api(&server, error));
-            }
+        let provider = match GetAuthMetadata::read(response) {
+            Ok(metadata) => Provider::new(&server, metadata).map_err(OAuthLoginError::from),
+            Err(error) => Err(metadata_error(&server, response.status_code(), error)),
         };
-        match Provider::new(&server, metadata) {
-            Ok(provider) => {
-                self.provider = Some(provider);
-                self.register_client(cx);
+        let provider = match provider {
+            Ok(provider) => provider,
+            Err(error) => return self.conversation.fail(error),
+        };
+        let own_metadata = provider.own_metadata(&server);
+        self.provider = Some(provider);
+        match own_metadata.filter(|_| self.signs_up()) {
+            Some(job) => {
+                self.phase = Phase::AskingIssuer;
+                self.conversation.send(job);
             }
-            Err(error) => self.conversation.fail(error),
+            None => self.on_issuer(cx, None),
         }
+    }
+
+    /// The OAuth 2.0 server's own metadata; `None` if it was not asked, or did not answer.
+    fn on_issuer(&mut self, cx: &mut StepContext<'_>, response: Option<&Response>) {
+        let signs_up = self.signs_up();
+        if let (Some(provider), Some(response)) = (&mut self.provider, response) {
+            provider.read_own_metadata(response);
+        }
+        let provider = self.provider.as_ref();
+        if signs_up && provider.is_some_and(|provider| provider.is_sign_up_closed) {
+            let issuer = self.issuer();
+            return self
+                .conversation
+                .fail(OAuthLoginError::SignUpClosed { issuer });
+        }
+        self.register_client(cx, None);
     }
 
     /// The client metadata that the grant needs.
@@ -239,8 +291,10 @@ impl OAuthLogin {
         }
     }
 
-    /// Registers the client with the server, unless it is registered already.
-    fn register_client(&mut self, cx: &mut StepContext<'_>) {
+    /// Registers the client with the server, also if it was registered before: only its page would say
+    /// that the server has forgotten it. `page`: the state and the verifier of the page that the person may
+    /// have opened before.
+    fn register_client(&mut self, cx: &mut StepContext<'_>, page: Option<(Secret, Secret)>) {
         let Some(provider) = self.provider.clone() else {
             return self.get_metadata();
         };
@@ -248,19 +302,25 @@ impl OAuthLogin {
             Ok(wanted) => wanted,
             Err(error) => return self.conversation.fail(error),
         };
-        let fits = |client: &OAuthClient| client.fits(cx.now, &provider.issuer, &wanted);
-        if self.client.as_ref().is_some_and(fits) {
-            return self.authorize(cx);
-        }
-        self.client = None;
-        self.phase = Phase::RegisteringClient;
+        self.client
+            .take_if(|client| !client.fits(cx.now, &provider.issuer, &wanted));
+        self.phase = match page {
+            Some((state, verifier)) => Phase::RegisteringAgain { state, verifier },
+            None => Phase::RegisteringClient,
+        };
         self.send_to_issuer(RegisterClient::new(wanted).job(&provider.registration_endpoint));
     }
 
-    fn on_client_registered(&mut self, cx: &mut StepContext<'_>, response: &Response) {
+    fn on_client_registered(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        page: Option<(Secret, Secret)>,
+        response: &Response,
+    ) {
         let Some(provider) = self.provider.clone() else {
             return self.get_metadata();
         };
+        let before = self.client.as_ref().map(|client| client.client_id.clone());
         let registered = RegisterClient::read(response).map_err(|error| self.oauth_error(error));
         let client = registered.and_then(|registered| {
             let wanted = self.wanted_metadata(&provider)?;
@@ -271,10 +331,20 @@ impl OAuthLogin {
                 // Durable before it is used: another login finds it.
                 client.write_to(self.conversation.writes());
                 self.client = Some(client);
-                self.client_is_new = true;
-                self.authorize(cx);
+                self.has_registered = true;
             }
-            Err(error) => self.conversation.fail(error),
+            // The server does not register a client twice, or not so often.
+            Err(_) if before.is_some() && response.status_code() < 500 => {}
+            // The person may have opened the page, and may come back from it.
+            Err(error) if page.is_some() && response.status_code() >= 500 => {
+                return self.conversation.pause(error);
+            }
+            Err(error) => return self.conversation.fail(error),
+        }
+        let is_same = self.client.as_ref().map(|client| &client.client_id) == before.as_ref();
+        match page.filter(|_| is_same) {
+            Some((state, verifier)) => self.open_page(state, verifier, None),
+            None => self.authorize(cx),
         }
     }
 
@@ -298,25 +368,31 @@ impl OAuthLogin {
             refusal.code,
             OAuthErrorCode::InvalidClient | OAuthErrorCode::UnauthorizedClient
         );
-        if !is_unknown || self.client_is_new {
+        if !is_unknown {
             return Some(refusal);
         }
-        self.client = None;
         let issuer = self.issuer();
-        self.conversation
-            .settling(format!("{issuer} does not know this program any more"));
-        self.conversation
-            .writes()
-            .remove(tables::OAUTH_CLIENTS, issuer);
-        self.register_client(cx);
+        let writes = self.conversation.writes();
+        writes.remove(tables::OAUTH_CLIENTS, issuer.clone());
+        self.client = None;
+        if self.has_registered {
+            return Some(refusal);
+        }
+        let why = format!("{issuer} does not know this program any more: registering it again");
+        self.conversation.progress(Progress::BeginningAgain(why));
+        self.register_client(cx, None);
         None
     }
 
     /// Starts the authorization over: the code or the tokens are not valid any more.
     pub(super) fn start_over(&mut self, cx: &mut StepContext<'_>, why: &str) {
         if self.conversation.count_try(true) {
-            self.conversation.settling(why);
-            return self.authorize(cx);
+            let why = format!("{why}: beginning again");
+            self.conversation.progress(Progress::BeginningAgain(why));
+            return match self.has_registered {
+                true => self.authorize(cx),
+                false => self.register_client(cx, None),
+            };
         }
         let server = self.server.clone();
         self.conversation.fail(OAuthLoginError::Endless { server });
@@ -324,6 +400,12 @@ impl OAuthLogin {
 
     /// Handles a token response: asks whose the tokens are.
     pub(super) fn on_tokens(&mut self, now: Timestamp, response: TokenResponse) {
+        let granted = response.scope.as_ref();
+        if self.is_admin && granted.is_some_and(|scope| !scope.allows_synapse_admin()) {
+            let issuer = self.issuer();
+            self.conversation
+                .progress(Progress::AdminNotGranted { issuer });
+        }
         if response.token_type.eq_ignore_ascii_case("bearer") {
             return self.ask_who(Tokens::new(now, response));
         }
@@ -347,13 +429,11 @@ impl OAuthLogin {
                 let mut account =
                     Account::without_session(owner.user_id, self.server.clone(), data);
                 account.device_id = owner.device_id.or_else(|| self.device.device_id.clone());
-                account.access_token = Some(tokens.access_token);
-                account.refresh_token = tokens.refresh_token;
-                account.expires_at = tokens.expires_at;
-                account.renew_at = tokens.renew_at;
                 account.is_guest = owner.is_guest.unwrap_or_default();
-                account.oauth = self.session();
-                self.conversation.finish_account(Ok(account));
+                let provider = self.provider.as_ref().zip(self.client.as_ref());
+                account.oauth = provider.map(|(provider, client)| provider.session(client));
+                tokens.give_to(&mut account);
+                self.name_device(Box::new(account));
             }
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::UnknownToken => {
                 self.start_over(cx, "the tokens are not good any more");
@@ -365,16 +445,36 @@ impl OAuthLogin {
         }
     }
 
-    fn session(&self) -> Option<OAuthSession> {
-        let (provider, client) = (self.provider.as_ref()?, self.client.as_ref()?);
-        Some(OAuthSession {
-            issuer: provider.issuer.clone(),
-            client_id: client.client_id.clone(),
-            client_secret: client.client_secret.clone(),
-            token_endpoint: provider.token_endpoint.clone(),
-            revocation_endpoint: provider.revocation_endpoint.clone(),
-            account_management_uri: provider.account_management_uri.clone(),
-        })
+    /// Gives the device its name. The API of the login has none.
+    fn name_device(&mut self, account: Box<Account>) {
+        let (Some(name), Some(device_id), Some(token)) = (
+            self.device.device_name.clone(),
+            account.device_id.clone(),
+            account.access_token.clone(),
+        ) else {
+            return self.conversation.finish_account(Ok(*account));
+        };
+        let job = UpdateDevice::new(device_id)
+            .display_name(name)
+            .job(&self.server);
+        self.conversation.send(job.with_token(token));
+        self.phase = Phase::NamingDevice(account);
+    }
+
+    /// The session is there, whether or not its device has the name.
+    fn on_device_named(&mut self, account: Box<Account>, outcome: Outcome) {
+        let response = ServerError::response(&self.server, outcome);
+        let result = response.and_then(|response| {
+            UpdateDevice::read(&response)
+                .map_err(|error| ServerError::from_api(&self.server, error))
+        });
+        if let Err(error) = result {
+            let name = self.device.device_name.clone().unwrap_or_default();
+            let why = error.to_string();
+            self.conversation
+                .progress(Progress::DeviceNotNamed { name, why });
+        }
+        self.conversation.finish_account(Ok(*account));
     }
 
     pub(super) fn issuer(&self) -> String {
@@ -384,6 +484,10 @@ impl OAuthLogin {
 
     pub(super) fn oauth_error(&self, error: OAuthError) -> OAuthLoginError {
         crate::error::oauth_error(&self.server, self.issuer(), error)
+    }
+
+    pub(super) fn unreachable(&self, error: TransportError) -> ServerError {
+        ServerError::oauth_unreachable(&self.server, &self.issuer(), error)
     }
 
     pub(super) fn refused(&self, refusal: OAuthErrorResponse) -> OAuthRefusal {
@@ -408,8 +512,17 @@ impl OAuthLogin {
             (Phase::GettingMetadata, Outcome::Responded(response)) => {
                 self.on_metadata(cx, &response);
             }
+            (Phase::AskingIssuer, Outcome::Responded(response)) => {
+                self.on_issuer(cx, Some(&response));
+            }
+            (Phase::AskingIssuer, Outcome::Failed(_) | Outcome::InDoubt(_)) => {
+                self.on_issuer(cx, None);
+            }
             (Phase::RegisteringClient, Outcome::Responded(response)) => {
-                self.on_client_registered(cx, &response);
+                self.on_client_registered(cx, None, &response);
+            }
+            (Phase::RegisteringAgain { state, verifier }, Outcome::Responded(response)) => {
+                self.on_client_registered(cx, Some((state, verifier)), &response);
             }
             (Phase::GettingDeviceCode, Outcome::Responded(response)) => {
                 self.on_device_code(cx, &response);
@@ -431,10 +544,18 @@ impl OAuthLogin {
                     .pause(ServerError::unreachable(&self.server, error));
             }
             (Phase::AskingWho(_), _) => self.conversation.pause(ServerError::Cancelled),
-            // Nothing is lost: the person has not done anything yet.
-            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
+            (Phase::NamingDevice(account), outcome) => self.on_device_named(account, outcome),
+            (Phase::GettingMetadata, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
                 self.conversation
                     .fail(ServerError::unreachable(&self.server, error));
+            }
+            (Phase::RegisteringAgain { .. }, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
+                self.conversation.pause(self.unreachable(error));
+            }
+            (Phase::RegisteringAgain { .. }, _) => self.conversation.pause(ServerError::Cancelled),
+            // Nothing is lost: the person has not done anything yet.
+            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
+                self.conversation.fail(self.unreachable(error));
             }
             _ => self.conversation.fail(ServerError::Cancelled),
         }

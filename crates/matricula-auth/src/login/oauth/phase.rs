@@ -7,7 +7,7 @@ use matricula_core::{Secret, Timestamp, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Progress,
+    Account, Progress,
     account::{expiry, renewal},
 };
 
@@ -23,12 +23,30 @@ pub(super) enum GrantMethod {
     DeviceCode,
 }
 
+impl GrantMethod {
+    pub(super) fn browser(redirect_uri: String, signs_up: bool) -> Self {
+        Self::Browser {
+            redirect_uri,
+            signs_up,
+        }
+    }
+}
+
 /// What it waits for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Phase {
     New,
     GettingMetadata,
+    /// Whether people can sign up now is asked of the OAuth 2.0 server itself.
+    AskingIssuer,
     RegisteringClient,
+    /// The client is registered again before a page that the person may have opened is shown again.
+    RegisteringAgain {
+        #[serde(with = "exposed")]
+        state: Secret,
+        #[serde(with = "exposed")]
+        verifier: Secret,
+    },
     /// It ended for now. It continues with a page, or with a device code.
     Authorizing,
     /// The person is on the page.
@@ -50,6 +68,8 @@ pub(super) enum Phase {
     Waiting(DeviceWait),
     Polling(DeviceWait),
     AskingWho(Tokens),
+    /// The device of the session gets its name.
+    NamingDevice(Box<Account>),
 }
 
 impl Phase {
@@ -82,6 +102,14 @@ impl Tokens {
             expires_at: expiry(now, response.expires_in),
             renew_at: renewal(now, response.expires_in),
         }
+    }
+
+    /// Makes them the tokens of this account.
+    pub(super) fn give_to(self, account: &mut Account) {
+        account.access_token = Some(self.access_token);
+        account.refresh_token = self.refresh_token;
+        account.expires_at = self.expires_at;
+        account.renew_at = self.renew_at;
     }
 }
 

@@ -1,13 +1,15 @@
 //! The endpoints and abilities of an OAuth 2.0 server, from its metadata.
 
 use matricula_api::{
+    ApiError, ErrorCode,
     client::oauth_server_metadata::GetAuthMetadataResponse,
     oauth::{AuthorizationPrompt, CodeChallenge, OAuthErrorCode, OAuthErrorResponse},
 };
-use matricula_core::ServerUrl;
+use matricula_core::{Job, Method, Response, ServerUrl};
 use serde::{Deserialize, Serialize};
 
-use crate::{ServerError, server_address::is_web_page};
+use super::client::OAuthClient;
+use crate::{OAuthLoginError, OAuthOffer, OAuthSession, ServerError};
 
 /// The endpoints of an OAuth 2.0 server, and what it can do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,8 +21,14 @@ pub(super) struct Provider {
     pub(super) registration_endpoint: String,
     pub(super) device_authorization_endpoint: Option<String>,
     pub(super) account_management_uri: Option<String>,
+    /// The actions of the page for account management.
+    #[serde(default)]
+    pub(super) account_actions: Vec<String>,
     /// Whether its page can start with signing up.
     pub(super) can_sign_up: bool,
+    /// Whether it does not let the public sign up.
+    #[serde(default)]
+    pub(super) is_sign_up_closed: bool,
 }
 
 impl Provider {
@@ -48,7 +56,7 @@ impl Provider {
                 refuse(format!("its OAuth 2.0 server's address {address:?} {what}"))
             })?;
         }
-        let prompts = metadata.prompt_values_supported.unwrap_or_default();
+        let offer = OAuthOffer::of(&metadata);
         Ok(Self {
             issuer: metadata.issuer,
             authorization_endpoint: metadata.authorization_endpoint,
@@ -56,14 +64,65 @@ impl Provider {
             revocation_endpoint: metadata.revocation_endpoint,
             registration_endpoint: metadata.registration_endpoint,
             device_authorization_endpoint: metadata.device_authorization_endpoint,
-            account_management_uri: metadata
-                .account_management_uri
-                // It is opened in a browser.
-                .filter(|address| is_web_page(address)),
-            can_sign_up: prompts
-                .iter()
-                .any(|prompt| prompt == AuthorizationPrompt::Create.as_str()),
+            can_sign_up: offer.can_sign_up(),
+            is_sign_up_closed: offer.is_sign_up_closed(),
+            account_management_uri: offer.account_management,
+            account_actions: offer.account_actions,
         })
+    }
+
+    /// The session that it gives to this client.
+    pub(super) fn session(&self, client: &OAuthClient) -> OAuthSession {
+        OAuthSession {
+            issuer: self.issuer.clone(),
+            client_id: client.client_id.clone(),
+            client_secret: client.client_secret.clone(),
+            token_endpoint: self.token_endpoint.clone(),
+            revocation_endpoint: self.revocation_endpoint.clone(),
+            account_management_uri: self.account_management_uri.clone(),
+            account_actions: Some(self.account_actions.clone()),
+        }
+    }
+
+    /// The request for the metadata that the OAuth 2.0 server itself has: the homeserver's copy may be
+    /// old. `None` if its address is not safe.
+    pub(super) fn own_metadata(&self, server: &ServerUrl) -> Option<Job> {
+        check(server, &self.issuer).ok()?;
+        let issuer: ServerUrl = self.issuer.parse().ok()?;
+        let path = "/.well-known/openid-configuration";
+        Some(Job::new(&issuer, path, Method::Get, "oauthIssuerMetadata"))
+    }
+
+    /// Takes what that metadata says about signing up, if it says something.
+    pub(super) fn read_own_metadata(&mut self, response: &Response) {
+        let body = response.json_body().filter(|_| response.success());
+        let body = body.filter(|body| body["issuer"] == self.issuer);
+        let prompts = body
+            .as_ref()
+            .and_then(|body| body["prompt_values_supported"].as_array());
+        let Some(prompts) = prompts.filter(|prompts| !prompts.is_empty()) else {
+            return;
+        };
+        let create = AuthorizationPrompt::Create;
+        self.can_sign_up = prompts.iter().any(|prompt| *prompt == create.as_str());
+        self.is_sign_up_closed = !self.can_sign_up;
+    }
+}
+
+/// Why a homeserver gives no metadata.
+pub(super) fn metadata_error(server: &ServerUrl, status: u16, error: ApiError) -> OAuthLoginError {
+    let is_unrecognized = match &error {
+        ApiError::Matrix(error) => error.code == ErrorCode::Unrecognized,
+        _ => false,
+    };
+    if is_unrecognized || matches!(status, 404 | 405 | 501) {
+        let server = server.clone();
+        return OAuthLoginError::NoOAuth { server };
+    }
+    match status {
+        // The homeserver could not ask its OAuth 2.0 server.
+        500.. => ServerError::unknown_oauth_unavailable(server, error).into(),
+        _ => ServerError::from_api(server, error).into(),
     }
 }
 
