@@ -6,12 +6,13 @@ use matricula_api::{
         administrative_contact::{Delete3Pid, GetAccount3Pids, ThirdPartyIdentifier},
         definitions::{ClientDevice, Medium},
         device_management::{DeleteDevices, GetDevices, UpdateDevice},
+        oauth_server_metadata::GetAuthMetadata,
         profile::{DeleteProfileField, GetUserProfile, GetUserProfileResponse, SetProfileField},
     },
     oauth::{AccountAction, AccountPage},
     uia::UiaEndpoint,
 };
-use matricula_auth::{AccountError, Conversation, UiaRequest};
+use matricula_auth::{AccountError, AuthError, Conversation, OAuthOffer, ServerError, UiaRequest};
 use serde_json::{Value, json};
 
 use crate::{
@@ -66,7 +67,8 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// If the conversation fails, or its writes cannot be stored.
+    /// [`AccountError::AccountPageNeeded`] if the server does not have the operation because an OAuth 2.0
+    /// server manages the accounts. Otherwise if the conversation fails, or its writes cannot be stored.
     pub async fn run<C>(
         &self,
         conversation: &mut C,
@@ -79,7 +81,53 @@ impl Session {
     {
         // Requests of a conversation are not sent again if the token is rejected.
         self.renew_if_due().await?;
-        drive(conversation, self.runner(), store, prompts).await
+        match drive(conversation, self.runner(), store, prompts).await {
+            Ok(output) => Ok(output),
+            Err(error) => Err(self.explained(error).await),
+        }
+    }
+
+    /// The error; if the server has no such operation because an OAuth 2.0 server manages the accounts,
+    /// the page on which a person does it.
+    fn explained(&self, error: Error) -> BoxFuture<'_, Error> {
+        boxed(async move {
+            let is_missing = match &error {
+                Error::Api(ApiError::Matrix(refusal)) => refusal.code == ErrorCode::Unrecognized,
+                Error::Auth(AuthError::Server(ServerError::Refused { error, .. })) => {
+                    error.code == ErrorCode::Unrecognized
+                }
+                _ => false,
+            };
+            match is_missing {
+                true => self.account_page().await.unwrap_or(error),
+                false => error,
+            }
+        })
+    }
+
+    /// The page on which a person manages the account, if an OAuth 2.0 server does. A session that was
+    /// made without that server does not know it, so the homeserver is asked.
+    async fn account_page(&self) -> Option<Error> {
+        let page = AccountPage::default();
+        let account = self.account();
+        let (issuer, url) = match &account.oauth {
+            Some(oauth) => (oauth.issuer.clone(), oauth.account_page(&page)),
+            None => match self.call(GetAuthMetadata::default()).await {
+                Ok(metadata) => {
+                    let url = OAuthOffer::of(&metadata).account_page(&page);
+                    (metadata.issuer, url)
+                }
+                Err(Error::Api(error)) if has_failed(&error) => {
+                    let error = ServerError::Unavailable {
+                        name: format!("the OAuth 2.0 server of {}", account.server),
+                        what: error.to_string(),
+                    };
+                    return Some(error.into());
+                }
+                Err(_) => return None,
+            },
+        };
+        Some(AccountError::AccountPageNeeded { issuer, url }.into())
     }
 
     /// The email addresses and phone numbers of the account.
@@ -90,8 +138,10 @@ impl Session {
         &self,
     ) -> impl Future<Output = Result<Vec<ThirdPartyIdentifier>, Error>> + Send {
         boxed(async move {
-            let answer = self.call(GetAccount3Pids::default()).await?;
-            Ok(answer.threepids.unwrap_or_default())
+            match self.call(GetAccount3Pids::default()).await {
+                Ok(answer) => Ok(answer.threepids.unwrap_or_default()),
+                Err(error) => Err(self.explained(error).await),
+            }
         })
     }
 
@@ -113,7 +163,7 @@ impl Session {
                 {
                     Ok(())
                 }
-                Err(error) => Err(error),
+                Err(error) => Err(self.explained(error).await),
             }
         })
     }
@@ -239,5 +289,14 @@ impl Session {
             };
             self.call(set(json!(value))).await.map(drop)
         })
+    }
+}
+
+/// Whether the server failed, and did not refuse.
+fn has_failed(error: &ApiError) -> bool {
+    match error {
+        ApiError::Matrix(error) => error.status >= 500,
+        ApiError::UnexpectedStatus { status } => *status >= 500,
+        _ => false,
     }
 }

@@ -2,19 +2,22 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use matricula_api::{Endpoint, client::login::Login as LoginRequest};
+use matricula_api::{
+    Endpoint,
+    client::{device_management::GetDevices, login::Login as LoginRequest},
+};
 use matricula_auth::{
-    Account, Conversation, Effect, Event, Input, PendingAuth, RegistrationOptions, ServerInfo,
-    SignUp, conversation::convert_error,
+    Account, Conversation, Effect, Event, Input, PendingAuth, Progress, RegistrationOptions,
+    ServerInfo, SignUp, conversation::convert_error,
 };
 use matricula_core::{Machine, ServerUrl, Step, StepContext, WriteBatch};
-use matricula_http::SystemClock;
+use matricula_http::{Runner, SystemClock};
 use serde_json::Value;
 
 use crate::{
     Error, Session,
     connection::{Connection, Server, connection_setters},
-    future::boxed,
+    future::{BoxFuture, boxed},
     send,
 };
 
@@ -96,9 +99,30 @@ impl<'a> AuthFlow<'a> {
 
     /// Runs the conversation to its end.
     ///
+    /// A person may sign in to an existing account on the page of a registration. That is reported with
+    /// [`Progress::AccountExisted`].
+    ///
     /// # Errors
     /// If the server refuses, cannot be reached, or asks for something that no prompt answered.
     pub fn run(&mut self) -> impl Future<Output = Result<Account, Error>> + Send {
+        boxed(async move {
+            let known = self.connection.store.load_all().unwrap_or_default();
+            let account = self.run_conversation().await?;
+            let on_page = |pending: &PendingAuth| pending.signs_up() && pending.stage().is_some();
+            if self.pending().is_some_and(on_page) {
+                let is_known = known.iter().any(|one| one.user_id == account.user_id);
+                let runner = self.connection.runner.clone();
+                if is_known || has_other_devices(&runner, &account).await {
+                    let user_id = account.user_id.clone();
+                    let prompts = &mut self.connection.prompts;
+                    prompts.progress(&Progress::AccountExisted(user_id));
+                }
+            }
+            Ok(account)
+        })
+    }
+
+    fn run_conversation(&mut self) -> BoxFuture<'_, Result<Account, Error>> {
         boxed(async move {
             let connection = &mut self.connection;
             match &mut self.conversation {
@@ -130,6 +154,27 @@ impl<'a> AuthFlow<'a> {
             self.connection.store,
         ))
     }
+}
+
+/// Whether the account has devices besides that of its new session.
+async fn has_other_devices(runner: &Runner, account: &Account) -> bool {
+    let Some(token) = &account.access_token else {
+        return false;
+    };
+    let job = GetDevices::default()
+        .job(&account.server)
+        .with_token(token.clone());
+    let Ok(response) = send(runner, job).await else {
+        return false;
+    };
+    let devices = GetDevices::read(&response).ok();
+    let devices = devices
+        .and_then(|answer| answer.devices)
+        .unwrap_or_default();
+    let this = account.device_id.as_deref();
+    devices
+        .iter()
+        .any(|device| Some(device.device_id.as_str()) != this)
 }
 
 /// Resumes a registration or login that [a store](crate::AccountStore::pending) has.

@@ -56,6 +56,7 @@ pub(crate) fn with_connection(connection: Connection<'_>) -> LoginBuilder<'_> {
         token: None,
         service: None,
         device: DeviceOptions::default(),
+        is_admin: false,
         account: None,
         about: None,
     }
@@ -72,6 +73,8 @@ pub struct LoginBuilder<'a> {
     /// The token of an application service.
     service: Option<Secret>,
     device: DeviceOptions,
+    /// Whether Synapse's admin API is wanted.
+    is_admin: bool,
     account: Option<Account>,
     /// What the program says of itself where it needs no browser.
     about: Option<ClientMetadata>,
@@ -130,6 +133,13 @@ impl<'a> LoginBuilder<'a> {
     /// The name of this device, for people.
     pub fn device_name(mut self, name: impl Into<String>) -> Self {
         self.device.device_name = Some(name.into());
+        self
+    }
+
+    /// Asks an OAuth 2.0 server for Synapse's admin API too, which it grants to administrators. Sessions by
+    /// other methods need not ask.
+    pub fn admin(mut self) -> Self {
+        self.is_admin = true;
         self
     }
 
@@ -231,6 +241,14 @@ impl<'a> LoginBuilder<'a> {
         self.username.clone().ok_or(Error::NoUser)
     }
 
+    /// The user, if the whole user ID is known.
+    fn user_id(&self) -> Option<UserId> {
+        match &self.account {
+            Some(account) => Some(account.user_id.clone()),
+            None => self.username.as_deref()?.parse().ok(),
+        }
+    }
+
     async fn by_password(&mut self, server: &ServerInfo) -> Result<AuthConversation, Error> {
         let user = self.user()?;
         let generated = self.generated_password().cloned();
@@ -312,7 +330,10 @@ impl<'a> LoginBuilder<'a> {
             AuthMethod::DeviceCode => OAuthLogin::device_code(server, about),
             _ => OAuthLogin::browser(server, about, browser.redirect_uri),
         };
-        login = login.device(device);
+        login = login.device(device).admin(self.is_admin);
+        if let Some(user_id) = self.user_id() {
+            login = login.login_hint(user_id);
+        }
         if let Some(client) = browser.client {
             login = login.client(client);
         }

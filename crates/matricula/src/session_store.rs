@@ -41,8 +41,8 @@ pub trait SessionStore: Store {
         parse_all(entries, tables::REGISTRATIONS, Registration::from_stored)
     }
 
-    /// Reads the client registration at the OAuth 2.0 server of this issuer: a program registers there
-    /// once.
+    /// Reads the last client registration at the OAuth 2.0 server of this issuer. A program registers
+    /// before each login; this one is for servers that refuse to register it again.
     ///
     /// # Errors
     /// If the store cannot be read.
