@@ -270,10 +270,13 @@ pub(crate) struct Login {
     /// The method; web pages are opened in a browser
     #[arg(long, value_name = "METHOD", default_value = "auto", conflicts_with_all = ["password_stdin", "password_file"])]
     pub(crate) method: LoginMethod,
+    /// Ask an OAuth 2.0 server for the admin API of Synapse too, to use `matricula admin`
+    #[arg(long)]
+    pub(crate) admin: bool,
     #[command(flatten)]
     pub(crate) paste: Paste,
     /// Resume a sign-in
-    #[arg(long, value_name = "ID", conflicts_with_all = ["user", "server", "password_stdin", "password_file", "refresh_token", "device_id", "device_name", "method"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["user", "server", "password_stdin", "password_file", "refresh_token", "device_id", "device_name", "method", "admin"])]
     pub(crate) resume: Option<String>,
 }
 

@@ -20,12 +20,12 @@ use serde_json::{Value, json};
 pub(crate) enum CommandError {
     /// An error of the library.
     Library(Error),
-    /// An error of the library. The registration or login is stored and can be resumed.
+    /// An error of the library, with the command that helps: often the one that resumes what is stored.
     Resumable {
         error: Box<Error>,
         /// More fields of the JSON object.
         details: Value,
-        /// The command that resumes it.
+        /// The command.
         next: String,
     },
     /// An error of the library, explained by the command.
@@ -193,10 +193,12 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         AuthError::Threepid(ThreepidError::AddressRefused { .. }) => 7,
         AuthError::Threepid(_) => 6,
         AuthError::Browser(BrowserError::BrowserNeeded { .. }) => 6,
-        AuthError::OAuthRefused(refused) => match refused.refusal.code {
-            // The error may be temporary.
-            OAuthErrorCode::ServerError | OAuthErrorCode::TemporarilyUnavailable => 1,
-            _ => 7,
+        AuthError::OAuthRefused(refused) => match &*refused.refusal {
+            refusal if refusal.status.is_some_and(|status| status >= 500) => 3,
+            refusal => match refusal.code {
+                OAuthErrorCode::ServerError | OAuthErrorCode::TemporarilyUnavailable => 3,
+                _ => 7,
+            },
         },
         AuthError::Register(error) => match error {
             RegisterError::OAuthNeeded { .. } | RegisterError::SsoNeeded { .. } => 6,
@@ -209,7 +211,10 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         },
         AuthError::Login(LoginError::WrongPassword { .. }) => 4,
         AuthError::Login(LoginError::NoPasswordLogin { .. }) => 6,
-        AuthError::OAuth(OAuthLoginError::NoOAuth { .. }) => 7,
+        AuthError::OAuth(
+            OAuthLoginError::NoOAuth { .. } | OAuthLoginError::SignUpClosed { .. },
+        ) => 7,
+        AuthError::OAuth(OAuthLoginError::DeviceId(_)) => 2,
         AuthError::OAuth(OAuthLoginError::CodeExpired { .. }) => 6,
         AuthError::Session(error) => match error {
             SessionError::UserLocked { .. } | SessionError::UserSuspended { .. } => 7,
@@ -224,6 +229,7 @@ fn auth_exit_code(error: &AuthError) -> u8 {
 fn server_exit_code(error: &ServerError) -> u8 {
     match error {
         ServerError::Unreachable { error, .. } => transport_exit_code(error),
+        ServerError::Unavailable { .. } => 3,
         ServerError::RateLimited { .. } => 5,
         ServerError::Refused { error, .. } if error.status == 403 => 7,
         ServerError::Cancelled => 130,

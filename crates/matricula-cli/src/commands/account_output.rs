@@ -62,7 +62,17 @@ pub(crate) fn print_registered(
         None => json!({ "stages": [], "why": "the server asked for nothing" }),
     };
     object["next"] = json!(next);
-    context.output.result(&registered(account), &object);
+    let words = if terminal.account_existed() {
+        object["existed"] = json!(true);
+        format!(
+            "{}; this account existed before, and no new one was made: the browser may have been signed in \
+             to it",
+            signed_in(account)
+        )
+    } else {
+        registered(account)
+    };
+    context.output.result(&words, &object);
     context.output.next(&next);
     Ok(())
 }

@@ -42,6 +42,12 @@ pub(crate) fn session_ended(
     let user_id = &account.user_id;
     let message = match &error {
         Error::Auth(error) => error.to_string(),
+        // The token was renewed, and the new one is refused too.
+        Error::Api(refusal) if account.oauth.is_some() => format!(
+            "{} accepts no token of {user_id}, not even a new one ({refusal}): the account may be locked; \
+             ask its administrators, or sign in again",
+            account.server
+        ),
         _ => format!("the session of {user_id} has ended"),
     };
     // A login with the device ID replaces the old session of the device.

@@ -3,12 +3,15 @@
 use matricula::{
     Account, AuthError, AuthFlow, Error, RegistrationOptions,
     api::uia::Stage,
-    auth::{BrowserError, PendingAuth, ThreepidError, UiaError},
+    auth::{BrowserError, OAuthLoginError, PendingAuth, ThreepidError, UiaError},
 };
 use serde_json::json;
 
 use super::{Context, account_output};
-use crate::{browser, error::CommandError, output::link, private_server, terminal::Terminal};
+use crate::{
+    browser, error::CommandError, output::link, private_server, shell::shell_word,
+    terminal::Terminal,
+};
 
 /// Prints the registrations and logins that were interrupted, each with the command that resumes it.
 pub(crate) fn announce(context: &Context<'_>) -> Result<(), CommandError> {
@@ -84,9 +87,25 @@ pub(crate) async fn finish(
         return Err(CommandError::Interrupted);
     }
     result.map_err(|error| match flow.pending() {
+        _ if is_sign_up_closed(&error) => {
+            let server = shell_word(flow.server().server.as_str());
+            let next = format!("login --server {server} --method oauth");
+            CommandError::Resumable {
+                error: Box::new(error),
+                details: json!({}),
+                next: context.command(&next),
+            }
+        }
         Some(pending) => resumable(context, pending, error),
         None => error.into(),
     })
+}
+
+fn is_sign_up_closed(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Auth(AuthError::OAuth(OAuthLoginError::SignUpClosed { .. }))
+    )
 }
 
 fn find(context: &Context<'_>, id: &str) -> Result<PendingAuth, CommandError> {

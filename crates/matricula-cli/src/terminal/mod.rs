@@ -35,6 +35,8 @@ struct State {
     waiting_until: Timestamp,
     /// The chosen stages and the reason, for the JSON result.
     route: Option<(Vec<String>, String)>,
+    /// Whether a registration ended in an account that existed before.
+    account_existed: bool,
     /// Whether the person answered a question with Ctrl-C or Escape.
     was_interrupted: bool,
 }
@@ -71,6 +73,11 @@ impl Terminal {
     /// The stages of the conversation, and why these.
     pub(crate) fn route(&self) -> Option<(Vec<String>, String)> {
         self.state().route.clone()
+    }
+
+    /// Whether a registration ended in an account that existed before.
+    pub(crate) fn account_existed(&self) -> bool {
+        self.state().account_existed
     }
 
     /// Whether the person answered a question with Ctrl-C or Escape.
@@ -195,6 +202,15 @@ impl PromptHandler for Terminal {
                 .output
                 .say("the server gives this user no session; it is made without one"),
             Progress::Settling(how) => self.output.warn(&format!("the answer was lost: {how}")),
+            Progress::BeginningAgain(why) => self.output.warn(why),
+            Progress::AdminNotGranted { issuer } => self.output.warn(&format!(
+                "{issuer} did not grant the admin API: the session is not an administrator's"
+            )),
+            Progress::DeviceNotNamed { name, why } => self.output.warn(&format!(
+                "the device is not called {}: {why}; account devices rename does it later",
+                quoted(name)
+            )),
+            Progress::AccountExisted(_) => self.state().account_existed = true,
             _ => {}
         }
     }

@@ -53,7 +53,7 @@ fn make_sure(
     };
     let lines = [
         format!(
-            "{} on {} is closed for good:",
+            "this is about to close {} on {} for good; then:",
             account.user_id, account.server
         ),
         "  it can no longer be signed in to, and every device is signed out".to_owned(),

@@ -33,7 +33,7 @@ pub(crate) async fn run(
     let mut sheet = table::Table::of(&server_facts);
     if !options.try_ways {
         sheet.print(context.output);
-        return Ok(());
+        return in_trouble(&server_facts).map_or(Ok(()), Err);
     }
     let answers = KnownAnswers {
         token,
@@ -112,10 +112,26 @@ fn verdict(
             let words = format!("{server} does not let people register: {message:?}");
             result(7, words)
         }
-        Some(RegistrationOffer::Unknown { message }) => result(
-            1,
-            format!("{server} did not say how to register: {message}"),
-        ),
+        Some(RegistrationOffer::Unknown { message }) => in_trouble(info).or_else(|| {
+            let words = format!("{server} did not say how to register: {message}");
+            result(1, words)
+        }),
         _ => result(7, format!("{server} does not let people register")),
     }
+}
+
+/// The error of a server that offers no way to register, perhaps because its OAuth 2.0 server is in trouble.
+fn in_trouble(info: &ServerInfo) -> Option<CommandError> {
+    let what = info.oauth_trouble.as_ref()?;
+    if !info.registration_methods().is_empty() {
+        return None;
+    }
+    let server = &info.server;
+    Some(CommandError::Reported {
+        message: format!(
+            "the OAuth 2.0 server of {server} is in trouble ({what}); try again later"
+        ),
+        exit_code: 3,
+        next: None,
+    })
 }

@@ -26,7 +26,7 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn of(info: &ServerInfo) -> Self {
         let ways: Vec<Value> = info.registration_methods().iter().map(way).collect();
-        let object = json!({
+        let mut object = json!({
             "schema_version": 1,
             "server": info.server,
             "well_known": info.well_known,
@@ -41,6 +41,9 @@ impl Table {
             "capabilities": info.capabilities,
             "tried": info.tried,
         });
+        if let Some(what) = &info.oauth_trouble {
+            object["oauth_trouble"] = json!(what);
+        }
         Self {
             rows: rows(info),
             warnings: info.warnings(),
@@ -120,6 +123,9 @@ fn rows(info: &ServerInfo) -> Vec<Row> {
     if let Some(issuer) = &info.oauth_issuer {
         rows.push(Row::new("OAuth 2.0", issuer));
     }
+    if let Some(what) = &info.oauth_trouble {
+        rows.push(Row::new("OAuth 2.0", format!("not known: {what}")).style(Style::Warning));
+    }
     rows.extend(info.oauth.iter().flat_map(oauth));
     rows.extend(registration(info));
     rows.extend(info.password_policy.iter().map(passwords));
@@ -184,7 +190,21 @@ fn registration(info: &ServerInfo) -> Vec<Row> {
             rows.push(Row::new("register", format!("unclear: {message}")).style(Style::Warning));
         }
         Some(_) => {}
-        None => rows.push(Row::new("register", "by single sign-on alone")),
+        // Where single sign-on is preferred, the registration flows are not asked for.
+        None if info.oauth_issuer.is_none() => {
+            rows.push(Row::new("register", "by single sign-on alone"));
+        }
+        None => {}
+    }
+    if info
+        .oauth
+        .as_ref()
+        .is_some_and(OAuthOffer::is_sign_up_closed)
+    {
+        rows.push(Row::new(
+            "register",
+            "OAuth 2.0: its page does not let people sign up",
+        ));
     }
     rows
 }

@@ -383,6 +383,7 @@ pub(super) async fn guest(context: &Context<'_>, info: &ServerInfo) -> Result<Gu
         Err(Error::Auth(
             error @ (AuthError::Server(ServerError::Unreachable { .. })
             | AuthError::Server(ServerError::NotMatrix { .. })
+            | AuthError::Server(ServerError::Unavailable { .. })
             | AuthError::Register(RegisterError::InDoubt { .. })
             | AuthError::Server(ServerError::RateLimited { .. })
             | AuthError::Uia(UiaError::Endless { .. })),

@@ -56,6 +56,12 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
         None if has_password => AuthMethod::Password,
         None => server.login_method().0,
     };
+    let is_oauth = matches!(method, AuthMethod::OAuth | AuthMethod::DeviceCode);
+    if options.admin && !is_oauth {
+        context.output.warn(
+            "--admin changes nothing: only OAuth 2.0 servers want to be asked for the admin API",
+        );
+    }
     let target = Target {
         server,
         options,

@@ -19,10 +19,13 @@ pub(super) async fn log_in(
     // Without a terminal, a page is opened only because its method was named.
     let (paste, may_open) = (target.options.paste.paste, !context.no_input);
     let redirect_uri = terminal.open_pages(paste, may_open, None).await;
-    let builder = target
+    let mut builder = target
         .builder(context, terminal)
         .method(method)
         .redirect_uri(browser::about(), redirect_uri);
+    if target.options.admin {
+        builder = builder.admin();
+    }
     let mut flow = builder.start().await?;
     let account = resume::finish(context, &mut flow, terminal).await?;
     if let Some(user) = target.user.filter(|user| !is_named(&account, user)) {
