@@ -294,15 +294,24 @@ impl CreateUser {
         let server = self.server.clone();
         match error {
             ApiError::Matrix(error) => match error.code {
+                // The look-up succeeded, which only administrators may do.
+                ErrorCode::Forbidden if self.phase == Phase::Creating => {
+                    let message = error.message;
+                    AdminError::NoUserCreation { server, message }
+                }
                 ErrorCode::Forbidden => AdminError::NotAnAdministrator {
                     server,
                     user_id: self.administrator.clone(),
+                    message: error.message,
                 },
                 ErrorCode::UnknownToken => {
                     let (by, what) = (server.to_string(), error.message);
                     SessionError::SignedOut { by, what }.into()
                 }
-                ErrorCode::Unrecognized => AdminError::NoAdministration { server },
+                ErrorCode::Unrecognized => {
+                    let message = error.message;
+                    AdminError::NoAdministration { server, message }
+                }
                 ErrorCode::InvalidUsername => self.invalid(error),
                 _ => ServerError::refused(server, error).into(),
             },

@@ -30,18 +30,30 @@ pub enum AdminError {
         message: String,
     },
     /// The account is not an administrator's.
-    #[error("{user_id} is not an administrator of {server}; use the account of an administrator")]
+    #[error("{user_id} is not an administrator of {server}{}; use the account of an administrator", says(.message))]
     NotAnAdministrator {
         /// The server.
         server: ServerUrl,
         /// The account that was used.
         user_id: UserId,
+        /// The server's message.
+        message: String,
     },
-    /// The server does not have Synapse's admin API.
-    #[error("{server} does not have Synapse's admin API; use the server's own tools")]
+    /// The server's administrators cannot create users.
+    #[error("{server} does not let its administrators create users{}; use the server's own tools", says(.message))]
+    NoUserCreation {
+        /// The server.
+        server: ServerUrl,
+        /// The server's message.
+        message: String,
+    },
+    /// The server does not have Synapse's admin API, or not this part of it.
+    #[error("{server} does not have Synapse's admin API, or not this part of it{}; use the server's own tools", says(.message))]
     NoAdministration {
         /// The server.
         server: ServerUrl,
+        /// The server's message.
+        message: String,
     },
 }
 

@@ -106,8 +106,12 @@ impl BulkDeactivation {
                 ErrorCode::Forbidden => AdminError::NotAnAdministrator {
                     server,
                     user_id: self.administrator.user_id.clone(),
+                    message: error.message,
                 },
-                ErrorCode::Unrecognized => AdminError::NoAdministration { server },
+                ErrorCode::Unrecognized => {
+                    let message = error.message;
+                    AdminError::NoAdministration { server, message }
+                }
                 _ => ServerError::refused(server, error).into(),
             }),
             Err(error) => Err(ServerError::from_api(&server, error).into()),

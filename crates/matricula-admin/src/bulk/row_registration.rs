@@ -291,6 +291,9 @@ impl RowRegistration {
                 error,
                 ..
             }))) if error.status >= 500 => false,
+            RowOutcome::StopsRun(AdminError::Auth(AuthError::Server(
+                ServerError::Unavailable { .. },
+            ))) => false,
             RowOutcome::StopsRun(_) => !self.is_lost,
             RowOutcome::InDoubt(_) => false,
         }

@@ -140,7 +140,7 @@ fn failed_discovery_lists_its_probes() {
         _ => matrix(request),
     });
     let (_, ended) = discover(&server, "--json");
-    let tried = ended.exit(1).json()["error"]["tried"].clone();
+    let tried = ended.exit(3).json()["error"]["tried"].clone();
     let mut tried = tried.as_array().unwrap().iter();
     let login = tried.find(|one| one["operation"] == "getLoginFlows");
     assert_eq!(login.unwrap()["status"], 502);

@@ -24,9 +24,20 @@ pub(crate) struct Faults {
 
 /// Starts it. It lets everybody in who opens its page.
 pub(crate) fn start(faults: Faults) -> Server {
+    start_with(faults, |_, _| None)
+}
+
+/// Starts it. What `first` answers, by its metadata, comes before what it does otherwise.
+pub(crate) fn start_with(
+    faults: Faults,
+    first: impl Fn(&Value, &Request) -> Option<Reply> + Send + Sync + 'static,
+) -> Server {
     let metadata = Arc::new(Mutex::new(json!(null)));
     let here = Arc::clone(&metadata);
-    let server = Server::start(move |request| reply(&faults, &here.lock().unwrap(), request));
+    let server = Server::start(move |request| {
+        let metadata = here.lock().unwrap().clone();
+        first(&metadata, request).unwrap_or_else(|| reply(&faults, &metadata, request))
+    });
     *metadata.lock().unwrap() = describe(&server.url);
     server
 }

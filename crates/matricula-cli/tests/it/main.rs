@@ -9,6 +9,7 @@ mod admin;
 mod api_answers;
 mod api_call;
 mod appservice;
+mod authentication_service;
 mod browser;
 mod browser_methods;
 mod bulk;

@@ -48,7 +48,7 @@ fn page_callback_makes_the_account() {
 }
 
 #[test]
-fn client_registration_is_reused() {
+fn client_is_registered_before_each_page() {
     let (home, server) = (Home::new(), issuer::start(Faults::default()));
     let browser = Browser::new(&home);
     for _ in 0..2 {
@@ -58,7 +58,7 @@ fn client_registration_is_reused() {
     }
     let asked = server.requests();
     let introduced = asked.iter().filter(|one| one.path == "/clients");
-    assert_eq!(introduced.count(), 1);
+    assert_eq!(introduced.count(), 2);
 }
 
 #[test]
@@ -144,10 +144,10 @@ fn a_page_that_refuses_says_why() {
         ),
         (
             "error=temporarily_unavailable",
-            1,
+            3,
             "temporarily_unavailable; try again later",
         ),
-        ("error=server_error", 1, "server_error; try again later"),
+        ("error=server_error", 3, "server_error; try again later"),
         ("error=invalid_scope", 7, "invalid_scope; begin again"),
     ] {
         let page = Some(refusal);

@@ -48,10 +48,12 @@ pub fn check_availability<'a>(
                     ErrorCode::Forbidden => Err(AdminError::NotAnAdministrator {
                         server: account.server.clone(),
                         user_id: account.user_id.clone(),
+                        message: error.message,
                     }
                     .into()),
                     ErrorCode::Unrecognized => Err(AdminError::NoAdministration {
                         server: account.server.clone(),
+                        message: error.message,
                     }
                     .into()),
                     _ => Err(ApiError::Matrix(error).into()),

@@ -7,11 +7,12 @@ mod user;
 use std::path::Path;
 
 use matricula::{
-    Error, Session,
+    Account, Error, Session,
     admin::AdminError,
     api::{ApiError, ErrorCode},
     core::Secret,
 };
+use serde_json::json;
 
 use super::{Context, account_source, read_secret};
 use crate::{
@@ -56,15 +57,37 @@ fn password(user: &NewUser) -> Result<Option<Secret>, CommandError> {
 fn admin_error(context: &Context<'_>, session: &Session, error: Error) -> CommandError {
     let account = session.account();
     let (server, user_id) = (account.server.clone(), account.user_id.clone());
-    let code = match &error {
-        Error::Api(ApiError::Matrix(error)) => error.code.clone(),
+    let (code, message) = match &error {
+        Error::Api(ApiError::Matrix(error)) => (error.code.clone(), error.message.clone()),
         _ => return error.into(),
     };
     match code {
         ErrorCode::Forbidden => {
-            Error::from(AdminError::NotAnAdministrator { server, user_id }).into()
+            let error = AdminError::NotAnAdministrator {
+                server,
+                user_id,
+                message,
+            };
+            explained(context, &account, error.into())
         }
-        ErrorCode::Unrecognized => Error::from(AdminError::NoAdministration { server }).into(),
+        ErrorCode::Unrecognized => {
+            Error::from(AdminError::NoAdministration { server, message }).into()
+        }
         _ => account_source::session_ended(context, &account, error),
+    }
+}
+
+/// The error. A session of an OAuth 2.0 server is an administrator's only if that was asked for.
+fn explained(context: &Context<'_>, account: &Account, error: Error) -> CommandError {
+    let is_about_the_session = account.oauth.is_some()
+        && matches!(error, Error::Admin(AdminError::NotAnAdministrator { .. }));
+    if !is_about_the_session {
+        return error.into();
+    }
+    let next = account_source::login_command(context, account);
+    CommandError::Resumable {
+        error: Box::new(error),
+        details: json!({}),
+        next: format!("{next} --method oauth --admin"),
     }
 }

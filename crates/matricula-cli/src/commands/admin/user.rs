@@ -10,7 +10,7 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, account_source, admin_error, password};
+use super::{Context, account_source, admin_error, explained, password};
 use crate::{
     args::admin::{AdminUserCreate, AdminUserShow},
     commands::account_output::account_json,
@@ -41,7 +41,8 @@ pub(super) async fn create(
     let mut terminal = Terminal::new(context.output, context.no_input);
     let result = session
         .run(&mut create, &mut accounts, &mut terminal)
-        .await?;
+        .await
+        .map_err(|error| explained(context, &session.account(), error))?;
     match result {
         CreateUserResult::Created(account) => {
             let mut object = account_json(&account, &account.server);
