@@ -1,6 +1,9 @@
 //! The body of a request or response.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -109,5 +112,29 @@ impl FileRef {
     pub fn with_content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
         self
+    }
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for FileRef {
+    fn from(path: &P) -> Self {
+        Self::new(path.as_ref())
+    }
+}
+
+impl From<PathBuf> for FileRef {
+    fn from(path: PathBuf) -> Self {
+        Self::new(path)
+    }
+}
+
+impl From<String> for FileRef {
+    fn from(path: String) -> Self {
+        Self::new(path)
+    }
+}
+
+impl From<FileRef> for Body {
+    fn from(file: FileRef) -> Self {
+        Self::File(file)
     }
 }

@@ -35,6 +35,7 @@ mod completion;
 mod config;
 mod credentials;
 mod dispatch;
+mod display;
 mod id_map;
 mod job_entry;
 mod persistence;

@@ -1,9 +1,40 @@
 //! Timestamps, entropy, write batches, store errors.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use matricula_core::{Entropy, SeededEntropy, ServerUrlError, StoreError, Timestamp, WriteBatch};
+use matricula_core::{
+    Body, Entropy, FileRef, SeededEntropy, ServerUrlError, StoreError, Timestamp, WriteBatch,
+    scheduler::{Outcome, WaitReason},
+};
 use proptest::prelude::*;
+
+#[test]
+fn paths_are_files() {
+    let expected = FileRef::new("a/b.png");
+    let path = PathBuf::from("a/b.png");
+    for file in [
+        FileRef::from("a/b.png"),
+        FileRef::from("a/b.png".to_owned()),
+        FileRef::from(Path::new("a/b.png")),
+        FileRef::from(&path),
+        FileRef::from(path.as_os_str()),
+        FileRef::from(path.clone()),
+    ] {
+        assert_eq!(file, expected);
+    }
+    assert_eq!(Body::from(expected.clone()), Body::File(expected));
+}
+
+#[test]
+fn outcomes_are_shown_in_words() {
+    assert_eq!(Outcome::Cancelled.to_string(), "it was cancelled");
+    let waits = WaitReason::RateLimited.to_string();
+    assert_eq!(waits, "the server asks for fewer requests");
+    assert_eq!(WaitReason::Unreachable("why".into()).to_string(), "why");
+}
 
 #[test]
 fn timestamps_saturate() {
