@@ -55,7 +55,28 @@ impl<T> Raw<T> {
     where
         T: DeserializeOwned,
     {
+        self.read_as()
+    }
+
+    /// Parses the value as another type, such as an event of a kind that the program expects.
+    ///
+    /// ```
+    /// # use matricula_api::Raw;
+    /// let raw = Raw::<Vec<u8>>::from_json("[1, -2]".to_owned())?;
+    /// assert!(raw.read().is_err());
+    /// assert_eq!(raw.read_as::<Vec<i64>>()?, [1, -2]);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the text is not a valid `U`.
+    pub fn read_as<U: DeserializeOwned>(&self) -> Result<U, serde_json::Error> {
         serde_json::from_str(self.json())
+    }
+
+    /// The same JSON, to be parsed as another type.
+    pub fn cast<U>(self) -> Raw<U> {
+        Raw::of(self.json)
     }
 
     pub(crate) fn of(json: Box<RawValue>) -> Self {

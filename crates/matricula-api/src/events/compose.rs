@@ -1,8 +1,10 @@
 //! Constructors of messages.
 
-use super::message::{EmoteMessage, NoticeMessage, TextMessage};
+use super::message::{
+    AudioMessage, EmoteMessage, FileMessage, ImageMessage, NoticeMessage, TextMessage, VideoMessage,
+};
 use super::{EventContent, EventError, Mentions, Relation, RoomEvent, RoomMessage};
-use crate::{EventId, Raw, UserId};
+use crate::{EventId, MxcUri, Raw, UserId};
 
 /// The format of formatted bodies.
 const HTML: &str = "org.matrix.custom.html";
@@ -28,6 +30,27 @@ impl RoomMessage {
     /// An emote, such as `waves`.
     pub fn emote(body: impl Into<String>) -> Self {
         EmoteMessage::new(body).into()
+    }
+
+    /// An image that was uploaded to `url`. `name` is its file name, which clients show without the
+    /// image. For its size and type, build an [`ImageMessage`].
+    pub fn image(name: impl Into<String>, url: MxcUri) -> Self {
+        ImageMessage::new(name).url(url).into()
+    }
+
+    /// A file that was uploaded to `url`. `name` is its file name.
+    pub fn file(name: impl Into<String>, url: MxcUri) -> Self {
+        FileMessage::new(name).url(url).into()
+    }
+
+    /// A sound that was uploaded to `url`. `name` is its file name.
+    pub fn audio(name: impl Into<String>, url: MxcUri) -> Self {
+        AudioMessage::new(name).url(url).into()
+    }
+
+    /// A video that was uploaded to `url`. `name` is its file name.
+    pub fn video(name: impl Into<String>, url: MxcUri) -> Self {
+        VideoMessage::new(name).url(url).into()
     }
 
     /// Makes it a reply to `event`, in the thread of `event`, and mentions its sender.

@@ -538,3 +538,27 @@ fn endless_nesting_is_rejected() {
     let message = RoomMessage::from_raw(&content).unwrap();
     assert_eq!(message.edited().unwrap().unwrap().body(), "b");
 }
+
+#[test]
+fn uploaded_files_are_messages() {
+    let url = || "mxc://b.test/AbCdEf".parse().unwrap();
+    for (message, kind) in [
+        (RoomMessage::image("cat.png", url()), "m.image"),
+        (RoomMessage::file("cat.zip", url()), "m.file"),
+        (RoomMessage::audio("cat.ogg", url()), "m.audio"),
+        (RoomMessage::video("cat.mp4", url()), "m.video"),
+    ] {
+        let json = json!({ "msgtype": kind, "body": message.body(), "url": "mxc://b.test/AbCdEf" });
+        assert_eq!(written(&message), json);
+    }
+}
+
+#[test]
+fn raw_is_read_as_another_type() {
+    let raw = raw(json!({ "msgtype": "m.text", "body": "hi" }));
+    let text: Value = raw.read_as().unwrap();
+    assert_eq!(text["body"], "hi");
+    raw.read_as::<Vec<String>>().unwrap_err();
+    let cast: Raw<RoomMessage> = raw.cast();
+    assert_eq!(RoomMessage::from_raw(&cast).unwrap().body(), "hi");
+}
