@@ -21,7 +21,9 @@ pub(crate) fn structure(code: &mut String, found: &Struct, module: &str) {
     // A constant is not a field in Rust.
     let is_field = |field: &&Field| !matches!(field.ty, Type::Constant(_));
     let fields: Vec<&Field> = found.fields.iter().filter(is_field).collect();
-    let has_default = fields.iter().all(|field| !field.required);
+    // An empty list of items is a value like any other.
+    let is_list = |field: &Field| matches!(field.ty, Type::List(_) | Type::LenientList(_));
+    let has_default = fields.iter().all(|field| !field.required || is_list(field));
     doc(code, "", &found.doc);
     let mut derives = vec!["Clone", "Debug"];
     derives.extend(has_default.then_some("Default"));

@@ -82,6 +82,24 @@ fn assert_response(schema: Value, expected: &[&str]) {
 }
 
 #[test]
+fn lists_alone_have_a_default() {
+    let list = json!({"type": "array", "items": {"type": "string"}});
+    for (required, derives) in [
+        (json!(["events"]), "Clone, Debug, Default, PartialEq"),
+        (json!([]), "Clone, Debug, Default, PartialEq"),
+        (json!(["events", "size"]), "Clone, Debug, PartialEq"),
+    ] {
+        let schema = json!({
+            "type": "object",
+            "required": required,
+            "properties": {"events": list, "size": {"type": "integer"}},
+        });
+        let expected = format!("#[derive({derives})] pub struct GetThingsResponse");
+        assert_response(schema, &[&expected]);
+    }
+}
+
+#[test]
 fn fields_are_optional_unless_required() {
     let schema = json!({
         "type": "object",

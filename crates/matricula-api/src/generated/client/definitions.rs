@@ -1496,7 +1496,7 @@ impl Serialize for PublicRoomsChunk {
 }
 
 /// Shared definition `public_rooms_response`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublicRoomsResponse {
     /// `chunk`.
     pub chunk: Vec<PublicRoomsChunk>,
@@ -2143,7 +2143,7 @@ impl Serialize for StateEventBatch {
 }
 
 /// Shared definition `timeline_batch`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TimelineBatch {
     /// Whether events between `since` and this timeline are missing. `prev_batch` leads to them.
     pub limited: Option<bool>,

@@ -443,7 +443,7 @@ impl ServerEndpoint for GetLocalAliases {
 }
 
 /// Response to [`GetLocalAliases`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetLocalAliasesResponse {
     /// `aliases`.
     pub aliases: Vec<RoomAliasId>,

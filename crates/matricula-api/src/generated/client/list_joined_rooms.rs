@@ -55,7 +55,7 @@ impl ServerEndpoint for GetJoinedRooms {
 }
 
 /// Response to [`GetJoinedRooms`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJoinedRoomsResponse {
     /// `joined_rooms`.
     pub joined_rooms: Vec<RoomId>,

@@ -209,7 +209,7 @@ impl Serialize for Notification {
 }
 
 /// Response to [`GetNotifications`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetNotificationsResponse {
     /// `next_token`.
     pub next_token: Option<String>,

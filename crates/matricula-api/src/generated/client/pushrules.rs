@@ -895,7 +895,7 @@ impl ServerEndpoint for GetPushRuleActions {
 }
 
 /// Response to [`GetPushRuleActions`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPushRuleActionsResponse {
     /// `actions`.
     pub actions: Vec<StringOr<Map<String, Value>>>,

@@ -172,7 +172,7 @@ impl ServerEndpoint for GetRelations {
 }
 
 /// Response to [`GetRelations`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRelationsResponse {
     /// `next_batch`.
     pub next_batch: Option<String>,
@@ -438,7 +438,7 @@ impl ServerEndpoint for GetRelationsWithRelType {
 }
 
 /// Response to [`GetRelationsWithRelType`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRelationsWithRelTypeResponse {
     /// `next_batch`.
     pub next_batch: Option<String>,
@@ -720,7 +720,7 @@ impl ServerEndpoint for GetRelationsWithRelTypeAndEventType {
 }
 
 /// Response to [`GetRelationsWithRelTypeAndEventType`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRelationsWithRelTypeAndEventTypeResponse {
     /// `next_batch`.
     pub next_batch: Option<String>,

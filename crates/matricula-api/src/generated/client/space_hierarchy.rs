@@ -464,7 +464,7 @@ impl Serialize for SpaceHierarchyRoomsChunk {
 }
 
 /// Response to [`GetSpaceHierarchy`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetSpaceHierarchyResponse {
     /// `rooms`.
     pub rooms: Vec<SpaceHierarchyRoomsChunk>,

@@ -143,7 +143,7 @@ text_enum! {
 }
 
 /// Response to [`GetThreads`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetThreadsResponse {
     /// `chunk`.
     pub chunk: Vec<Raw<common::ClientEvent>>,

@@ -55,7 +55,7 @@ impl ServerEndpoint for GetVersions {
 }
 
 /// Response to [`GetVersions`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetVersionsResponse {
     /// Such as `v1.19`, or `r0.6.1` for old ones.
     pub versions: Vec<String>,

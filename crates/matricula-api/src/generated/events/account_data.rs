@@ -742,7 +742,7 @@ impl Serialize for PushRules {
 /// Content of `m.recent_emoji`.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mrecent_emoji)
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecentEmoji {
     /// `recent_emoji`.
     pub recent_emoji: Vec<definitions::RecentEmojiEntry>,

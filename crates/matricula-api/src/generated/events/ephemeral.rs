@@ -231,7 +231,7 @@ impl Serialize for EventReceipts {
 /// Content of `m.typing`. Who is typing.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mtyping)
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Typing {
     /// `user_ids`.
     pub user_ids: Vec<UserId>,

@@ -1229,7 +1229,7 @@ impl Serialize for RoomName {
 /// Content of `m.room.pinned_events`. The pinned events of a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroompinned_events)
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomPinnedEvents {
     /// `pinned`.
     pub pinned: Vec<EventId>,

@@ -55,7 +55,7 @@ impl ServerEndpoint for GetVersions {
 }
 
 /// Response to [`GetVersions`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetVersionsResponse {
     /// `versions`.
     pub versions: Vec<String>,

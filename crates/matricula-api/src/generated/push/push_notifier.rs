@@ -331,7 +331,7 @@ impl Serialize for Device {
 }
 
 /// `notification` of [`Notify`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Notification {
     /// Absent if only counts have changed.
     pub event_id: Option<EventId>,
@@ -550,7 +550,7 @@ impl Serialize for Notification {
 }
 
 /// Response to [`Notify`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NotifyResponse {
     /// Push keys that are no longer valid. The homeserver deletes their pushers.
     pub rejected: Vec<String>,
