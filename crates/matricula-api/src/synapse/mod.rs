@@ -30,7 +30,7 @@ pub use tokens::{
 };
 pub use users::{
     DeactivateUser, DeactivateUserResponse, FindUserByAddress, FindUserByAddressResponse, GetUser,
-    PutUser, User, UserAddress, UserChange,
+    ListUsers, ListUsersResponse, ListedUser, PutUser, User, UserAddress, UserChange,
 };
 
 /// All of the above.
@@ -38,6 +38,7 @@ pub const OPERATIONS: &[Operation] = &[
     GetNonce::OPERATION,
     RegisterBySecret::OPERATION,
     GetUser::OPERATION,
+    ListUsers::OPERATION,
     PutUser::OPERATION,
     DeactivateUser::OPERATION,
     FindUserByAddress::OPERATION,

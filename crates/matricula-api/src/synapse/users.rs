@@ -4,8 +4,9 @@ use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
 
-use crate::{ApiError, Endpoint, UserId, codec, object::object};
+use crate::{ApiError, Endpoint, LenientList, UserId, codec, object::object};
 
+const LIST: &str = "/_synapse/admin/v2/users";
 const PATH: &str = "/_synapse/admin/v2/users/{userId}";
 const PARTS: &[&str] = &["/_synapse/admin/v2/users/"];
 const BY_ADDRESS: &str = "/_synapse/admin/v1/threepid/{medium}/users/{address}";
@@ -60,6 +61,97 @@ impl Endpoint for GetUser {
 
     #[inline]
     fn read_success(response: &Response) -> Result<User, ApiError> {
+        codec::read(response)
+    }
+}
+
+/// `GET /_synapse/admin/v2/users`: the users of the server, page by page.
+///
+/// Access token: of an administrator.
+/// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html#list-accounts)
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListUsers {
+    /// The [`next_token`](ListUsersResponse::next_token) of the page before; `None` for the first page.
+    pub from: Option<String>,
+    /// The maximum number of users on a page. The default is 100.
+    pub limit: Option<u64>,
+    /// Only users with this text in their localpart or display name.
+    pub name: Option<String>,
+    /// Whether deactivated users are listed too. By default, they are not.
+    pub deactivated: Option<bool>,
+}
+
+object! {
+    /// A user in a list for administrators.
+    pub struct ListedUser {
+        required {
+            /// Who.
+            name: UserId = "name",
+        }
+        optional {
+            /// The display name.
+            displayname: String = "displayname" as text,
+            /// Whether it is a guest.
+            is_guest: bool = "is_guest",
+            /// Whether it is an administrator.
+            admin: bool = "admin",
+            /// Whether the account is shut for good.
+            deactivated: bool = "deactivated",
+            /// Whether the account is shut for now.
+            locked: bool = "locked",
+            /// Whether the account may do little for now.
+            suspended: bool = "suspended",
+            /// When it was created, in milliseconds since 1970.
+            creation_ts: u64 = "creation_ts",
+        }
+    }
+}
+
+object! {
+    /// Response to [`ListUsers`].
+    pub struct ListUsersResponse {
+        required {
+            /// The users.
+            users: LenientList<ListedUser> = "users",
+        }
+        optional {
+            /// The number of all users.
+            total: u64 = "total",
+            /// The `from` of the next page; absent on the last one.
+            next_token: String = "next_token" as text,
+        }
+    }
+}
+
+impl Endpoint for ListUsers {
+    const OPERATION: Operation = Operation::new(Api::Client, "synapseListUsers", Method::Get, LIST)
+        .with_auth(OperationAuth::Required)
+        .with_retry_safety(RetrySafety::Idempotent);
+
+    type Response = ListUsersResponse;
+
+    #[inline]
+    fn job(&self, server: &ServerUrl) -> Job {
+        let mut job = Job::for_operation(server, LIST, &Self::OPERATION);
+        let query = [
+            ("from", self.from.clone()),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("name", self.name.clone()),
+            (
+                "deactivated",
+                self.deactivated.map(|wanted| wanted.to_string()),
+            ),
+        ];
+        for (name, value) in query {
+            if let Some(value) = value {
+                job = job.with_query(name, value);
+            }
+        }
+        job
+    }
+
+    #[inline]
+    fn read_success(response: &Response) -> Result<ListUsersResponse, ApiError> {
         codec::read(response)
     }
 }

@@ -4,8 +4,8 @@ use matricula_api::{
     Endpoint,
     synapse::{
         CreateRegistrationToken, DeactivateUser, DeleteRegistrationToken, FindUserByAddress,
-        GetNonce, GetUser, ListRegistrationTokens, PutUser, RegisterBySecret, RegistrationToken,
-        User, UserChange,
+        GetNonce, GetUser, ListRegistrationTokens, ListUsers, PutUser, RegisterBySecret,
+        RegistrationToken, User, UserChange,
     },
     unspecified,
 };
@@ -42,6 +42,13 @@ fn requests_use_the_paths_of_synapse() {
         line(&GetNonce),
         line(&RegisterBySecret::new("n", "u", "p", "m")),
         line(&GetUser { user_id: user_id() }),
+        line(&ListUsers::default()),
+        line(&ListUsers {
+            from: Some("100".into()),
+            limit: Some(5),
+            name: Some("al".into()),
+            deactivated: Some(true),
+        }),
         line(&PutUser {
             user_id: user_id(),
             user,
@@ -67,6 +74,8 @@ fn requests_use_the_paths_of_synapse() {
             "GET /_synapse/admin/v1/register",
             "POST /_synapse/admin/v1/register",
             "GET /_synapse/admin/v2/users/%40b%2Fob%3Aexample.org",
+            "GET /_synapse/admin/v2/users",
+            "GET /_synapse/admin/v2/users?from=100?limit=5?name=al?deactivated=true",
             "PUT /_synapse/admin/v2/users/%40b%2Fob%3Aexample.org",
             "POST /_synapse/admin/v1/deactivate/%40b%2Fob%3Aexample.org",
             "GET /_synapse/admin/v1/threepid/email/users/b%2Fob%40example.org",
@@ -93,7 +102,7 @@ fn admin_requests_take_admin_token() {
         };
         assert_eq!(operation.auth, auth, "{}", operation.id);
     }
-    assert_eq!(operations.len(), 9);
+    assert_eq!(operations.len(), 10);
 }
 
 #[test]
@@ -148,4 +157,22 @@ fn synapse_responses_are_preserved() {
         (None, Some(2), None)
     );
     assert_eq!(token.extra.get("by"), Some(&json!("x")));
+}
+
+#[test]
+fn odd_user_does_not_hide_the_others() {
+    let list = r#"{"users": [
+        {"name": "@a:b.test", "admin": true, "creation_ts": 1},
+        {"name": "no user id"},
+        {"name": "@c:b.test", "displayname": null}
+    ], "next_token": "3", "total": 9}"#;
+    let response = Response::new(200, Vec::new(), Body::Json(list.into()));
+    let page = ListUsers::read(&response).unwrap();
+    let names: Vec<&str> = page.users.iter().map(|user| user.name.as_str()).collect();
+    assert_eq!(names, ["@a:b.test", "@c:b.test"]);
+    assert_eq!(
+        (page.total, page.next_token.as_deref()),
+        (Some(9), Some("3"))
+    );
+    assert_eq!(page.users.rest.len(), 1);
 }

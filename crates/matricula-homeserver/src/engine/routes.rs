@@ -187,6 +187,7 @@ const PAGES: &[Page] = &[
         always,
         Json(shared_secret::register),
     ),
+    page(GET, users::LIST_PATH, always, Json(users::list)),
     page(GET, users::PATH, always, Param(users::get)),
     page(PUT, users::PATH, always, Param(users::put)),
     page(

@@ -134,10 +134,64 @@ fn admin_creates_user() {
     let json = home.get_as(&root.token, &user("alice")).ok();
     let wanted = json!({ "name": "@alice:private.localhost", "displayname": "Alice",
         "avatar_url": null, "admin": false, "deactivated": false, "locked": false,
-        "suspended": false, "is_guest": false, "creation_ts": home.now.as_millis() });
+        "suspended": false, "is_guest": false, "creation_ts": home.now.as_millis() / 1_000 });
     assert_eq!(json, wanted);
     assert_eq!(reply.json(), wanted);
     home.login("alice", json!({})).ok();
+}
+
+#[test]
+fn users_are_listed_by_pages() {
+    const USERS: &str = "/_synapse/admin/v2/users";
+    let mut home = closed();
+    let root = root(&mut home);
+    for (name, shown) in [("bob", "Bobby"), ("alice", "Alice B"), ("carl", "Carl")] {
+        let body = json!({ "password": PASSWORD, "displayname": shown });
+        put(&mut home, &root, &user(name), body);
+    }
+    put(
+        &mut home,
+        &root,
+        &user("carl"),
+        json!({ "deactivated": true }),
+    )
+    .ok();
+    let mut listed = |query: &str| {
+        let list = home.get_as(&root.token, &format!("{USERS}{query}")).ok();
+        let users = list["users"].as_array().unwrap().iter();
+        let names: Vec<String> = users.map(|user| text(user, "name")).collect();
+        let names: Vec<&str> = names
+            .iter()
+            .map(|name| &name[1..name.find(':').unwrap()])
+            .collect();
+        (
+            names.join(" "),
+            list["total"].clone(),
+            list["next_token"].clone(),
+        )
+    };
+    let page = |names: &str, total: u64, next: Value| (names.to_owned(), json!(total), next);
+    assert_eq!(listed(""), page("alice bob root", 3, Value::Null));
+    assert_eq!(listed("?limit=2"), page("alice bob", 3, json!("2")));
+    assert_eq!(listed("?limit=2&from=2"), page("root", 3, Value::Null));
+    assert_eq!(listed("?from=9"), page("", 3, Value::Null));
+    assert_eq!(listed("?name=BOB"), page("bob", 1, Value::Null));
+    assert_eq!(listed("?name=ice%20b"), page("alice", 1, Value::Null));
+    assert_eq!(
+        listed("?deactivated=true&name=carl"),
+        page("carl", 1, Value::Null)
+    );
+    let shown = home.get_as(&root.token, &format!("{USERS}?name=bob")).ok();
+    assert_eq!(
+        shown["users"][0]["creation_ts"],
+        home.now.as_millis() / 1_000 * 1_000
+    );
+    for query in ["?from=x", "?limit=-1"] {
+        home.get_as(&root.token, &format!("{USERS}{query}"))
+            .err(400, "M_INVALID_PARAM");
+    }
+    let bob = TestUser::of(&home.login("bob", json!({})).ok());
+    home.get_as(&bob.token, USERS).err(403, "M_FORBIDDEN");
 }
 
 #[test]

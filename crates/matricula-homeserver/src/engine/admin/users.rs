@@ -52,10 +52,57 @@ mod secret {
     }
 }
 
+/// The path of the list of users.
+pub(crate) const LIST_PATH: &str = "/_synapse/admin/v2/users";
 /// The path of a user; the parameter is the user id.
 pub(crate) const PATH: &str = "/_synapse/admin/v2/users/{}";
 /// The path of the deactivation of a user.
 pub(crate) const DEACTIVATE_PATH: &str = "/_synapse/admin/v1/deactivate/{}";
+
+/// Lists users, page by page.
+pub(crate) fn list(
+    context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<OutgoingResponse, HandlerError> {
+    require_admin(context, cx.now)?;
+    let (from, limit) = (number(context, "from", 0)?, number(context, "limit", 100)?);
+    let with_deactivated = context.request.query("deactivated") == Some("true");
+    let name = context.request.query("name").unwrap_or_default();
+    let name = name.to_lowercase();
+    let has_name = |field: &Value| {
+        let text = field.as_str().unwrap_or_default().to_lowercase();
+        text.contains(&name)
+    };
+    let mut users = Vec::new();
+    for id in users::ids(context.tx)? {
+        let mut user = user_json(context, id)?;
+        if (with_deactivated || user["deactivated"] == false)
+            && (has_name(&user["name"]) || has_name(&user["displayname"]))
+        {
+            // A list has milliseconds, a single user has seconds.
+            user["creation_ts"] = json!(user["creation_ts"].as_i64().unwrap_or(0) * 1_000);
+            users.push(user);
+        }
+    }
+    let (total, end) = (users.len(), from.saturating_add(limit));
+    let page: Vec<Value> = users.into_iter().skip(from).take(limit).collect();
+    let mut list = json!({ "users": page, "total": total });
+    if end < total {
+        list["next_token"] = json!(end.to_string());
+    }
+    Ok(OutgoingResponse::json(&list))
+}
+
+/// A number in the query.
+fn number(context: &RequestContext<'_>, name: &str, default: usize) -> Result<usize, ApiError> {
+    let Some(text) = context.request.query(name) else {
+        return Ok(default);
+    };
+    text.parse().map_err(|_| {
+        let error = format!("{name} must be a whole number");
+        ApiError::new(400, ErrorCode::InvalidParam, error)
+    })
+}
 
 /// Returns a user.
 pub(crate) fn get(
@@ -209,7 +256,7 @@ fn user_json(context: &RequestContext<'_>, user: i64) -> Result<Value, HandlerEr
         "locked": user.is_locked,
         "suspended": user.is_suspended,
         "is_guest": user.is_guest,
-        "creation_ts": user.created_at,
+        "creation_ts": user.created_at / 1_000,
         "displayname": field("displayname"),
         "avatar_url": field("avatar_url"),
     }))

@@ -48,6 +48,13 @@ pub(crate) fn get(tx: &Transaction<'_>, user: i64) -> rusqlite::Result<UserRow> 
     tx.query_row(&format!("{SELECT} WHERE id = ?1"), [user], UserRow::read)
 }
 
+/// The ids of all users, in the order of their localparts.
+pub(crate) fn ids(tx: &Transaction<'_>) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = tx.prepare("SELECT id FROM users ORDER BY localpart")?;
+    let ids = statement.query_map([], |row| row.get(0))?;
+    ids.collect()
+}
+
 /// An account to be created.
 #[derive(Default)]
 pub(crate) struct NewUser<'a> {
