@@ -69,6 +69,9 @@ pub struct Registration {
     threepids: Threepids,
     flow: UiaFlow,
     phase: Phase,
+    /// Whether it began in an earlier run.
+    #[serde(skip)]
+    was_resumed: bool,
     conversation: ConversationState<Account, RegisterError>,
 }
 
@@ -127,6 +130,7 @@ impl Registration {
             threepids,
             flow,
             phase: Phase::New,
+            was_resumed: false,
             conversation: ConversationState::default(),
         }
     }
@@ -226,6 +230,7 @@ impl Registration {
     fn start(&mut self, cx: &mut StepContext<'_>) {
         self.flow.stop_polling();
         self.threepids.generate_secret(cx.entropy);
+        self.was_resumed = self.phase != Phase::New;
         match self.phase.clone() {
             Phase::New => self.begin(cx),
             Phase::CheckingName => self.check_name(),
@@ -381,6 +386,12 @@ impl Registration {
                 server: self.server.clone(),
                 message: "it offers no flow to register".to_owned(),
             }),
+            // What was done before a mistyped token is not lost.
+            UiaNext::Fail(error @ UiaError::TokenWrong { .. }, _)
+                if self.was_resumed || !self.flow.session.done.is_empty() =>
+            {
+                self.pause(Phase::Paused { polls_first: false }, error);
+            }
             UiaNext::Fail(error, Resumability::No) => self.conversation.fail(error),
             UiaNext::Fail(error, resume) => {
                 let polls_first = resume == Resumability::Poll;

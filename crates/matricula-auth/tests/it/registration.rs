@@ -325,6 +325,33 @@ fn wrong_token_without_person_fails() {
 }
 
 #[test]
+fn wrong_token_does_not_end_a_resumed_registration() {
+    let flow = json!([{ "stages": ["m.login.registration_token"] }]);
+    let mut server = register_alice();
+    server
+        .respond(401, &uia_response(&flow))
+        .answer(Answer::Unavailable);
+    for token in ["wrong", "wrong again"] {
+        let answers = RegistrationOptions {
+            token: Some(token.into()),
+            ..RegistrationOptions::default()
+        };
+        server = ScriptedServer::start(reload(&server).answers(answers));
+        assert_eq!(server.body()["auth"]["token"], token);
+        let mut failed = uia_response(&flow);
+        failed["errcode"] = json!("M_UNAUTHORIZED");
+        server.respond(401, &failed).answer(Answer::Unavailable);
+        assert!(matches!(
+            server.error(),
+            AuthError::Uia(UiaError::TokenWrong { .. })
+        ));
+    }
+    // Without a new token, it is asked for.
+    let server = ScriptedServer::start(reload(&server));
+    assert_eq!(server.question(), &Prompt::RegistrationToken { why: None });
+}
+
+#[test]
 fn terms_need_an_explicit_yes() {
     let mut offer = uia_response(&json!([{ "stages": ["m.login.terms"] }]));
     offer["params"] = json!({ "m.login.terms": { "policies": { "privacy": {
