@@ -74,6 +74,14 @@ pub enum Progress {
     },
     /// The server accepted a stage.
     StageDone(Stage),
+    /// The person said that a stage is completed elsewhere, and the server does not know it yet. It is
+    /// asked again now and then. Reported once for each such answer.
+    StageNotDone {
+        /// The stage.
+        stage: Stage,
+        /// The server's message; may be empty.
+        message: String,
+    },
     /// The server's name has no well-known document, so the name itself is used as the address.
     NoWellKnown {
         /// The name.

@@ -29,6 +29,11 @@ impl Backoff {
         }
     }
 
+    /// Whether nothing was polled yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.polls == 0
+    }
+
     /// When to poll again; `None` after the timeout.
     pub(crate) fn next_poll(&mut self, now: Timestamp) -> Option<Timestamp> {
         let until = *self.until.get_or_insert(now.plus(TIMEOUT));

@@ -215,7 +215,12 @@ impl UiaFlow {
         message: String,
     ) -> UiaNext {
         let backoff = self.backoff.as_mut();
+        let is_first = backoff.as_ref().is_some_and(|backoff| backoff.is_new());
         if let Some(time) = backoff.and_then(|backoff| backoff.next_poll(now)) {
+            if is_first {
+                let stage = stage.clone();
+                conversation.progress(Progress::StageNotDone { stage, message });
+            }
             self.state = State::Polling(stage);
             conversation.wait(time);
             return UiaNext::Wait;

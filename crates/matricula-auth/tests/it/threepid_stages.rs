@@ -1,8 +1,9 @@
 //! Validation of email addresses and phone numbers in a registration, and stages in a browser.
 
+use matricula_api::uia::Stage;
 use matricula_auth::{
-    Answer, AuthError, Phone, PhoneError, Prompt, Registration, RegistrationOptions, ServerError,
-    ThreepidError,
+    Answer, AuthError, Phone, PhoneError, Progress, Prompt, Registration, RegistrationOptions,
+    ServerError, ThreepidError,
 };
 use serde_json::{Value, json};
 
@@ -97,6 +98,22 @@ fn opened_link_completes_the_stage() {
     server.ok();
     let sent = server.requests.iter().filter(|request| *request == EMAIL);
     assert_eq!(sent.count(), 1, "one message");
+}
+
+#[test]
+fn link_that_is_not_followed_yet_is_reported_once() {
+    let mut server = after_email_message();
+    server.answer(Answer::Yes);
+    for _ in 0..3 {
+        server.respond(401, &not_yet(&email_flow()));
+        server.wake();
+    }
+    let not_done = |one: &&Progress| matches!(one, Progress::StageNotDone { .. });
+    let reported: Vec<&Progress> = server.progress.iter().filter(not_done).collect();
+    let [Progress::StageNotDone { stage, .. }] = reported[..] else {
+        panic!("{reported:?}");
+    };
+    assert_eq!(*stage, Stage::EmailIdentity);
 }
 
 #[test]
