@@ -27,7 +27,7 @@ use matricula_api::{
     UserId,
     uia::{Policy, Stage},
 };
-use matricula_core::Secret;
+use matricula_core::{Secret, ServerUrl};
 
 use crate::IdentityProvider;
 
@@ -58,6 +58,15 @@ pub enum Prompt {
     CurrentPassword {
         /// The account.
         user_id: UserId,
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The password of an account to log in to.
+    LoginPassword {
+        /// The user: a user ID, or its localpart if the name of the server is not known.
+        user: String,
+        /// The server.
+        server: ServerUrl,
         /// Why the last one was refused.
         why: Option<String>,
     },
@@ -137,6 +146,7 @@ impl Prompt {
             Self::Username { why }
             | Self::Password { why }
             | Self::CurrentPassword { why, .. }
+            | Self::LoginPassword { why, .. }
             | Self::RegistrationToken { why }
             | Self::EmailAddress { why }
             | Self::PhoneNumber { why }

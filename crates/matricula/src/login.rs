@@ -4,8 +4,8 @@ use std::{future::IntoFuture, pin::Pin};
 
 use matricula_api::{UserId, client::login::Login as LoginRequest, oauth::ClientMetadata};
 use matricula_auth::{
-    Account, Answer, AppserviceLogin, AuthError, AuthMethod, DeviceOptions, Login, OAuthLogin,
-    PendingAuth, Prompt, ServerError, ServerInfo, SsoLogin, UiaError,
+    Account, Answer, AppserviceLogin, AuthError, AuthMethod, DeviceOptions, Login, LoginError,
+    OAuthLogin, PendingAuth, Prompt, ServerError, ServerInfo, SsoLogin, UiaError,
 };
 use matricula_core::Secret;
 
@@ -21,7 +21,8 @@ use crate::{
 ///
 /// The method is the one that the builder names ([password](LoginBuilder::password), [login
 /// token](LoginBuilder::token), [any](LoginBuilder::method)), otherwise the one that the server
-/// prefers. A password that is missing is asked for with [`Prompt::CurrentPassword`].
+/// prefers. A password that is missing is asked for with [`Prompt::CurrentPassword`], or with
+/// [`Prompt::LoginPassword`] if only the localpart of the user is known.
 ///
 /// ```
 /// # use matricula_homeserver::{Config, Server, ServerOptions};
@@ -265,22 +266,28 @@ impl<'a> LoginBuilder<'a> {
     }
 
     async fn ask_for_password(&mut self, server: &ServerInfo, user: &str) -> Result<Secret, Error> {
-        let user_id: UserId = match &self.account {
-            Some(account) => account.user_id.clone(),
-            None if user.starts_with('@') => user.parse()?,
-            None => format!("@{user}:{}", server.server.host()).parse()?,
+        let user_id: Option<UserId> = match &self.account {
+            Some(account) => Some(account.user_id.clone()),
+            None if user.starts_with('@') => Some(user.parse()?),
+            // The name of the server may differ from the host of its address.
+            None => None,
         };
-        let prompt = Prompt::CurrentPassword {
-            user_id: user_id.clone(),
-            why: None,
+        let (server, user) = (server.server.clone(), user.to_owned());
+        let prompt = match user_id.clone() {
+            Some(user_id) => Prompt::CurrentPassword { user_id, why: None },
+            None => Prompt::LoginPassword {
+                user: user.clone(),
+                server: server.clone(),
+                why: None,
+            },
         };
-        match self.connection.prompts.answer(&prompt).await {
-            Answer::Text(password) => Ok(password),
-            Answer::No => Err(AuthError::Server(ServerError::Cancelled).into()),
-            _ => {
-                let server = server.server.clone();
+        match (self.connection.prompts.answer(&prompt).await, user_id) {
+            (Answer::Text(password), _) => Ok(password),
+            (Answer::No, _) => Err(AuthError::Server(ServerError::Cancelled).into()),
+            (_, Some(user_id)) => {
                 Err(AuthError::Uia(UiaError::PasswordNeeded { server, user_id }).into())
             }
+            (_, None) => Err(LoginError::PasswordNeeded { server, user }.into()),
         }
     }
 

@@ -23,6 +23,14 @@ pub enum LoginError {
         /// The server's message.
         message: String,
     },
+    /// There is no password, and no person to ask for it.
+    #[error("{server} needs the password of {user}; give it")]
+    PasswordNeeded {
+        /// The server.
+        server: ServerUrl,
+        /// The user, as it was named.
+        user: String,
+    },
     /// The server has no login with a password.
     #[error("{server} has no sign-in by password, only {}", .offers.join(", "))]
     NoPasswordLogin {

@@ -64,14 +64,15 @@ async fn missing_password_is_asked_for() {
         .await;
     session.unwrap();
     assert!(
-        matches!(&asked[..], [Prompt::CurrentPassword { user_id, why: None }] if user_id.localpart() == "alice"),
+        matches!(&asked[..], [Prompt::LoginPassword { user, server, why: None }]
+            if user == "alice" && server.as_str() == url),
         "{asked:?}"
     );
     let error = login(url).username("alice").await.unwrap_err();
-    let Error::Auth(AuthError::Uia(UiaError::PasswordNeeded { user_id, .. })) = error else {
+    let Error::Auth(AuthError::Login(LoginError::PasswordNeeded { user, .. })) = error else {
         panic!("{error:?}");
     };
-    assert_eq!(user_id.localpart(), "alice");
+    assert_eq!(user, "alice");
     let error = login(url).password(PASSWORD).await.unwrap_err();
     assert!(matches!(error, Error::NoUser), "{error:?}");
 }
@@ -291,12 +292,14 @@ async fn stored_password_is_for_its_user() {
     assert!(
         matches!(
             &answer,
-            Err(Error::Auth(AuthError::Uia(UiaError::PasswordNeeded { .. })))
+            Err(Error::Auth(AuthError::Login(
+                LoginError::PasswordNeeded { .. }
+            )))
         ),
         "{answer:?}"
     );
     assert!(
-        matches!(&asked[..], [Prompt::CurrentPassword { user_id, .. }] if user_id.localpart() == "alice"),
+        matches!(&asked[..], [Prompt::LoginPassword { user, .. }] if user == "alice"),
         "{asked:?}"
     );
     for name in ["bob", &bob_id] {
