@@ -21,7 +21,7 @@ pub enum AccountStoreError {
         error: io::Error,
     },
     /// A server returned the user ID of a stored account of another server.
-    #[error("an account {user_id} of another server, {server}, is stored in {}; sign out of it first, or name another directory", path.display())]
+    #[error("an account {user_id} of another server, {server}, is stored in {}; remove it from there (matricula accounts forget {user_id}), or name another directory", path.display())]
     OtherServer {
         /// The file.
         path: PathBuf,

@@ -78,21 +78,38 @@ impl AccountStore {
         self.read_table(tables::ACCOUNTS, Account::from_stored)
     }
 
-    /// The account of this user ID; without one, the default account.
+    /// The account of this user ID; without one, the default account: the one that
+    /// [`set_default`](Self::set_default) named last, else the first one that was stored. If it is
+    /// removed, it is the first of the others, in the order of their user IDs.
     ///
     /// # Errors
     /// If the file cannot be read, or has another format.
     pub fn account(&self, user_id: Option<&str>) -> Result<Option<Account>, AccountStoreError> {
-        let content = self.read()?;
+        let mut content = self.read()?;
+        settle_default(&mut content);
         let wanted = user_id.or(content.default.as_deref());
         let Some(accounts) = content.tables.get(tables::ACCOUNTS) else {
             return Ok(None);
         };
-        let found = match wanted {
-            Some(user_id) => accounts.get(user_id),
-            None => accounts.values().next(),
-        };
+        let found = wanted.and_then(|user_id| accounts.get(user_id));
         self.parse(found, Account::from_stored)
+    }
+
+    /// The accounts with this name: the account of this user ID, or all whose localpart it is, in the
+    /// order of their user IDs. The case of the letters A to Z does not matter in a localpart.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or has another format.
+    pub fn accounts_named(&self, name: &str) -> Result<Vec<Account>, AccountStoreError> {
+        let mut accounts = self.accounts()?;
+        let localpart = name.strip_prefix('@').unwrap_or(name);
+        let is_id = |account: &Account| account.user_id.as_str() == name;
+        let is_exact = accounts.iter().any(is_id);
+        accounts.retain(|account| match is_exact {
+            true => is_id(account),
+            false => account.user_id.localpart().eq_ignore_ascii_case(localpart),
+        });
+        Ok(accounts)
     }
 
     /// The pending registration of this ID.
@@ -241,7 +258,6 @@ impl AccountStore {
             if let Some(accounts) = content.tables.get_mut(tables::ACCOUNTS) {
                 accounts.remove(user_id);
             }
-            content.default.take_if(|default| default == user_id);
             Ok(())
         })
     }
@@ -345,7 +361,9 @@ impl AccountStore {
         files::make_dir(&self.dir)?;
         let _lock = self.lock()?;
         let (mut content, form) = self.read_form()?;
+        settle_default(&mut content);
         change(&mut content)?;
+        settle_default(&mut content);
         let form = form.unwrap_or_else(|| self.first_form());
         self.replace(&form, &content)
     }
@@ -366,9 +384,6 @@ impl AccountStore {
         let table = content.tables.entry(write.table.to_string()).or_default();
         let Some(value) = &write.value else {
             table.remove(&write.key);
-            if write.table == tables::ACCOUNTS {
-                content.default.take_if(|default| *default == write.key);
-            }
             return Ok(());
         };
         let value = serde_json::from_slice(value)
@@ -445,6 +460,16 @@ fn readable<T>(content: &Content, table: &str, from_stored: FromStored<T>) -> Ve
         all.extend(from_stored(value.to_string().as_bytes()).ok());
     }
     all
+}
+
+/// Makes the first account the default if there is no default account. It stays the default when other
+/// accounts are added.
+fn settle_default(content: &mut Content) {
+    let accounts = content.tables.get(tables::ACCOUNTS);
+    let is_there = |user_id: &String| accounts.is_some_and(|all| all.contains_key(user_id));
+    if !content.default.as_ref().is_some_and(is_there) {
+        content.default = accounts.and_then(|all| all.keys().next().cloned());
+    }
 }
 
 /// Moves the new password of each finished password change into its account.

@@ -62,9 +62,13 @@ fn another_store_reads_the_accounts() {
     let other = AccountStore::new(store.path().parent().unwrap());
     let (alice, bob) = (account("@alice:example.org"), account("@bob:example.org"));
     assert_eq!(other.accounts().unwrap(), [alice.clone(), bob.clone()]);
-    assert_eq!(other.account(Some("@bob:example.org")).unwrap(), Some(bob));
+    assert_eq!(
+        other.account(Some("@alice:example.org")).unwrap(),
+        Some(alice)
+    );
     assert_eq!(other.account(Some("@carol:example.org")).unwrap(), None);
-    assert_eq!(other.account(None).unwrap(), Some(alice));
+    // The first one that was stored.
+    assert_eq!(other.account(None).unwrap(), Some(bob));
 }
 
 #[test]
@@ -388,6 +392,61 @@ fn other_server_cannot_replace_account() {
     store.commit(&patch_ended).unwrap();
     store.commit(&patch).unwrap();
     assert_eq!(store.account(None).unwrap(), Some(other));
+}
+
+#[test]
+fn first_account_stays_the_default() {
+    let (_dir, mut store) = store();
+    assert_eq!(store.default_account().unwrap(), None);
+    // Whatever is stored next, also where its user ID is in front of the others.
+    for user_id in ["@m:example.org", "@z:example.org", "@a:example.org"] {
+        put(&mut store, user_id).unwrap();
+        let default = store.default_account().unwrap();
+        assert_eq!(default.as_deref(), Some("@m:example.org"));
+        assert_eq!(
+            store.account(None).unwrap(),
+            Some(account("@m:example.org"))
+        );
+    }
+    store.set_default("@z:example.org").unwrap();
+    put(&mut store, "@b:example.org").unwrap();
+    let default = |store: &AccountStore| store.default_account().unwrap().unwrap();
+    assert_eq!(default(&store), "@z:example.org");
+    // Without it, it is another one, and stays that one.
+    store.forget("@z:example.org").unwrap();
+    assert_eq!(default(&store), "@a:example.org");
+    let mut removal = WriteBatch::default();
+    removal.remove("accounts", "@a:example.org");
+    store.commit(&removal).unwrap();
+    assert_eq!(default(&store), "@b:example.org");
+    put(&mut store, "@a:example.org").unwrap();
+    assert_eq!(default(&store), "@b:example.org");
+    // A default account that does not exist is none.
+    store.set_default("@nobody:example.org").unwrap();
+    assert_eq!(default(&store), "@a:example.org");
+}
+
+#[test]
+fn localpart_finds_accounts() {
+    let (_dir, mut store) = store();
+    for user_id in ["@bob:a.test", "@bob:b.test", "@zoe:a.test"] {
+        put(&mut store, user_id).unwrap();
+    }
+    for (name, expected) in [
+        ("zoe", &["@zoe:a.test"][..]),
+        ("@zoe", &["@zoe:a.test"]),
+        ("ZOE", &["@zoe:a.test"]),
+        ("@zoe:a.test", &["@zoe:a.test"]),
+        ("bob", &["@bob:a.test", "@bob:b.test"]),
+        ("@bob:b.test", &["@bob:b.test"]),
+        ("@zoe:b.test", &[]),
+        ("zo", &[]),
+        ("", &[]),
+    ] {
+        let found = store.accounts_named(name).unwrap();
+        let found: Vec<&str> = found.iter().map(|one| one.user_id.as_str()).collect();
+        assert_eq!(found, expected, "{name}");
+    }
 }
 
 #[test]
