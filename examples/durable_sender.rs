@@ -6,9 +6,13 @@
 //! server has it. The name is the transaction id: if `stored` did not appear, repeat the line, and the
 //! server still accepts the message only once. After a crash, start the program again: it sends the
 //! messages that are stored.
-#![allow(clippy::print_stdout, reason = "an example prints its results")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example prints its results"
+)]
 
-use std::{env, error::Error, path::Path};
+use std::{env, error::Error, path::Path, process::ExitCode};
 
 use matricula::api::{Endpoint, client::room_send::SendMessage, events::RoomMessage};
 use matricula::core::{
@@ -25,7 +29,17 @@ use tokio::{
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("durable_sender: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let [dir, queue, room] = &env::args().skip(1).collect::<Vec<_>>()[..] else {
         return Err("usage: durable_sender DIR QUEUE ROOM".into());
     };
@@ -79,7 +93,7 @@ fn print_result(runner: &Runner, job_id: JobId, outcome: &Outcome) {
             }
             Err(error) => println!("refused: {error}"),
         },
-        other => println!("not sent: {other:?}"),
+        other => println!("not sent: {other}"),
     }
     // If the process is killed before this line, the next one prints the result again.
     runner.queues().drop_outcome(job_id);

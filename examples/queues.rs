@@ -2,9 +2,13 @@
 //!
 //! `cargo run --example queues [SERVER]` registers two accounts on `SERVER`, by default an embedded
 //! homeserver. Bob sends three messages in one queue, the second to a room that he has not joined.
-#![allow(clippy::print_stdout, reason = "an example prints its results")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example prints its results"
+)]
 
-use std::{env, error::Error};
+use std::{env, error::Error, process::ExitCode};
 
 use matricula::api::{
     ApiError, RoomId,
@@ -32,7 +36,17 @@ enum OnHold {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("queues: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let embedded = Server::start(ServerOptions::new(Config::default())).await?;
     let server = env::args().nth(1).unwrap_or(embedded.url().to_string());
     let (alice, bob) = (register(&server).await?, register(&server).await?);
@@ -106,6 +120,6 @@ fn describe(outcome: &Outcome) -> String {
             Some(error) => format!("refused ({error})"),
         },
         Outcome::Cancelled => "cancelled".to_owned(),
-        other => format!("not sent ({other:?})"),
+        other => format!("not sent ({other})"),
     }
 }

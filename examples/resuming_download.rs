@@ -13,16 +13,27 @@
 use std::{
     env,
     error::Error,
+    process::ExitCode,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use matricula::api::{Endpoint, MxcUri, client::authed_content_repo::DownloadContent};
-use matricula::core::{FileRef, ResponseFormat};
+use matricula::core::ResponseFormat;
 use matricula::runner::{Runner, TransferProgress};
 use matricula::{AccountStore, Session};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("resuming_download: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let [dir, mxc_uri, file] = &env::args().skip(1).collect::<Vec<_>>()[..] else {
         return Err("usage: resuming_download DIR MXC_URI FILE".into());
     };
@@ -38,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let request = DownloadContent::new(mxc_uri.server_name().parse()?, mxc_uri.media_id());
     // A response that goes to a file is never in memory as a whole.
     let job = session.job(&request);
-    let job = job.with_response_format(ResponseFormat::File(FileRef::new(file)));
+    let job = job.with_response_format(ResponseFormat::File(file.as_str().into()));
     let response = session.send(job).await?;
     let content = DownloadContent::read(&response)?;
     let content_type = content.content_type.as_deref().unwrap_or("unknown type");

@@ -2,9 +2,13 @@
 //!
 //! `cargo run -p matricula-example-blocking SERVER USERNAME` reads the password from standard input. It
 //! completes only the dummy stage; `matricula::register` handles everything that servers require.
-#![allow(clippy::print_stdout, reason = "an example prints its results")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example prints its results"
+)]
 
-use std::{env, error::Error, io};
+use std::{env, error::Error, io, process::ExitCode};
 
 use matricula_api::{
     ApiError, Endpoint,
@@ -17,7 +21,17 @@ use matricula_core::{
 };
 use matricula_http::{HttpOptions, blocking::Runner};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("matricula-example-blocking: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let [server, username] = &env::args().skip(1).collect::<Vec<_>>()[..] else {
         return Err("usage: matricula-example-blocking SERVER USERNAME".into());
     };
@@ -53,7 +67,7 @@ fn call<E: Endpoint>(runner: &Runner, job: Job) -> Result<E::Response, CallError
         .map_err(|error| CallError::Ended(Box::new(error.into_outcome())))?;
     for event in handle.by_ref() {
         if let Event::Waiting { reason, .. } = event {
-            println!("waiting: {reason:?}");
+            println!("waiting: {reason}");
         }
     }
     match handle.wait() {
@@ -73,10 +87,7 @@ impl std::fmt::Display for CallError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Api(error) => error.fmt(f),
-            Self::Ended(outcome) => match &**outcome {
-                Outcome::Failed(error) | Outcome::InDoubt(error) => error.fmt(f),
-                other => write!(f, "{other:?}"),
-            },
+            Self::Ended(outcome) => outcome.fmt(f),
         }
     }
 }

@@ -8,6 +8,7 @@ mod bulk;
 mod concurrent_writers;
 mod drive;
 mod durable_sender;
+mod echo_bot;
 mod encryption;
 mod examples;
 mod live;

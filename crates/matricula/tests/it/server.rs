@@ -33,19 +33,11 @@ impl Server {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let record = Arc::clone(&requests);
         thread::spawn(move || {
-            while let Ok((mut stream, _)) = listener.accept() {
-                let Some(request) = read(&stream) else {
-                    continue;
-                };
-                let (status, body) = script(&request);
-                record.lock().unwrap().push(request);
-                let body = body.to_string();
-                let head = format!(
-                    "HTTP/1.1 {status} -\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-                    body.len()
-                );
-                // Who hangs up is looked at from the other side.
-                let _ = stream.write_all((head + &body).as_bytes());
+            while let Ok((stream, _)) = listener.accept() {
+                answer_one(stream, &|request| {
+                    record.lock().unwrap().push(request.clone());
+                    script(request)
+                });
             }
         });
         Self {
@@ -58,6 +50,21 @@ impl Server {
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
+}
+
+/// Answers the one request of a connection.
+pub(crate) fn answer_one(mut stream: TcpStream, script: &dyn Fn(&Request) -> (u16, Value)) {
+    let Some(request) = read(&stream) else {
+        return;
+    };
+    let (status, body) = script(&request);
+    let body = body.to_string();
+    let head = format!(
+        "HTTP/1.1 {status} -\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    // Who hangs up is looked at from the other side.
+    let _ = stream.write_all((head + &body).as_bytes());
 }
 
 fn read(stream: &TcpStream) -> Option<Request> {
