@@ -8,7 +8,11 @@ mod discover;
 pub(crate) mod media;
 mod method;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use matricula::auth::Phone;
@@ -135,6 +139,15 @@ pub(crate) enum Command {
     Api(Api),
     /// Run a private homeserver on this machine, for development, tests and offline use
     Homeserver(Homeserver),
+    /// Print the completions of this command for a shell
+    Completions(Completions),
+    /// Write the manual pages to this directory
+    #[cfg(feature = "man")]
+    #[command(hide = true)]
+    Man {
+        /// The directory
+        directory: PathBuf,
+    },
 }
 
 impl Command {
@@ -282,7 +295,7 @@ pub(crate) struct Login {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AccountArg {
-    /// The account, like @alice:example.org; without one, the default account
+    /// The account, like @alice:example.org or alice; without one, the default account
     #[arg(long, value_name = "USER_ID")]
     pub(crate) account: Option<String>,
 }
@@ -352,7 +365,7 @@ pub(crate) struct ApiCall {
     /// The maximum size of the output file, like 500M or 2G
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = media::byte_size, requires = "output")]
     pub(crate) max_size: u64,
-    /// The account, like @alice:example.org; without one, the default account
+    /// The account, like @alice:example.org or alice; without one, the default account
     #[arg(long, value_name = "USER_ID", conflicts_with = "server")]
     pub(crate) account: Option<String>,
     /// Call it on this server instead of an account's, like https://matrix.example.org; no
@@ -375,6 +388,44 @@ pub(crate) struct ApiCall {
 
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:\n  \
+    matricula completions bash > ~/.local/share/bash-completion/completions/matricula\n  \
+    matricula completions zsh > ~/.zfunc/_matricula\n  \
+    matricula completions fish > ~/.config/fish/completions/matricula.fish")]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// An IP address, and a port if it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListenAddress {
+    pub(crate) ip: IpAddr,
+    pub(crate) port: Option<u16>,
+}
+
+fn listen_address(text: &str) -> Result<ListenAddress, String> {
+    // A name may have several addresses, of which only this one is sure.
+    let text = match text.strip_prefix("localhost") {
+        Some(rest) => format!("127.0.0.1{rest}"),
+        None => text.to_owned(),
+    };
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(ListenAddress {
+            ip: address.ip(),
+            port: Some(address.port()),
+        });
+    }
+    let ip = text.trim_start_matches('[').trim_end_matches(']');
+    let ip = ip.parse().map_err(|_| {
+        "give HOST or HOST:PORT, where HOST is an IP address of this machine: 127.0.0.1:8008, \
+         0.0.0.0 for all of them, or [::1]:8008"
+            .to_owned()
+    })?;
+    Ok(ListenAddress { ip, port: None })
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:\n  \
     matricula homeserver\n  \
     matricula homeserver --port 8008 --directory ./try-it")]
 pub(crate) struct Homeserver {
@@ -384,10 +435,54 @@ pub(crate) struct Homeserver {
     /// The port on 127.0.0.1; without one, a free one
     #[arg(long, default_value = "0")]
     pub(crate) port: u16,
-    /// Listen on this address instead; other machines can then reach it
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) listen: Option<std::net::IpAddr>,
+    /// Listen on this IP address instead, like 0.0.0.0 or 0.0.0.0:8008; other machines can then reach
+    /// it
+    #[arg(long, value_name = "HOST:PORT", value_parser = listen_address)]
+    pub(crate) listen: Option<ListenAddress>,
     /// Let everyone register, even if other machines can reach it
     #[arg(long, requires = "listen")]
     pub(crate) allow_open_registration: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listen_address_is_host_and_port() {
+        for (text, ip, port) in [
+            ("0.0.0.0", "0.0.0.0", None),
+            ("127.0.0.1:8008", "127.0.0.1", Some(8008)),
+            ("localhost", "127.0.0.1", None),
+            ("localhost:8008", "127.0.0.1", Some(8008)),
+            ("::1", "::1", None),
+            ("[::1]", "::1", None),
+            ("[::]:8008", "::", Some(8008)),
+        ] {
+            let ip = ip.parse().unwrap();
+            assert_eq!(
+                listen_address(text),
+                Ok(ListenAddress { ip, port }),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "8008",
+            ":8008",
+            "example.org:8008",
+            "0.0.0.0:",
+            "0.0.0.0:x",
+            "1.2.3",
+        ] {
+            let error = listen_address(text).unwrap_err();
+            assert!(error.contains("HOST:PORT"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn definitions_are_consistent() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
 }

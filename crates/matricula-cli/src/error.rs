@@ -63,6 +63,16 @@ impl CommandError {
         Self::Other(message.into())
     }
 
+    /// Ctrl-C, with the command that continues.
+    pub(crate) fn interrupted(details: Value, next: String) -> Self {
+        Self::Explained {
+            message: Self::Interrupted.message(),
+            exit_code: Self::Interrupted.exit_code(),
+            details,
+            next: Some(next),
+        }
+    }
+
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Library(error) => exit_code(error),
@@ -211,6 +221,7 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         },
         AuthError::Login(LoginError::WrongPassword { .. }) => 4,
         AuthError::Login(LoginError::NoPasswordLogin { .. }) => 6,
+        AuthError::Login(LoginError::PasswordNeeded { .. }) => 6,
         AuthError::OAuth(
             OAuthLoginError::NoOAuth { .. } | OAuthLoginError::SignUpClosed { .. },
         ) => 7,

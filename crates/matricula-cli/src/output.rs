@@ -1,21 +1,18 @@
 //! Output: data to standard output, messages to standard error.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is where printing is done"
-)]
-
 use std::{
     io::{IsTerminal, Write},
     time::Duration,
 };
 
 use serde_json::Value;
+use terminal_size::{Width, terminal_size_of};
+use unicode_width::UnicodeWidthStr;
 
 use crate::{
     error::CommandError,
     lines::{Lines, one_line},
+    stdout, text,
 };
 
 /// Prints as text or as JSON.
@@ -47,13 +44,14 @@ impl Output {
 
     /// Prints a message. It is not shortened, because it may contain a long address.
     pub(crate) fn say_in_full(self, lines: &(impl Lines + ?Sized)) {
-        eprintln!("{}", lines.printable_lines());
+        write_to_stderr(&wrapped_for_stderr(&lines.printable_lines()));
     }
 
     /// Prints a warning. It is not shortened.
     pub(crate) fn warn_in_full(self, lines: &(impl Lines + ?Sized)) {
         if self.colour {
-            eprintln!("\x1b[33m{}\x1b[0m", lines.printable_lines());
+            let text = wrapped_for_stderr(&lines.printable_lines());
+            write_to_stderr(&format!("\x1b[33m{text}\x1b[0m"));
         } else {
             self.say_in_full(lines);
         }
@@ -64,11 +62,13 @@ impl Output {
         let text = if self.json {
             escaped(&object.to_string())
         } else {
-            words.printable_lines()
+            let words = words.printable_lines();
+            match width_of_stdout() {
+                Some(width) => text::wrapped(&words, width),
+                None => words,
+            }
         };
-        let mut out = std::io::stdout().lock();
-        // The reader may have closed the pipe.
-        let _ = writeln!(out, "{text}");
+        stdout::write(format!("{text}\n").as_bytes());
     }
 
     /// Prints the result as a table of labels and values, or the JSON object. Repeated labels are
@@ -78,9 +78,8 @@ impl Output {
             return self.result("", object);
         }
         let has_colour = std::io::stdout().is_terminal() && no_colour_is_unset();
-        let mut out = std::io::stdout().lock();
-        // The reader may have closed the pipe.
-        let _ = out.write_all(table(rows, has_colour).as_bytes());
+        let text = table(rows, has_colour, width_of_stdout());
+        stdout::write(text.as_bytes());
     }
 
     /// Prints a result that is JSON in text mode too, but indented.
@@ -88,20 +87,18 @@ impl Output {
         if self.json {
             return self.result("", object);
         }
-        let mut out = std::io::stdout().lock();
-        // The reader may have closed the pipe.
-        let _ = writeln!(out, "{}", escaped(&format!("{value:#}")));
+        // A line break between words would be one in a text of the JSON.
+        stdout::write(format!("{}\n", escaped(&format!("{value:#}"))).as_bytes());
     }
 
     /// Prints raw bytes; on a terminal, as one line.
     pub(crate) fn bytes(self, bytes: &[u8]) {
-        let mut out = std::io::stdout().lock();
-        // The reader may have closed the pipe.
-        let _ = if out.is_terminal() {
-            writeln!(out, "{}", one_line(&String::from_utf8_lossy(bytes)))
+        if std::io::stdout().is_terminal() {
+            let line = one_line(&String::from_utf8_lossy(bytes));
+            stdout::write(format!("{line}\n").as_bytes());
         } else {
-            out.write_all(bytes)
-        };
+            stdout::write(bytes);
+        }
     }
 
     /// Prints the command to type next.
@@ -110,26 +107,53 @@ impl Output {
             return;
         }
         let command = one_line(command);
-        if self.colour {
-            eprintln!("next: \x1b[1m{command}\x1b[0m");
-        } else {
-            eprintln!("next: {command}");
-        }
+        let (gap, command) = match width_of_stderr() {
+            Some(width) if "next: ".len() + command.width() > width => {
+                let command = text::wrapped_command(&command, width.saturating_sub(2), 4);
+                ("\n  ", command)
+            }
+            _ => (" ", command),
+        };
+        let line = match self.colour {
+            true => format!("next:{gap}\x1b[1m{command}\x1b[0m"),
+            false => format!("next:{gap}{command}"),
+        };
+        write_to_stderr(&line);
     }
 
     /// Prints an error.
     pub(crate) fn failure(self, failure: &CommandError) {
         let message = one_line(&quoted(&failure.message()));
+        let mut line = wrapped_for_stderr(&format!("error: {message}"));
         if self.colour {
-            eprintln!("\x1b[31merror:\x1b[0m {message}");
-        } else {
-            eprintln!("error: {message}");
+            line = line.replacen("error:", "\x1b[31merror:\x1b[0m", 1);
         }
+        write_to_stderr(&line);
         if self.json && !failure.has_result() {
             self.result("", &failure.json());
         } else if let Some(next) = failure.next() {
             self.next(next);
         }
+    }
+}
+
+/// Prints the help, or a mistake on the command line, with lines that fit the terminal.
+pub(crate) fn print_usage(
+    usage: &clap::builder::StyledStr,
+    is_mistake: bool,
+) -> std::io::Result<()> {
+    let width = match is_mistake {
+        true => width_of_stderr(),
+        false => width_of_stdout(),
+    };
+    let text = match width {
+        Some(width) if no_colour_is_unset() => text::wrapped(&usage.ansi().to_string(), width),
+        Some(width) => text::wrapped(&usage.to_string(), width),
+        None => usage.to_string(),
+    };
+    match is_mistake {
+        true => std::io::stderr().write_all(text.as_bytes()),
+        false => std::io::stdout().write_all(text.as_bytes()),
     }
 }
 
@@ -165,14 +189,45 @@ impl Row {
     }
 }
 
-fn table(rows: &[Row], has_colour: bool) -> String {
+/// Writes a line to standard error. There is no other place to report that this fails.
+fn write_to_stderr(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn wrapped_for_stderr(text: &str) -> String {
+    match width_of_stderr() {
+        Some(width) => text::wrapped(text, width),
+        None => text.to_owned(),
+    }
+}
+
+/// The width of the terminal that messages go to, if it is one.
+pub(crate) fn width_of_stderr() -> Option<usize> {
+    columns(terminal_size_of(std::io::stderr()))
+}
+
+fn width_of_stdout() -> Option<usize> {
+    columns(terminal_size_of(std::io::stdout()))
+}
+
+fn columns<H>(size: Option<(Width, H)>) -> Option<usize> {
+    let (Width(columns), _) = size?;
+    (columns > 0).then_some(columns.into())
+}
+
+fn table(rows: &[Row], has_colour: bool, columns: Option<usize>) -> String {
     let width = rows.iter().map(|row| row.label.len()).max().unwrap_or(0);
     let mut text = String::new();
     let mut last = "";
     for row in rows {
         let label = if row.label == last { "" } else { row.label };
         last = row.label;
-        let value = one_line(&quoted(&row.value));
+        let mut value = one_line(&quoted(&row.value));
+        if let Some(columns) = columns {
+            let line = format!("{:width$}  {value}", "");
+            let line = text::wrapped_line(&line, columns, width + 2);
+            value = line[width + 2..].to_owned();
+        }
         let colour = match row.style {
             Style::Plain => "",
             Style::Good => "\x1b[32m",
@@ -282,15 +337,20 @@ mod tests {
             Row::new("warning", "two").style(Style::Bad),
         ];
         assert_eq!(
-            table(&rows, false),
+            table(&rows, false, None),
             "server   https://b.test\nwarning  one[7m next: curl evil\n         two\n"
         );
-        let coloured = table(&rows, true);
+        let coloured = table(&rows, true, None);
         assert!(
             coloured.contains("\u{1b}[33mone[7m next: curl evil\u{1b}[0m\n"),
             "{coloured:?}"
         );
         assert!(coloured.contains("\u{1b}[31mtwo"), "{coloured:?}");
+        let narrow = table(&rows[..2], false, Some(20));
+        assert_eq!(
+            narrow,
+            "server   https://b.test\nwarning  one[7m\n         next: curl\n         evil\n"
+        );
     }
 
     #[test]

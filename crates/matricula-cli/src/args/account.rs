@@ -15,7 +15,7 @@ pub(crate) enum Account {
     Name(Name),
     /// Show or set the avatar
     Avatar(Avatar),
-    /// Change the password
+    /// Change the password, or show the one that is stored
     Password(Password),
     /// Your email addresses
     #[command(subcommand)]
@@ -101,6 +101,8 @@ pub(crate) struct Avatar {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:\n  \
     matricula account password\n  \
+    matricula account password --show                    the generated one\n  \
+    matricula account password --to-file password.txt    the same, in a file\n  \
     matricula account password --password-file old.txt --new-password-file new.txt --keep-devices")]
 pub(crate) struct Password {
     /// Read the new password from a file; without one you are asked for it, or without a terminal a
@@ -110,6 +112,15 @@ pub(crate) struct Password {
     /// Leave your other devices signed in
     #[arg(long)]
     pub(crate) keep_devices: bool,
+    /// Show the stored password, which was generated, instead of changing it
+    #[arg(long, conflicts_with_all = ["new_password_file", "keep_devices", "password_stdin", "password_file", "resume", "dry_run"])]
+    pub(crate) show: bool,
+    /// Write the stored password to this new file, which only you can read, instead of changing it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["show", "new_password_file", "keep_devices", "password_stdin", "password_file", "resume", "dry_run"])]
+    pub(crate) to_file: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long, requires = "to_file")]
+    pub(crate) overwrite: bool,
     #[command(flatten)]
     pub(crate) authentication: Authentication,
 }

@@ -34,7 +34,7 @@ pub(crate) enum AccountsCommand {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Forget {
-    /// The account, like @alice:example.org
+    /// The account, like @alice:example.org or alice
     pub(crate) user_id: String,
     /// Even if it is signed in, or its generated password is stored only here
     #[arg(long)]
@@ -42,10 +42,14 @@ pub(crate) struct Forget {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(before_help = "Example:\n  matricula switch @alice:example.org")]
+#[command(before_help = "Examples:\n  \
+    matricula switch alice\n  \
+    matricula switch @alice:example.org\n  \
+    matricula switch                       choose from the list")]
 pub(crate) struct Switch {
-    /// The new default account
-    pub(crate) user_id: String,
+    /// The new default account, like @alice:example.org or alice; without one, you choose from the
+    /// list
+    pub(crate) user_id: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,7 @@ use super::AccountArg;
 pub(crate) enum Admin {
     /// Register an account with the server's shared secret, even if registration is closed
     Register(Box<AdminRegister>),
-    /// Create and show users of the server
+    /// Create, list and show users of the server
     #[command(subcommand)]
     User(AdminUser),
     /// Create, list and revoke registration tokens
@@ -66,6 +66,8 @@ pub(crate) struct NewUser {
 pub(crate) enum AdminUser {
     /// Create a user; an existing user stays unchanged
     Create(AdminUserCreate),
+    /// List the users
+    List(AdminUserList),
     /// Show what the server knows about a user
     Show(AdminUserShow),
 }
@@ -78,6 +80,20 @@ pub(crate) struct AdminUserCreate {
     pub(crate) user_id: String,
     #[command(flatten)]
     pub(crate) user: NewUser,
+    #[command(flatten)]
+    pub(crate) administrator: AccountArg,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:\n  \
+    matricula admin user list\n  \
+    matricula admin user list alice --deactivated")]
+pub(crate) struct AdminUserList {
+    /// Only users with this in their name or display name
+    pub(crate) word: Option<String>,
+    /// Also list users whose account is deactivated
+    #[arg(long)]
+    pub(crate) deactivated: bool,
     #[command(flatten)]
     pub(crate) administrator: AccountArg,
 }

@@ -4,7 +4,7 @@ use matricula::{Account, ServerUrl};
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::{error::CommandError, terminal::Terminal};
+use crate::{error::CommandError, shell::shell_word, terminal::Terminal};
 
 /// The account as JSON, without secrets.
 pub(crate) fn account_json(account: &Account, server: &ServerUrl) -> Value {
@@ -41,13 +41,13 @@ pub(crate) fn print_registered(
     server: &ServerUrl,
     account: &Account,
 ) -> Result<(), CommandError> {
-    let accounts = context.home.accounts();
-    accounts.set_default(account.user_id.as_str())?;
-    let path = accounts.path();
+    make_default(context, account)?;
+    let path = context.home.accounts().path();
     context.output.say(&if account.password.is_some() {
         format!(
-            "a password was generated and stored with the account in {}",
-            path.display()
+            "a password was generated and stored with the account in {}; to see it: {}",
+            path.display(),
+            context.command("account password --show")
         )
     } else {
         format!("the account is stored in {}", path.display())
@@ -82,8 +82,7 @@ pub(crate) fn print_signed_in(
     context: &Context<'_>,
     account: &Account,
 ) -> Result<(), CommandError> {
-    let accounts = context.home.accounts();
-    accounts.set_default(account.user_id.as_str())?;
+    make_default(context, account)?;
     let object = account_json(account, &account.server);
     context.output.result(&signed_in(account), &object);
     context.output.next(&context.command("whoami"));
@@ -96,8 +95,7 @@ pub(crate) fn print_appservice_user(
     account: &Account,
     words: &str,
 ) -> Result<(), CommandError> {
-    let accounts = context.home.accounts();
-    accounts.set_default(account.user_id.as_str())?;
+    make_default(context, account)?;
     let mut object = account_json(account, &account.server);
     // The service acts as a user without a session with its own token, in another program.
     let token = account.access_token.as_ref();
@@ -106,6 +104,20 @@ pub(crate) fn print_appservice_user(
     context.output.result(words, &object);
     if let Some(next) = next {
         context.output.next(&next);
+    }
+    Ok(())
+}
+
+/// Makes this the default account, and says so if it was another one.
+fn make_default(context: &Context<'_>, account: &Account) -> Result<(), CommandError> {
+    let (store, user_id) = (context.home.accounts(), account.user_id.as_str());
+    let before = store.default_account()?;
+    store.set_default(user_id)?;
+    if let Some(before) = before.filter(|before| before != user_id) {
+        let back = context.command(&format!("switch {}", shell_word(&before)));
+        context.output.say(&format!(
+            "{user_id} is the default account now, instead of {before}: {back} goes back"
+        ));
     }
     Ok(())
 }

@@ -40,6 +40,9 @@ pub(crate) fn session_ended(
         return error.into();
     }
     let user_id = &account.user_id;
+    if let Error::Auth(AuthError::Session(SessionError::NoRefreshToken { .. })) = &error {
+        return not_renewable(context, account);
+    }
     let message = match &error {
         Error::Auth(error) => error.to_string(),
         // The token was renewed, and the new one is refused too.
@@ -60,6 +63,22 @@ pub(crate) fn session_ended(
     CommandError::NotSignedIn {
         message,
         next: login_command(context, account) + &device,
+    }
+}
+
+/// The error of a renewal of a token that has no refresh token.
+fn not_renewable(context: &Context<'_>, account: &Account) -> CommandError {
+    let user_id = &account.user_id;
+    let why = match account.expires_at {
+        None => "does not expire, so there is nothing to renew",
+        Some(_) => "expires, and the server gave no token that renews it",
+    };
+    CommandError::NotSignedIn {
+        message: format!(
+            "the token of {user_id} {why}; to get a token that is renewed, sign in again with \
+             --refresh-token"
+        ),
+        next: login_command(context, account) + " --refresh-token",
     }
 }
 
@@ -89,19 +108,45 @@ pub(crate) fn not_signed_in(context: &Context<'_>, account: &Account) -> Command
     }
 }
 
-/// The stored account of this user ID, or the default account.
-pub(crate) fn account(
-    context: &Context<'_>,
-    user_id: Option<&str>,
-) -> Result<Account, CommandError> {
-    let found = context.home.accounts().account(user_id)?;
-    found.ok_or_else(|| CommandError::NotSignedIn {
-        message: match user_id {
-            Some(user_id) => format!("no account {user_id} is stored here"),
+/// The stored account of this name, a user ID or its localpart; without one, the default account.
+pub(crate) fn account(context: &Context<'_>, name: Option<&str>) -> Result<Account, CommandError> {
+    let store = context.home.accounts();
+    let Some(name) = name else {
+        return store
+            .account(None)?
+            .ok_or_else(|| no_account(context, None));
+    };
+    let mut accounts = store.accounts_named(name)?;
+    match (accounts.pop(), accounts.is_empty()) {
+        (Some(account), true) => Ok(account),
+        (Some(last), false) => {
+            accounts.push(last);
+            Err(ambiguous(name, &accounts))
+        }
+        (None, _) => Err(no_account(context, Some(name))),
+    }
+}
+
+/// The error if a name is that of no stored account.
+fn no_account(context: &Context<'_>, name: Option<&str>) -> CommandError {
+    let has_others = matches!(context.home.accounts().account(None), Ok(Some(_)));
+    let next = if has_others { "accounts" } else { "register" };
+    CommandError::NotSignedIn {
+        message: match name {
+            Some(name) => format!("no account {name} is stored here"),
             None => "no account is stored here yet".to_owned(),
         },
-        next: context.command("register"),
-    })
+        next: context.command(next),
+    }
+}
+
+/// The error if a name is that of several stored accounts.
+pub(crate) fn ambiguous(name: &str, accounts: &[Account]) -> CommandError {
+    let ids: Vec<&str> = accounts.iter().map(|one| one.user_id.as_str()).collect();
+    CommandError::Usage(format!(
+        "{name} is the name of several accounts: {}; give the whole user ID",
+        ids.join(", ")
+    ))
 }
 
 /// Starts the server of a private account: its address changes with each start.

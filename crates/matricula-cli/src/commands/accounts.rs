@@ -9,6 +9,8 @@ use crate::{
     error::CommandError,
     output::quoted,
     shell::shell_word,
+    terminal::Terminal,
+    text::columns,
 };
 
 pub(crate) fn run(context: &Context<'_>, options: Accounts) -> Result<(), CommandError> {
@@ -22,16 +24,12 @@ fn list(context: &Context<'_>) -> Result<(), CommandError> {
     let store = context.home.accounts();
     let accounts = store.accounts()?;
     let default = store.default_account()?;
-    let (mut words, mut objects) = (Vec::new(), Vec::new());
+    let (mut rows, mut objects) = (Vec::new(), Vec::new());
     for account in &accounts {
         let is_default = default.as_deref() == Some(account.user_id.as_str());
         let mark = if is_default { '*' } else { ' ' };
-        words.push(format!(
-            "{mark} {}  {}  {}",
-            quoted(account.user_id.as_str()),
-            place(account),
-            state(account)
-        ));
+        let user_id = quoted(account.user_id.as_str());
+        rows.push([format!("{mark} {user_id}"), place(account), state(account)]);
         objects.push(object(account, is_default));
     }
     if accounts.is_empty() {
@@ -42,7 +40,7 @@ fn list(context: &Context<'_>) -> Result<(), CommandError> {
         }
     }
     let object = json!({ "schema_version": 1, "accounts": objects });
-    context.output.result(&words, &object);
+    context.output.result(&columns(&rows), &object);
     Ok(())
 }
 
@@ -103,16 +101,32 @@ fn forget(context: &Context<'_>, options: &Forget) -> Result<(), CommandError> {
             "the password of {user_id} was made here and is known nowhere else: give --with-secrets to lose it, and with it the account"
         )));
     }
-    context.home.accounts().forget(user_id.as_str())?;
-    let object = json!({ "schema_version": 1, "user_id": user_id, "forgotten": true });
+    let store = context.home.accounts();
+    let was_default = store.default_account()?;
+    store.forget(user_id.as_str())?;
+    let default = store.default_account()?;
+    let object = json!({
+        "schema_version": 1,
+        "user_id": user_id,
+        "forgotten": true,
+        "default": default,
+    });
     context
         .output
         .result(&format!("{user_id} is no longer stored here"), &object);
+    if let Some(default) = default.filter(|_| was_default.as_deref() == Some(user_id.as_str())) {
+        context
+            .output
+            .say(&format!("the default account is {default} now"));
+    }
     Ok(())
 }
 
-pub(crate) fn switch(context: &Context<'_>, options: &Switch) -> Result<(), CommandError> {
-    let account = account_source::account(context, Some(&options.user_id))?;
+pub(crate) async fn switch(context: &Context<'_>, options: &Switch) -> Result<(), CommandError> {
+    let account = match &options.user_id {
+        Some(name) => account_source::account(context, Some(name))?,
+        None => chosen_account(context).await?,
+    };
     let user_id = &account.user_id;
     context.home.accounts().set_default(user_id.as_str())?;
     context.output.result(
@@ -125,4 +139,23 @@ pub(crate) fn switch(context: &Context<'_>, options: &Switch) -> Result<(), Comm
     };
     context.output.next(&context.command(next));
     Ok(())
+}
+
+/// The account that the person chooses from the list.
+async fn chosen_account(context: &Context<'_>) -> Result<Account, CommandError> {
+    let terminal = Terminal::new(context.output, context.no_input);
+    // The error if there is none.
+    account_source::account(context, None)?;
+    let mut accounts = context.home.accounts().accounts()?;
+    if !terminal.has_person() {
+        let ids: Vec<&str> = accounts.iter().map(|one| one.user_id.as_str()).collect();
+        return Err(CommandError::Usage(format!(
+            "name the account to switch to: {}",
+            ids.join(", ")
+        )));
+    }
+    let option = |account: &Account| format!("{}, {}", account.user_id, state(account));
+    let options = accounts.iter().map(option).collect();
+    let chosen = terminal.choose("Which account?".to_owned(), options);
+    Ok(accounts.swap_remove(chosen.await?))
 }

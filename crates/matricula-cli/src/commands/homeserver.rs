@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::json;
 
 use super::Context;
-use crate::{args, error::CommandError, private_server};
+use crate::{args, error::CommandError, private_server, stdout};
 
 pub(crate) async fn run(
     context: &Context<'_>,
@@ -15,8 +15,15 @@ pub(crate) async fn run(
         Some(directory) => std::path::absolute(directory)?,
         None => context.home.private_homeserver(),
     };
-    let address = options.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let address = (address, options.port).into();
+    let (ip, port) = match options.listen {
+        Some(listen) => (listen.ip, listen.port),
+        None => (IpAddr::V4(Ipv4Addr::LOCALHOST), None),
+    };
+    if port.is_some() && options.port != 0 {
+        let text = "the port is named twice: leave --port out, or the port in --listen";
+        return Err(CommandError::Usage(text.into()));
+    }
+    let address = (ip, port.unwrap_or(options.port)).into();
     let opened =
         private_server::open_at(&directory, address, options.allow_open_registration).await?;
     if !opened.is_here() {
@@ -41,6 +48,8 @@ pub(crate) async fn run(
             "directory": directory,
         }),
     );
+    // Without its address, the server would be of no use.
+    stdout::check()?;
     context
         .output
         .next(&context.command(&format!("register {}", opened.url())));

@@ -7,6 +7,7 @@ mod accounts;
 mod admin;
 mod api;
 mod bulk;
+mod definitions;
 mod discover;
 mod dry_run;
 mod files;
@@ -80,9 +81,13 @@ impl Context<'_> {
         address: ServerAddress,
         needs_password_policy: bool,
         terminal: &Terminal,
-    ) -> Result<ServerInfo, Error> {
+    ) -> Result<ServerInfo, CommandError> {
         let mut discovery = Discovery::new(address).password_policy(needs_password_policy);
-        self.drive(&mut discovery, terminal).await
+        let found = self.drive(&mut discovery, terminal).await;
+        if terminal.was_interrupted() {
+            return Err(CommandError::Interrupted);
+        }
+        Ok(found?)
     }
 
     /// A registration on this server.
@@ -123,6 +128,13 @@ impl Context<'_> {
 }
 
 pub(crate) async fn run(args: Args, output: &Output) -> Result<(), CommandError> {
+    // These need no data directory.
+    match &args.command {
+        Command::Completions(options) => return definitions::print_completions(options.shell),
+        #[cfg(feature = "man")]
+        Command::Man { directory } => return definitions::write_man_pages(directory),
+        _ => {}
+    }
     let mut options = HttpOptions::default();
     options.timeout = args.global.timeout;
     options.allow_plain_http = args.global.allow_plain_http;
@@ -150,7 +162,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), CommandError>
         Command::Login(options) => login::run(&context, options).await,
         Command::Logout(options) => session::log_out(&context, options).await,
         Command::Accounts(options) => accounts::run(&context, options),
-        Command::Switch(options) => accounts::switch(&context, &options),
+        Command::Switch(options) => accounts::switch(&context, &options).await,
         Command::Keyring(command) => keyring::run(&context, &command),
         Command::Whoami(options) => session::who_am_i(&context, options).await,
         Command::Refresh(options) => session::refresh(&context, options).await,
@@ -160,7 +172,27 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), CommandError>
         Command::Admin(options) => admin::run(&context, options).await,
         Command::Api(options) => api::run(&context, options).await,
         Command::Homeserver(options) => homeserver::run(&context, options).await,
+        Command::Completions(_) => Ok(()),
+        #[cfg(feature = "man")]
+        Command::Man { .. } => Ok(()),
     }
+}
+
+/// The name of a device: the given one, else this program's.
+pub(crate) fn device_name(given: Option<&str>) -> Option<String> {
+    let name = match given {
+        Some(name) => name.to_owned(),
+        None => {
+            let system = match std::env::consts::OS {
+                "linux" => "Linux",
+                "macos" => "macOS",
+                "windows" => "Windows",
+                other => other,
+            };
+            format!("matricula on {system}")
+        }
+    };
+    Some(name)
 }
 
 /// A secret from standard input or a file, without the final line break.

@@ -76,29 +76,54 @@ pub(crate) async fn resume(
     }
 }
 
-/// Runs a registration or login to its end. An error of one that is stored says how to resume it.
+/// Runs a registration or login to its end. An error of one that is stored, and Ctrl-C, say how to
+/// resume it.
 pub(crate) async fn finish(
     context: &Context<'_>,
     flow: &mut AuthFlow<'_>,
     terminal: &Terminal,
 ) -> Result<Account, CommandError> {
-    let result = flow.run().await;
-    if terminal.was_interrupted() {
-        return Err(CommandError::Interrupted);
-    }
-    result.map_err(|error| match flow.pending() {
-        _ if is_sign_up_closed(&error) => {
+    let result = tokio::select! {
+        biased;
+        result = flow.run() => Some(result),
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    match (
+        result.filter(|_| !terminal.was_interrupted()),
+        flow.pending(),
+    ) {
+        (Some(Ok(account)), _) => Ok(account),
+        (Some(Err(error)), _) if is_sign_up_closed(&error) => {
             let server = shell_word(flow.server().server.as_str());
             let next = format!("login --server {server} --method oauth");
-            CommandError::Resumable {
+            Err(CommandError::Resumable {
                 error: Box::new(error),
                 details: json!({}),
                 next: context.command(&next),
-            }
+            })
         }
-        Some(pending) => resumable(context, pending, error),
-        None => error.into(),
-    })
+        (Some(Err(error)), Some(pending)) => Err(resumable(context, pending, error)),
+        (Some(Err(error)), None) => Err(error.into()),
+        (None, Some(pending)) => Err(interrupted(context, pending)),
+        (None, None) => Err(CommandError::Interrupted),
+    }
+}
+
+/// The error after Ctrl-C.
+fn interrupted(context: &Context<'_>, pending: &PendingAuth) -> CommandError {
+    let id = pending.id();
+    if !is_stored(context, id) {
+        return CommandError::Interrupted;
+    }
+    let command = command_of(pending);
+    CommandError::interrupted(
+        json!({ "resume": id }),
+        context.command(&format!("{command} --resume {id}")),
+    )
+}
+
+fn is_stored(context: &Context<'_>, id: &str) -> bool {
+    matches!(context.home.accounts().pending(id), Ok(Some(_)))
 }
 
 fn is_sign_up_closed(error: &Error) -> bool {
@@ -130,7 +155,7 @@ fn find(context: &Context<'_>, id: &str) -> Result<PendingAuth, CommandError> {
 
 fn resumable(context: &Context<'_>, pending: &PendingAuth, error: Error) -> CommandError {
     let id = pending.id();
-    if !matches!(context.home.accounts().pending(id), Ok(Some(_))) {
+    if !is_stored(context, id) {
         return error.into();
     }
     let command = command_of(pending);
@@ -168,7 +193,7 @@ fn missing(error: &Error, pending: &PendingAuth) -> (Option<Stage>, &'static str
         return (None, "");
     };
     match error {
-        AuthError::Uia(UiaError::TokenNeeded { .. }) => {
+        AuthError::Uia(UiaError::TokenNeeded { .. } | UiaError::TokenWrong { .. }) => {
             (Some(Stage::RegistrationToken), " --token-file FILE")
         }
         AuthError::Threepid(ThreepidError::AddressNeeded { stage, .. }) => {

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     args::{AccountArg, accounts::Logout},
     error::CommandError,
+    text::count,
 };
 
 pub(crate) async fn who_am_i(
@@ -105,24 +106,17 @@ async fn log_out_of_all(context: &Context<'_>) -> Result<(), CommandError> {
         return Err(CommandError::Explained {
             message: format!(
                 "signed out of {}, and {} could not be signed out on the server; try again",
-                count(ended.len()),
-                count(left.len())
+                count(ended.len(), "account"),
+                count(left.len(), "account")
             ),
             exit_code: failure.exit_code(),
             details: object,
             next: Some(context.command("logout --all")),
         });
     }
-    let words = format!("signed out of {}", count(ended.len()));
+    let words = format!("signed out of {}", count(ended.len(), "account"));
     context.output.result(&words, &object);
     Ok(())
-}
-
-fn count(accounts: usize) -> String {
-    match accounts {
-        1 => "1 account".to_owned(),
-        number => format!("{number} accounts"),
-    }
 }
 
 /// Signs out of one account, and returns the account without its session.

@@ -1,6 +1,7 @@
 //! The terminal: asks questions on it where a person is there, and prints the progress.
 
 mod prompts;
+mod questions;
 
 use std::{
     future::ready,
@@ -8,17 +9,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use inquire::InquireError;
 use matricula::{
-    Answer, AnswerFuture, Progress, Prompt, PromptHandler, Secret,
+    Answer, AnswerFuture, Progress, Prompt, PromptHandler,
     core::{Timestamp, scheduler::WaitReason},
 };
 
 use crate::{
     browser::{PageOpener, minutes},
-    error::CommandError,
     output::{Output, link, quoted},
 };
+use questions::is_interruption;
+pub(crate) use questions::restore;
 
 /// Asks on the terminal if a person is there. Clones share what they learnt.
 #[derive(Clone, Debug)]
@@ -89,54 +90,6 @@ impl Terminal {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks which homeserver; `None` is the private one.
-    pub(crate) fn choose_server(&self) -> Result<Option<String>, CommandError> {
-        let private = "a private one on this machine";
-        let named = "one that I name";
-        let choice = inquire::Select::new("Which homeserver?", vec![private, named]);
-        if choice.prompt().map_err(prompt_error)? == private {
-            return Ok(None);
-        }
-        let name = inquire::Text::new("Its name:").with_placeholder("example.org");
-        Ok(Some(name.prompt().map_err(prompt_error)?))
-    }
-
-    /// Asks for a name; `None` leaves it to the server.
-    pub(crate) fn choose_username(&self) -> Result<Option<String>, CommandError> {
-        let name = inquire::Text::new("Your name there (empty: the server picks one):");
-        Ok(Some(name.prompt().map_err(prompt_error)?).filter(|name| !name.trim().is_empty()))
-    }
-
-    /// Asks for a new password; `None` has one generated.
-    pub(crate) fn choose_password(&self) -> Result<Option<Secret>, CommandError> {
-        loop {
-            let password = secret("A password (empty: a strong one is generated and stored):")?;
-            if password.is_empty() {
-                return Ok(None);
-            }
-            if secret("The same again:")? == password {
-                return Ok(Some(password));
-            }
-            self.output.warn("these are two different passwords");
-        }
-    }
-
-    /// Asks for the password of an account.
-    pub(crate) fn password(&self) -> Result<Secret, CommandError> {
-        secret("Password:")
-    }
-
-    /// Asks for another secret, by its name.
-    pub(crate) fn secret(&self, name: &str) -> Result<Secret, CommandError> {
-        secret(&format!("{name}:"))
-    }
-
-    /// Asks for the consent to something that cannot be undone.
-    pub(crate) fn confirm(&self, question: &str) -> Result<bool, CommandError> {
-        let confirm = inquire::Confirm::new(question).with_default(false);
-        confirm.prompt().map_err(prompt_error)
-    }
-
     fn show_device_code(
         &self,
         url: &str,
@@ -171,7 +124,7 @@ impl PromptHandler for Terminal {
         }
         let (output, prompt, state) = (self.output, prompt.clone(), Arc::clone(&self.state));
         let asked = tokio::task::spawn_blocking(move || {
-            prompts::ask(output, &prompt).unwrap_or_else(|error| {
+            questions::asking(|| prompts::ask(output, &prompt)).unwrap_or_else(|error| {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 state.was_interrupted |= is_interruption(&error);
                 Answer::Unavailable
@@ -198,6 +151,10 @@ impl PromptHandler for Terminal {
                 expires_at,
             } => self.show_device_code(url, url_with_code.as_deref(), user_code, *expires_at),
             Progress::StageDone(stage) => self.output.say(&format!("done: {stage}")),
+            Progress::StageNotDone { stage, .. } => self.output.say(&format!(
+                "the server says that {stage} is not done yet: asking it again now and then; Ctrl-C \
+                 leaves it for later"
+            )),
             Progress::NoSession => self
                 .output
                 .say("the server gives this user no session; it is made without one"),
@@ -234,26 +191,4 @@ impl PromptHandler for Terminal {
             _ => {}
         }
     }
-}
-
-/// Asks for a secret without showing it.
-fn secret(prompt: &str) -> Result<Secret, CommandError> {
-    let password = inquire::Password::new(prompt).without_confirmation();
-    Ok(Secret::from(password.prompt().map_err(prompt_error)?))
-}
-
-fn is_interruption(error: &InquireError) -> bool {
-    matches!(
-        error,
-        InquireError::OperationCanceled | InquireError::OperationInterrupted
-    )
-}
-
-fn prompt_error(error: InquireError) -> CommandError {
-    if is_interruption(&error) {
-        return CommandError::Interrupted;
-    }
-    CommandError::other(format!(
-        "the terminal cannot be asked ({error}); use --no-input"
-    ))
 }

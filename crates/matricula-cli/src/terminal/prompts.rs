@@ -1,9 +1,13 @@
 //! The questions of conversations, as they are asked on a terminal.
 
-use inquire::{Confirm, InquireError, Password, Select, Text};
-use matricula::{Answer, Prompt, api::uia::Policy, auth::IdentityProvider};
+use inquire::{Confirm, InquireError, Select, Text};
+use matricula::{Answer, Prompt, Secret, api::uia::Policy, auth::IdentityProvider};
 
-use crate::output::{Output, link, quoted};
+use super::questions::{another_password, label, password};
+use crate::{
+    lines::one_line,
+    output::{Output, link},
+};
 
 type Asked = Result<Answer, InquireError>;
 
@@ -19,28 +23,30 @@ pub(super) fn ask(output: Output, prompt: &Prompt) -> Asked {
         output.warn(why);
     }
     match prompt {
-        Prompt::HomeserverUrl { name, .. } => homeserver_url(name),
-        Prompt::Username { .. } => text("Another name:"),
-        Prompt::RegistrationToken { .. } => text("Registration token:"),
-        Prompt::Password { .. } => password(Password::new("Another password:")),
+        Prompt::HomeserverUrl { name, .. } => homeserver_url(output, name),
+        Prompt::Username { .. } => text(output, "Another name:"),
+        Prompt::RegistrationToken { .. } => text(output, "Registration token:"),
+        Prompt::Password { .. } => secret(another_password(output)),
         Prompt::CurrentPassword { user_id, .. } => {
-            let label = quoted(&format!("Password of {user_id}:"));
-            password(Password::new(&label).without_confirmation())
+            secret(password(output, &format!("Password of {user_id}:")))
         }
-        Prompt::EmailAddress { .. } => text("Your email address:"),
-        Prompt::PhoneNumber { .. } => {
-            text("Your phone number with its country, like GB:07700900001:")
-        }
+        Prompt::LoginPassword { user, server, .. } => secret(password(
+            output,
+            &format!("Password of {user} on {server}:"),
+        )),
+        Prompt::EmailAddress { .. } => text(output, "Your email address:"),
+        Prompt::PhoneNumber { .. } => text(
+            output,
+            "Your phone number with its country, like GB:07700900001:",
+        ),
         Prompt::FollowLink { address, .. } => {
             output.say(&format!("the server has written to {address}"));
-            yes_or_no(
-                "Follow the link in that message. Done? (no: send another)",
-                true,
-            )
+            let question = "Follow the link in that message. Done? (no: send another)";
+            yes_or_no(output, question, true)
         }
         Prompt::Code { address, .. } => {
             output.say(&format!("the server has sent a code to {address}"));
-            code()
+            code(output)
         }
         Prompt::StagePage { stage, url, .. } => {
             let page = link(url).unwrap_or_else(|| NO_LINK.into());
@@ -48,50 +54,53 @@ pub(super) fn ask(output: Output, prompt: &Prompt) -> Asked {
                 format!("open this page in a browser, for {stage}:"),
                 format!("  {page}"),
             ]);
-            yes_or_no("Done there?", true)
+            yes_or_no(output, "Done there?", true)
         }
-        Prompt::IdentityProvider { providers } => provider(providers),
+        Prompt::IdentityProvider { providers } => provider(output, providers),
         Prompt::AcceptTerms { policies } => terms(output, policies),
         _ => Ok(Answer::Unavailable),
     }
 }
 
-fn text(label: &str) -> Asked {
-    Ok(Answer::Text(Text::new(label).prompt()?.into()))
+fn text(output: Output, question: &str) -> Asked {
+    let label = label(output, question);
+    Ok(Answer::Text(Text::new(&label).prompt()?.trim().into()))
 }
 
-fn password(question: Password<'_>) -> Asked {
-    Ok(Answer::Text(question.prompt()?.into()))
+fn secret(answer: Result<Secret, InquireError>) -> Asked {
+    Ok(Answer::Text(answer?))
 }
 
-fn yes_or_no(question: &str, default: bool) -> Asked {
-    let is_yes = Confirm::new(question).with_default(default).prompt()?;
+fn yes_or_no(output: Output, question: &str, default: bool) -> Asked {
+    let label = label(output, question);
+    let is_yes = Confirm::new(&label).with_default(default).prompt()?;
     Ok(if is_yes { Answer::Yes } else { Answer::No })
 }
 
-fn homeserver_url(name: &str) -> Asked {
-    let label = quoted(&format!("The address of {name} (empty: give up):"));
+fn homeserver_url(output: Output, name: &str) -> Asked {
+    let label = label(output, &format!("The address of {name} (empty: give up):"));
     let question = Text::new(&label).with_placeholder("https://matrix.example.org");
     let address = question.prompt()?;
     Ok(if address.trim().is_empty() {
         Answer::No
     } else {
-        Answer::Text(address.into())
+        Answer::Text(address.trim().into())
     })
 }
 
-fn code() -> Asked {
-    let code = Text::new("The code (empty: send another):").prompt()?;
-    Ok(if code.is_empty() {
-        Answer::No
-    } else {
-        Answer::Text(code.into())
+fn code(output: Output) -> Asked {
+    let label = label(output, "The code (empty: send another):");
+    let code = Text::new(&label).prompt()?;
+    Ok(match code.trim() {
+        "" => Answer::No,
+        code => Answer::Text(code.into()),
     })
 }
 
-fn provider(providers: &[IdentityProvider]) -> Asked {
-    let names = providers.iter().map(|provider| quoted(&provider.name));
-    let chosen = Select::new("Sign in with:", names.collect()).raw_prompt()?;
+fn provider(output: Output, providers: &[IdentityProvider]) -> Asked {
+    let names = providers.iter().map(|provider| one_line(&provider.name));
+    let label = label(output, "Sign in with:");
+    let chosen = Select::new(&label, names.collect()).raw_prompt()?;
     Ok(Answer::Text(providers[chosen.index].id.as_str().into()))
 }
 
@@ -100,5 +109,5 @@ fn terms(output: Output, policies: &[Policy]) -> Asked {
         let url = link(&policy.url).unwrap_or_else(|| NO_LINK.into());
         output.say(&format!("  {}: {url}", policy.name));
     }
-    yes_or_no("Do you accept these terms?", false)
+    yes_or_no(output, "Do you accept these terms?", false)
 }

@@ -391,10 +391,7 @@ fn dry_run_masks_secrets() {
 fn profile_and_devices_are_printable() {
     let (_server, _account, home) = account();
     let devices = home.run("account devices").exit(0).stdout;
-    assert_eq!(
-        devices,
-        "LAPTOP       (no name), this device\nOLD          [31mred\n"
-    );
+    assert_eq!(devices, "LAPTOP  (no name), this device\nOLD     [31mred\n");
     assert_eq!(home.run("account name").exit(0).stdout, "Alice[2J\n");
     let shown = home.run("account show --json").exit(0).json();
     assert_eq!(shown["devices"], 2);

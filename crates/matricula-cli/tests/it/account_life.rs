@@ -25,8 +25,12 @@ fn private_account_can_be_managed() {
     let second = home.account();
     assert_ne!(second["password"], first["password"]);
     assert_eq!(second["access_token"], first["access_token"]);
-    home.run("login --no-input").exit(0);
-    let old = first["device_id"].as_str().unwrap();
+    // Signing in again would replace the session: another program has one of its own.
+    home.run("account password --to-file password").exit(0);
+    let old = "SECOND";
+    let line = format!("api call login type=m.login.password password=@password device_id={old}");
+    let user = r#"identifier:={"type":"m.id.user","user":"alice"}"#;
+    home.command(&line).word(user).run().exit(0);
     home.run(&format!("account devices rename {old} old"))
         .exit(0);
     let listed = home.run("account devices --json").exit(0).json();

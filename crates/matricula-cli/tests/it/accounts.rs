@@ -36,7 +36,7 @@ fn are_listed_with_the_default_marked() {
     home.run("logout --account @zoe:open.test").exit(0);
     let listed = home.run("accounts").exit(0);
     let expected = format!(
-        "* @alice:open.test  {url}  signed in\n  @zoe:open.test  {url}  not signed in\n",
+        "* @alice:open.test  {url}  signed in\n  @zoe:open.test    {url}  not signed in\n",
         url = site.url
     );
     assert_eq!(listed.stdout, expected);

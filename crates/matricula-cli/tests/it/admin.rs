@@ -100,6 +100,21 @@ pub(crate) fn create_users(sites: fn(&str) -> Site) {
         (&json!("Bob"), &json!(false))
     );
     assert_eq!(sign_in(&site, &user_id), 200, "the password is unchanged");
+    let localpart = user_id[1..].split(':').next().unwrap();
+    let listed = home.run(&format!("admin user list {localpart}")).exit(0);
+    assert_eq!(listed.stdout, format!("{user_id}  Bob\n"));
+    let listed = home.run("admin user list --json").exit(0).json();
+    let listed = listed["users"].as_array().unwrap();
+    let bob = listed
+        .iter()
+        .find(|one| one["user_id"] == *user_id)
+        .unwrap();
+    assert_eq!(bob["admin"], false);
+    assert!(listed.iter().any(|one| one["admin"] == true));
+    let line = format!("admin user list {}", unique("unknown"));
+    let none = home.run(&line).exit(0);
+    assert_eq!(none.stdout, "");
+    assert!(none.stderr.contains("there are no such users"), "{none}");
     let unknown = format!("admin user show @{}:{}", unique("unknown"), site.name);
     home.run(&unknown).exit(1);
     // A generated password is stored, and logs in.
@@ -146,6 +161,10 @@ pub(crate) fn create_and_revoke_tokens(sites: fn(&str) -> Site) {
     other.run(&line).exit(0);
     other.run(&line).exit(7);
     assert_eq!(find().unwrap()["completed"], 1);
+    let listed = home.run("admin token list").exit(0);
+    let row = listed.stdout.lines().find(|line| line.starts_with(&token));
+    let words = "  1 of 1 account registered, expires in ";
+    assert!(row.is_some_and(|row| row.contains(words)), "{listed}");
     let valid = home.run("admin token list --valid").exit(0);
     assert!(!valid.stdout.contains(&token), "{valid}");
     let revoked = home.command("admin token revoke --token-stdin --log trace");

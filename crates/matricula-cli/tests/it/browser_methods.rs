@@ -62,6 +62,24 @@ fn oauth_account_from_start_to_logout() {
     assert_eq!(owner(&home, &site), "@anna:oauth.test");
 }
 
+/// On another device: an OAuth 2.0 server may end all sessions of a device with one of them.
+#[test]
+fn oauth_login_ends_the_session_that_it_replaces() {
+    let (home, site) = (Home::new(), Site::embedded("oauth"));
+    let line = format!("register {} --method oauth", site.url);
+    signing_up(&home, &line, "anna").exit(0);
+    for line in ["login --method oauth", "login anna --method oauth"] {
+        let old = home.account();
+        let ended = signing_in(&home, line, "anna").exit(0);
+        assert!(ended.stderr.contains("is ended"), "{ended}");
+        assert_eq!(owner(&home, &site), "@anna:oauth.test");
+        let token = old["access_token"].as_str().unwrap();
+        assert_eq!(who_am_i(&site.url, token).0, 401);
+        let devices = home.run("account devices --json").exit(0).json();
+        assert_eq!(devices["devices"].as_array().unwrap().len(), 1);
+    }
+}
+
 #[test]
 fn device_code_signs_in() {
     let (home, site) = (Home::new(), Site::embedded("oauth"));

@@ -13,7 +13,7 @@ fn requests_are_printed_and_not_sent() {
     home.file("token", "letmein-canary");
     let line = format!(
         "register {server} --dry-run --json --username Alice --password-stdin --token-file token \
-         --device-id LAPTOP --refresh-token"
+         --device-id LAPTOP --device-name laptop --refresh-token"
     );
     let ended = home.command(&line).stdin("wordpass-canary").run().exit(0);
     assert!(
@@ -69,6 +69,7 @@ fn requests_are_printed_and_not_sent() {
                 "username": "Alice",
                 "password": "***",
                 "device_id": "LAPTOP",
+                "initial_device_display_name": "laptop",
                 "refresh_token": true,
             }),
         ),

@@ -1,10 +1,5 @@
 //! Prompts on a terminal.
 
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-};
-
 use serde_json::json;
 
 use crate::{
@@ -13,50 +8,15 @@ use crate::{
     servers::Site,
 };
 
-const ENTER: &str = "\r";
-const DOWN: &str = "\u{1b}[B";
+pub(crate) use crate::terminal_session::on_a_terminal;
 
-/// Runs a command line on a terminal and types the answer to each question: the exit code, and all
-/// that stood there.
-pub(crate) fn on_a_terminal(
-    home: &Home,
-    line: &str,
-    answers: &[(&str, &str)],
-    env: &[(&str, &str)],
-) -> (i32, String) {
-    let mut python = Command::new("python3");
-    python
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/it/on_a_terminal.py"
-        ))
-        .arg(env!("CARGO_BIN_EXE_matricula"))
-        .args(line.split_whitespace())
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .env("HOME", home.root())
-        .env("MATRICULA_HOME", home.matricula())
-        .env("TERM", "xterm-256color")
-        .envs(env.iter().copied())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = python.spawn().expect("python3 is there");
-    let steps = serde_json::to_vec(answers).unwrap();
-    child.stdin.take().unwrap().write_all(&steps).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let seen = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(errors, "", "{seen}");
-    (output.status.code().unwrap(), seen)
-}
+const ENTER: &str = "\r";
 
 #[test]
 fn asks_for_server_name_and_password() {
     let (home, site, name) = (Home::new(), Site::embedded("open"), unique("n"));
     let answers = [
-        ("Which homeserver?", &*format!("{DOWN}{ENTER}")),
-        ("Its name:", &format!("{}{ENTER}", site.url)),
+        ("Which homeserver?", &*format!("{}{ENTER}", site.url)),
         ("Your name there", &format!("{name}{ENTER}")),
         ("A password", &format!("a-Good-1{ENTER}")),
         ("The same again:", &format!("a-Good-2{ENTER}")),
@@ -70,7 +30,7 @@ fn asks_for_server_name_and_password() {
     assert_eq!(home.account()["user_id"], format!("@{name}:open.test"));
     assert_eq!(home.account()["password"], json!(null));
     let line = format!("login {name} --server {}", site.url);
-    let (code, seen) = on_a_terminal(&home, &line, &[("Password:", "a-Good-1\r")], &[]);
+    let (code, seen) = on_a_terminal(&home, &line, &[("Password of", "a-Good-1\r")], &[]);
     assert_eq!(code, 0, "{seen}");
 }
 
@@ -133,8 +93,8 @@ fn three_returns_make_a_private_account() {
 fn asks_again_for_name_and_token() {
     let (home, site, name) = (Home::new(), Site::embedded("token"), unique("n"));
     let answers = [
-        ("A password", ENTER),
         ("Another name:", &*format!("{name}{ENTER}")),
+        ("A password", ENTER),
         ("Registration token:", "typo\r"),
         (
             "Registration token:",
@@ -177,17 +137,6 @@ fn shows_terms_before_asking() {
         assert!(seen.contains("Manners: https://b.test/1"), "{seen}");
         assert!(seen.contains("Tr]0;xick: https://b.test/2"), "{seen}");
     }
-}
-
-#[test]
-fn and_who_leaves_is_let_go() {
-    let (code, seen) = on_a_terminal(
-        &Home::new(),
-        "register",
-        &[("Which homeserver?", "\u{3}")],
-        &[],
-    );
-    assert_eq!(code, 130, "{seen}");
 }
 
 #[test]

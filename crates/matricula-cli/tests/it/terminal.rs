@@ -22,7 +22,8 @@ fn messages_go_to_stderr() {
             "secrets are stored in {0}, a file that only you can read: no keyring is available (this is no \
              desktop session: DBUS_SESSION_BUS_ADDRESS is not set)\n\
              route: m.login.dummy (the only way that the server offers: nothing more)\n\
-             a password was generated and stored with the account in {0}\n\
+             a password was generated and stored with the account in {0}; to see it: {1} account \
+             password --show\n\
              next: {1} whoami\n",
             store.display(),
             env!("CARGO_BIN_EXE_matricula"),

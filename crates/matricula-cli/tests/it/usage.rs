@@ -64,7 +64,7 @@ fn invalid_options_are_usage_errors() {
         let ended = home.run(&line.replace("SERVER", &server)).exit(2);
         assert_eq!(ended.stdout, "", "{line}");
         assert!(
-            ended.stderr.contains("error: ") || line.is_empty(),
+            ended.stderr.contains("error: ") || ended.stderr.contains("Usage: "),
             "{line}: {ended}"
         );
         assert_eq!(
@@ -76,6 +76,23 @@ fn invalid_options_are_usage_errors() {
     // A connection is there for the taking as soon as its other side believes it open.
     listener.set_nonblocking(true).unwrap();
     listener.accept().expect_err("somebody connected");
+}
+
+/// Also where the environment names a home.
+#[test]
+fn missing_subcommand_shows_help() {
+    for (line, expected) in [
+        ("", "matricula register example.org"),
+        ("--json", "matricula register example.org"),
+        ("account", "deactivate"),
+        ("account email", "remove"),
+        ("admin user --json", "list"),
+    ] {
+        let ended = Home::new().run(line).exit(2);
+        assert!(ended.stderr.contains(expected), "{line}: {ended}");
+        assert!(ended.stderr.contains("Usage: matricula"), "{line}: {ended}");
+        assert_eq!(ended.stdout, "");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<()
     let mut terminal = Terminal::new(context.output, context.no_input);
     // The account page asks for confirmation itself.
     if session.account().oauth.is_none() {
-        make_sure(context, &session, &options, &terminal)?;
+        make_sure(context, &session, &options, &terminal).await?;
     }
     let command = match options.erase {
         true => "deactivate --erase",
@@ -40,7 +40,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<()
 }
 
 /// Warns, and asks for confirmation.
-fn make_sure(
+async fn make_sure(
     context: &Context<'_>,
     session: &Session,
     options: &Deactivate,
@@ -76,7 +76,7 @@ fn make_sure(
             "say that you are sure with --yes; nothing was done".into(),
         ));
     }
-    match terminal.confirm("Close it for good?")? {
+    match terminal.confirm("Close it for good?").await? {
         true => Ok(()),
         false => Err(CommandError::other("nothing was done")),
     }

@@ -1,6 +1,7 @@
 //! `account devices`.
 
 use matricula::{
+    Session,
     api::client::{
         definitions::ClientDevice,
         device_management::{DeleteDevices, UpdateDevice},
@@ -10,7 +11,8 @@ use matricula::{
 use serde_json::json;
 
 use super::{
-    Context, account_source, call_failed, dry_run, dry_run_of, print_done, run_conversation,
+    Context, account_source, call_failed, command_for, dry_run, dry_run_of, print_done,
+    run_conversation,
 };
 use crate::{
     args::{
@@ -21,6 +23,7 @@ use crate::{
     output::quoted,
     shell::shell_word,
     terminal::Terminal,
+    text::columns,
 };
 
 pub(crate) async fn run(context: &Context<'_>, options: Devices) -> Result<(), CommandError> {
@@ -38,20 +41,19 @@ async fn list(context: &Context<'_>, of: AccountArg) -> Result<(), CommandError>
     let devices = devices.map_err(|error| call_failed(context, &session, error))?;
     let this = session.account().device_id;
     let this = this.as_deref();
-    let words: Vec<String> = devices.iter().map(|device| line(device, this)).collect();
+    let rows: Vec<[String; 2]> = devices.iter().map(|device| row(device, this)).collect();
     let object = json!({ "devices": devices, "this_device": this });
-    print_done(context, &session, &words, object);
+    print_done(context, &session, &columns(&rows), object);
     Ok(())
 }
 
-fn line(device: &ClientDevice, this: Option<&str>) -> String {
-    let id = quoted(&device.device_id);
+fn row(device: &ClientDevice, this: Option<&str>) -> [String; 2] {
     let name = quoted(device.display_name.as_deref().unwrap_or("(no name)"));
     let here = match Some(device.device_id.as_str()) == this {
         true => ", this device",
         false => "",
     };
-    format!("{id:12} {name}{here}")
+    [quoted(&device.device_id), format!("{name}{here}")]
 }
 
 async fn rename(context: &Context<'_>, options: DeviceRename) -> Result<(), CommandError> {
@@ -89,6 +91,7 @@ async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Com
     if authentication.dry_run {
         return dry_run::conversation(context, &mut conversation);
     }
+    check_known(context, &session, ids).await?;
     let mut terminal = Terminal::new(context.output, context.no_input);
     let words: Vec<String> = ids.iter().map(|id| shell_word(id)).collect();
     let command = format!("devices delete {}", words.join(" "));
@@ -103,4 +106,30 @@ async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Com
     let words = format!("signed out: {}", quoted(&ids.join(", ")));
     print_done(context, &session, &words, json!({ "deleted": ids }));
     Ok(())
+}
+
+/// Fails if one of these is not a device of the account: a server deletes unknown devices without an
+/// error.
+async fn check_known(
+    context: &Context<'_>,
+    session: &Session,
+    ids: &[String],
+) -> Result<(), CommandError> {
+    let devices = session.devices().await;
+    let devices = devices.map_err(|error| call_failed(context, session, error))?;
+    let is_unknown = |id: &&String| devices.iter().all(|device| device.device_id != **id);
+    let unknown: Vec<&str> = ids.iter().filter(is_unknown).map(String::as_str).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let user_id = session.account().user_id;
+    Err(CommandError::Explained {
+        message: format!(
+            "{user_id} has no device {}; nothing was deleted",
+            unknown.join(", ")
+        ),
+        exit_code: 1,
+        details: json!({ "unknown": unknown }),
+        next: Some(context.command(&command_for(session, "devices"))),
+    })
 }

@@ -5,6 +5,7 @@ mod deactivate;
 mod devices;
 mod password;
 mod profile;
+mod stored_password;
 mod token;
 
 use matricula::{
@@ -29,6 +30,9 @@ pub(crate) async fn run(context: &Context<'_>, command: Account) -> Result<(), C
         Account::Show(of) => profile::show(context, of).await,
         Account::Name(options) => profile::name(context, options).await,
         Account::Avatar(options) => profile::avatar(context, options).await,
+        Account::Password(options) if options.show || options.to_file.is_some() => {
+            stored_password::run(context, &options).await
+        }
         Account::Password(options) => password::run(context, options).await,
         Account::Email(Email::List(of)) => addresses::list(context, of, "email").await,
         Account::Email(Email::Add(options)) => addresses::add_email(context, options).await,
@@ -68,17 +72,32 @@ where
     Error: From<C::Error>,
 {
     let mut accounts = context.home.accounts();
-    let result = session.run(conversation, &mut accounts, terminal).await;
-    if terminal.was_interrupted() {
-        return Err(CommandError::Interrupted);
+    let result = tokio::select! {
+        biased;
+        result = session.run(conversation, &mut accounts, terminal) => Some(result),
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    match result.filter(|_| !terminal.was_interrupted()) {
+        Some(result) => result.map_err(|error| failed(context, session, error, command)),
+        None => Err(CommandError::interrupted(
+            json!({}),
+            context.command(&command_for(session, command)),
+        )),
     }
-    result.map_err(|error| failed(context, session, error, command))
+}
+
+/// The command line of a subcommand of `account` for the account of this session.
+fn command_for(session: &Session, command: &str) -> String {
+    let user_id = session.account().user_id;
+    format!(
+        "account {command} --account {}",
+        shell_word(user_id.as_str())
+    )
 }
 
 /// The error; if a person must act, with the command that continues.
 fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str) -> CommandError {
-    let user_id = shell_word(session.account().user_id.as_str());
-    let command = format!("account {command} --account {user_id}");
+    let command = command_for(session, command);
     let (details, next) = match &error {
         Error::Auth(AuthError::Uia(UiaError::StagesNotSupported(left))) => {
             let resume = match &left.session {

@@ -1,6 +1,9 @@
 //! `account password`.
 
-use matricula::auth::PasswordChange;
+use matricula::{
+    ServerAddress, ServerUrl,
+    auth::{PasswordChange, PasswordPolicy},
+};
 use serde_json::json;
 
 use super::{Context, account_source, dry_run, print_done, run_conversation};
@@ -17,7 +20,9 @@ pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), 
     let is_here = session.account().oauth.is_none();
     let new = match read_secret(false, options.new_password_file.as_deref(), "new password")? {
         None if is_here && terminal.has_person() && !authentication.dry_run => {
-            terminal.choose_password()?
+            let server = session.account().server;
+            let policy = password_policy(context, server, &terminal).await?;
+            terminal.choose_password(policy).await?
         }
         given => given,
     };
@@ -59,6 +64,16 @@ pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), 
     });
     print_done(context, &session, &words, object);
     Ok(())
+}
+
+/// The server's password policy, so that a password which it does not take is not typed twice.
+async fn password_policy(
+    context: &Context<'_>,
+    server: ServerUrl,
+    terminal: &Terminal,
+) -> Result<Option<PasswordPolicy>, CommandError> {
+    let found = context.discover(ServerAddress::Url(server), true, terminal);
+    Ok(found.await?.password_policy)
 }
 
 /// The command line to repeat, without the new password, which the server may have already.

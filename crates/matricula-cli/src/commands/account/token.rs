@@ -1,11 +1,5 @@
 //! `matricula account token`: writes a session's token for another program.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
-
 use matricula::auth::Account;
 use serde_json::json;
 
@@ -14,6 +8,7 @@ use crate::{
     args::account::Token,
     commands::{Context, account_source},
     error::CommandError,
+    private_file,
     shell::shell_word,
 };
 
@@ -36,7 +31,7 @@ pub(super) fn run(context: &Context<'_>, options: &Token) -> Result<(), CommandE
     });
     let file = &options.to_file;
     let text = format!("{object:#}\n");
-    write(file, text.as_bytes(), options.overwrite).map_err(|error| not_written(file, &error))?;
+    private_file::write(file, text.as_bytes(), options.overwrite)?;
     if account.data["homeserver"].is_string() {
         context.output.warn(
             "its private homeserver is at another address each time, and only there while a command \
@@ -70,44 +65,4 @@ fn renewed(context: &Context<'_>, account: &Account) -> CommandError {
             shell_word(user_id.as_str())
         ))),
     }
-}
-
-fn not_written(file: &Path, error: &io::Error) -> CommandError {
-    let file = file.display();
-    match error.kind() {
-        io::ErrorKind::AlreadyExists => CommandError::Usage(format!(
-            "{file} is there already: name another file, or give --overwrite"
-        )),
-        _ => CommandError::other(format!("could not write {file}: {error}")),
-    }
-}
-
-/// Writes a file atomically that only its owner can read. An existing file is replaced only if
-/// requested.
-fn write(path: &Path, text: &[u8], overwrite: bool) -> io::Result<()> {
-    if !overwrite {
-        return fill(private_new(path)?, text);
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    fill(private_new(&beside)?, text)?;
-    fs::rename(&beside, path)
-}
-
-fn fill(mut file: File, text: &[u8]) -> io::Result<()> {
-    file.write_all(text)?;
-    file.sync_all()
-}
-
-fn private_new(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }

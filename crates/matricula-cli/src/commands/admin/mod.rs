@@ -24,6 +24,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Admin) -> Result<(), Com
     match options {
         Admin::Register(options) => register::run(context, *options).await,
         Admin::User(AdminUser::Create(options)) => user::create(context, options).await,
+        Admin::User(AdminUser::List(options)) => user::list(context, options).await,
         Admin::User(AdminUser::Show(options)) => user::show(context, options).await,
         Admin::Token(AdminToken::Create(options)) => token::create(context, options).await,
         Admin::Token(AdminToken::List(options)) => token::list(context, options).await,

@@ -41,12 +41,8 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
     if let Some(pending) = accounts.pending_user(&registration.key())? {
         registration = registration.resume(pending);
     }
-    let is_first = accounts.account(None)?.is_none();
-    let account = context.drive(&mut registration, &terminal).await?;
     // An administrator who registers others continues with the previous default account.
-    if is_first {
-        accounts.set_default(account.user_id.as_str())?;
-    }
+    let account = context.drive(&mut registration, &terminal).await?;
     let next = format!("whoami --account {}", shell_word(account.user_id.as_str()));
     let next = context.command(&next);
     let mut object = account_json(&account, &account.server);

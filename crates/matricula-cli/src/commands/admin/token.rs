@@ -18,6 +18,7 @@ use crate::{
     args::admin::{AdminTokenCreate, AdminTokenList, AdminTokenRevoke},
     error::CommandError,
     output::quoted,
+    text::{columns, count},
 };
 
 pub(super) async fn create(
@@ -60,17 +61,15 @@ pub(super) async fn list(
     let tokens = answer
         .map_err(|error| admin_error(context, &session, error))?
         .registration_tokens;
-    let lines: Vec<String> = tokens
-        .iter()
-        .map(|token| format!("{}  {}", quoted(token.token.expose()), about(token)))
-        .collect();
+    let row = |token: &RegistrationToken| [quoted(token.token.expose()), about(token)];
+    let rows: Vec<[String; 2]> = tokens.iter().map(row).collect();
     let tokens: Vec<Value> = tokens.iter().map(shown).collect();
-    if lines.is_empty() {
+    if rows.is_empty() {
         context.output.say("there are no tokens");
     }
     let object = json!({ "schema_version": 1, "tokens": tokens });
-    if context.output.is_json() || !lines.is_empty() {
-        context.output.result(&lines, &object);
+    if context.output.is_json() || !rows.is_empty() {
+        context.output.result(&columns(&rows), &object);
     }
     Ok(())
 }
@@ -102,8 +101,8 @@ pub(super) async fn revoke(
 fn about(token: &RegistrationToken) -> String {
     let accounts = token.completed.unwrap_or(0);
     let mut words = match token.uses_allowed {
-        Some(uses) => format!("{accounts} of {uses} accounts registered"),
-        None => format!("{accounts} accounts registered, no limit"),
+        Some(uses) => format!("{accounts} of {} registered", count(uses, "account")),
+        None => format!("{} registered, no limit", count(accounts, "account")),
     };
     match token.pending {
         Some(pending) if pending > 0 => words += &format!(", {pending} pending"),

@@ -1,22 +1,24 @@
-//! `matricula admin user`: creates users, and shows what the server knows about them.
+//! `matricula admin user`: creates and lists users, and shows what the server knows about them.
 
 use matricula::{
     Error,
     admin::{CreateUser, CreateUserResult},
     api::{
         ApiError, ErrorCode, UserId,
-        synapse::{GetUser, User},
+        synapse::{GetUser, ListUsers, ListedUser, User},
     },
 };
 use serde_json::{Value, json};
 
 use super::{Context, account_source, admin_error, explained, password};
 use crate::{
-    args::admin::{AdminUserCreate, AdminUserShow},
+    args::admin::{AdminUserCreate, AdminUserList, AdminUserShow},
     commands::account_output::account_json,
     error::CommandError,
+    output::quoted,
     shell::shell_word,
     terminal::Terminal,
+    text::columns,
 };
 
 pub(super) async fn create(
@@ -93,20 +95,80 @@ pub(super) async fn show(
     })?;
     let mut words = user.name.to_string();
     if let Some(name) = &user.displayname {
-        words += &format!(" ({})", crate::output::quoted(name));
+        words += &format!(" ({})", quoted(name));
     }
-    for (is_so, what) in [
-        (user.admin, "an administrator"),
-        (user.locked, "locked"),
-        (user.suspended, "suspended"),
-        (user.deactivated, "deactivated"),
-    ] {
-        if is_so == Some(true) {
-            words += &format!(", {what}");
-        }
+    let what = facts([user.admin, user.locked, user.suspended, user.deactivated]);
+    for fact in what {
+        words += &format!(", {fact}");
     }
     context.output.result(&words, &shown(&user));
     Ok(())
+}
+
+pub(super) async fn list(
+    context: &Context<'_>,
+    options: AdminUserList,
+) -> Result<(), CommandError> {
+    let account = options.administrator.account.as_deref();
+    let (session, _opened) = account_source::open(context, account).await?;
+    let mut request = ListUsers {
+        name: options.word,
+        deactivated: options.deactivated.then_some(true),
+        ..ListUsers::default()
+    };
+    let mut users: Vec<ListedUser> = Vec::new();
+    loop {
+        let page = session.call(request.clone()).await;
+        let page = page.map_err(|error| admin_error(context, &session, error))?;
+        let is_last = page.users.is_empty() || page.next_token == request.from;
+        users.extend(page.users);
+        request.from = page.next_token;
+        if is_last || request.from.is_none() {
+            break;
+        }
+    }
+    if users.is_empty() {
+        context.output.say("there are no such users");
+    }
+    let rows: Vec<[String; 3]> = users.iter().map(row).collect();
+    let users: Vec<Value> = users.iter().map(listed).collect();
+    let object = json!({ "schema_version": 1, "users": users });
+    if context.output.is_json() || !rows.is_empty() {
+        context.output.result(&columns(&rows), &object);
+    }
+    Ok(())
+}
+
+fn row(user: &ListedUser) -> [String; 3] {
+    let name = user.displayname.as_deref().unwrap_or_default();
+    let mut what = facts([user.admin, user.locked, user.suspended, user.deactivated]);
+    what.extend((user.is_guest == Some(true)).then_some("a guest"));
+    [quoted(user.name.as_str()), quoted(name), what.join(", ")]
+}
+
+/// What is special about a user, in words.
+fn facts([admin, locked, suspended, deactivated]: [Option<bool>; 4]) -> Vec<&'static str> {
+    let facts = [
+        (admin, "an administrator"),
+        (locked, "locked"),
+        (suspended, "suspended"),
+        (deactivated, "deactivated"),
+    ];
+    let is_so = facts.into_iter().filter(|(is_so, _)| *is_so == Some(true));
+    is_so.map(|(_, what)| what).collect()
+}
+
+fn listed(user: &ListedUser) -> Value {
+    json!({
+        "user_id": user.name,
+        "display_name": user.displayname,
+        "guest": user.is_guest.unwrap_or(false),
+        "admin": user.admin.unwrap_or(false),
+        "locked": user.locked.unwrap_or(false),
+        "suspended": user.suspended.unwrap_or(false),
+        "deactivated": user.deactivated.unwrap_or(false),
+        "created_at": user.creation_ts,
+    })
 }
 
 fn parse(user_id: &str) -> Result<UserId, CommandError> {

@@ -22,7 +22,13 @@ use matricula::{
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::{args::Register, error::CommandError, output::duration, shell::shell_word};
+use crate::{
+    args::Register,
+    error::CommandError,
+    output::duration,
+    shell::shell_word,
+    text::{count, count_are},
+};
 use credentials::{OpenServer, open_as_administrator, open_server};
 use errors::list_error;
 use progress::Progress;
@@ -117,10 +123,10 @@ fn resume(
 ) -> BulkRegistration {
     let counts = run.run_log().counts();
     context.output.say(&format!(
-        "resuming the run {}: {} of {} rows are finished",
+        "resuming the run {}: {} of {} finished",
         run.name(),
         counts.finished(),
-        counts.rows
+        count(counts.rows, "row")
     ));
     let concurrency = usize::from(options.bulk.jobs);
     BulkRegistration::resume(
@@ -133,7 +139,8 @@ fn resume(
 /// Prints how long the run takes by each route, and what that is based on.
 fn print_estimates(context: &Context<'_>, rows: usize, chosen: Route) {
     context.output.say(&format!(
-        "{rows} rows by the route {chosen}. With Synapse's default rate limits, this takes about:"
+        "{} by the route {chosen}. With Synapse's default rate limits, this takes about:",
+        count(rows, "row")
     ));
     for estimate in estimate(rows) {
         let mark = if estimate.route == chosen { "*" } else { " " };
@@ -221,11 +228,14 @@ fn report(
         ("interrupted".to_owned(), exit_code, next)
     } else if counts.in_doubt > 0 {
         let rows = counts.in_doubt;
-        let message = format!("{rows} rows are in doubt; resume the run to settle them");
+        let message = format!(
+            "{} in doubt; resume the run to settle this",
+            count_are(rows, "row")
+        );
         (message, 1, next)
     } else if counts.failed > 0 {
         let rows = counts.failed;
-        let message = format!("{rows} rows failed; the result file says why");
+        let message = format!("{} failed; the result file says why", count(rows, "row"));
         (message, 1, None)
     } else {
         return Ok(());
@@ -252,7 +262,7 @@ fn result_text(counts: Counts) -> String {
     let parts: Vec<String> = parts
         .map(|(count, status)| format!("{count} {status}"))
         .collect();
-    format!("{} rows: {}", counts.rows, parts.join(", "))
+    format!("{}: {}", count(counts.rows, "row"), parts.join(", "))
 }
 
 fn summary(

@@ -10,7 +10,9 @@ use matricula::{
 use super::{
     Context, DriveResult, drive, interruptible, open_as_administrator, result_text, summary,
 };
-use crate::{args::Register, error::CommandError, shell::shell_word, terminal::Terminal};
+use crate::{
+    args::Register, error::CommandError, shell::shell_word, terminal::Terminal, text::count_are,
+};
 
 pub(super) async fn run(context: &Context<'_>, options: &Register) -> Result<(), CommandError> {
     let Some(name) = &options.bulk.run else {
@@ -31,7 +33,7 @@ pub(super) async fn run(context: &Context<'_>, options: &Register) -> Result<(),
         );
         return Err(CommandError::Usage(text));
     }
-    confirm(context, options, &log)?;
+    confirm(context, options, &log).await?;
     let mut machine = BulkDeactivation::new(&account, log, usize::from(options.bulk.jobs));
     let result = drive(context, &mut run, &mut machine, &server, "rows").await?;
     let counts = machine.run_log().counts();
@@ -57,7 +59,11 @@ fn check_result(
         None => return Ok(()),
     };
     Err(CommandError::Reported {
-        message: format!("{left} accounts were not deactivated: {}", error.message()),
+        message: format!(
+            "{} not deactivated: {}",
+            count_are(left, "account"),
+            error.message()
+        ),
         exit_code: error.exit_code(),
         next: Some(next),
     })
@@ -72,20 +78,24 @@ fn created_users(log: &RunLog) -> impl Iterator<Item = &UserId> {
 }
 
 /// Lists the accounts that will be deactivated, and asks for confirmation.
-fn confirm(context: &Context<'_>, options: &Register, log: &RunLog) -> Result<(), CommandError> {
+async fn confirm(
+    context: &Context<'_>,
+    options: &Register,
+    log: &RunLog,
+) -> Result<(), CommandError> {
     let counts = log.counts();
     for user_id in created_users(log) {
         context.output.say(&format!("  {user_id}"));
     }
     context.output.warn(&format!(
-        "these {} accounts, which the run created, are deactivated permanently: no login is possible any \
-         more, and their names cannot be registered again",
-        counts.done
+        "{} deactivated permanently, as the run created them: no login is possible any more, and their \
+         names cannot be registered again",
+        count_are(counts.done, "account")
     ));
     if counts.in_doubt > 0 {
         context.output.warn(&format!(
-            "{} rows are in doubt, and stay as they are; resume the run first to settle them",
-            counts.in_doubt
+            "{} in doubt, and not changed; resume the run first to settle this",
+            count_are(counts.in_doubt, "row")
         ));
     }
     if options.bulk.yes || counts.done == 0 {
@@ -97,7 +107,7 @@ fn confirm(context: &Context<'_>, options: &Register, log: &RunLog) -> Result<()
             "confirm with --yes; nothing was done".into(),
         ));
     }
-    if terminal.confirm("Deactivate them permanently?")? {
+    if terminal.confirm("Deactivate them permanently?").await? {
         Ok(())
     } else {
         Err(CommandError::other("nothing was done"))

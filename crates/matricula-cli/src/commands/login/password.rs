@@ -21,23 +21,52 @@ pub(super) async fn log_in(
 ) -> Result<Account, CommandError> {
     let stored = target.stored.as_ref();
     let generated = stored.and_then(|account| account.password.clone());
-    let password = match given.or(generated) {
+    let mut password = match given.or(generated) {
         Some(password) => password,
-        None if terminal.has_person() => terminal.password()?,
+        None if terminal.has_person() => terminal.password(question(target)).await?,
         None => return Err(no_password()),
     };
-    let mut flow = target
-        .builder(context, terminal)
-        .password(password)
-        .start()
-        .await?;
-    match flow.run().await {
-        Ok(account) => Ok(account),
-        Err(error) => match pending_password(context, target, &error)? {
-            Some(pending) => with_pending_password(context, terminal, target, pending).await,
-            None => Err(error.into()),
-        },
+    let mut is_first = true;
+    loop {
+        let builder = target.builder(context, terminal).password(password);
+        let error = match builder.start().await?.run().await {
+            Ok(account) => return Ok(account),
+            Err(error) => error,
+        };
+        if !is_wrong_password(&error) {
+            return Err(error.into());
+        }
+        if let Some(pending) = pending_password(context, target)?.filter(|_| is_first) {
+            return with_pending_password(context, terminal, target, pending).await;
+        }
+        if !terminal.has_person() {
+            return Err(error.into());
+        }
+        context.output.warn(&error.to_string());
+        password = terminal.password(question(target)).await?;
+        is_first = false;
     }
+}
+
+fn question(target: &Target) -> String {
+    let user = match (&target.stored, &target.user) {
+        (Some(account), _) => account.user_id.to_string(),
+        (None, Some(user)) if user.starts_with('@') => user.clone(),
+        // The name of the server may differ from the host of its address.
+        (None, user) => format!(
+            "{} on {}",
+            user.as_deref().unwrap_or_default(),
+            target.server.server
+        ),
+    };
+    format!("Password of {user}:")
+}
+
+fn is_wrong_password(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Auth(AuthError::Login(LoginError::WrongPassword { .. }))
+    )
 }
 
 /// The password of a change whose response was lost. The account may have it if the stored one is
@@ -45,13 +74,8 @@ pub(super) async fn log_in(
 fn pending_password(
     context: &Context<'_>,
     target: &Target,
-    error: &Error,
 ) -> Result<Option<Secret>, CommandError> {
-    let is_wrong = matches!(
-        error,
-        Error::Auth(AuthError::Login(LoginError::WrongPassword { .. }))
-    );
-    let Some(account) = target.stored.as_ref().filter(|_| is_wrong) else {
+    let Some(account) = &target.stored else {
         return Ok(None);
     };
     let pending = context.home.accounts().pending_password(&account.user_id)?;

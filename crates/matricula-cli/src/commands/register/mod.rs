@@ -2,7 +2,9 @@
 
 mod appservice;
 mod options;
+mod stdin;
 mod upgrade;
+mod username;
 
 use matricula::{AuthMethod, RegistrationOptions, ServerAddress, ServerInfo, auth::AccountKind};
 
@@ -15,7 +17,7 @@ use crate::{
     terminal::Terminal,
 };
 
-pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<(), CommandError> {
+pub(crate) async fn run(context: &Context<'_>, options: Register) -> Result<(), CommandError> {
     let mut terminal = Terminal::new(context.output, context.no_input);
     let mut registration = options::from_args(&options)?;
     if let Some(id) = &options.resume {
@@ -32,15 +34,14 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
     if options.dry_run {
         return dry_run::register(context, options.server.as_deref(), registration);
     }
-    if terminal.has_person() && options.server.is_none() {
-        options.server = terminal.choose_server()?;
-    }
-    let name = options.server.as_deref();
     // A private server runs until the end of this function.
-    let (running, server) = find_server(context, name, &registration, &terminal).await?;
+    let (running, server) = match &options.server {
+        Some(name) => find_server(context, Some(name), &registration, &terminal).await?,
+        None => choose_server(context, &registration, &terminal).await?,
+    };
     let method = options.method.named();
     if chosen(method, &registration, &server) == AuthMethod::Password {
-        options::ask_for_missing(&terminal, &mut registration)?;
+        options::ask_for_missing(context, &terminal, &server, &mut registration).await?;
     } else {
         options::warn_for_page(context, &registration)?;
     }
@@ -76,6 +77,30 @@ fn chosen(
     match registration.kind {
         AccountKind::User => named.unwrap_or_else(|| server.sign_up_method().0),
         _ => AuthMethod::Password,
+    }
+}
+
+/// Asks which server where a person is there, until one is found. Otherwise it is the private one.
+async fn choose_server(
+    context: &Context<'_>,
+    registration: &RegistrationOptions,
+    terminal: &Terminal,
+) -> Result<(Option<RunningServer>, ServerInfo), CommandError> {
+    if !terminal.has_person() {
+        stdin::check_unused(context).await?;
+        return find_server(context, None, registration, terminal).await;
+    }
+    loop {
+        let question = "Which homeserver? (empty: a private one on this machine)";
+        let name = terminal.line(question, "example.org").await?;
+        if name.is_empty() {
+            return find_server(context, None, registration, terminal).await;
+        }
+        match find_server(context, Some(&name), registration, terminal).await {
+            Err(CommandError::Interrupted) => return Err(CommandError::Interrupted),
+            Err(error) => context.output.warn(&error.message()),
+            found => return found,
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The options of a registration: from the command line, and from the person.
 
-use matricula::auth::{AccountKind, DeviceOptions, RegistrationOptions};
+use matricula::auth::{AccountKind, DeviceOptions, RegistrationOptions, ServerInfo};
 
-use crate::commands::{Context, read_secret};
+use super::username;
+use crate::commands::{Context, device_name, read_secret};
 use crate::{args::Register, error::CommandError, terminal::Terminal};
 
 /// The options of the command line. Secrets come from files and standard input, never from arguments.
@@ -19,7 +20,7 @@ pub(super) fn from_args(options: &Register) -> Result<RegistrationOptions, Comma
         accept_terms: options.accept_terms,
         device: DeviceOptions {
             device_id: options.device_id.clone(),
-            device_name: options.device_name.clone(),
+            device_name: device_name(options.device_name.as_deref()),
             refresh_token: options.refresh_token,
             ..DeviceOptions::default()
         },
@@ -41,18 +42,22 @@ pub(super) fn from_args(options: &Register) -> Result<RegistrationOptions, Comma
 }
 
 /// Asks for the name and the password that were not given.
-pub(super) fn ask_for_missing(
+pub(super) async fn ask_for_missing(
+    context: &Context<'_>,
     terminal: &Terminal,
+    server: &ServerInfo,
     registration: &mut RegistrationOptions,
 ) -> Result<(), CommandError> {
     if !terminal.has_person() || registration.kind != AccountKind::User {
         return Ok(());
     }
-    if registration.username.is_none() {
-        registration.username = terminal.choose_username()?;
+    if registration.username.is_none() || registration.password.is_none() {
+        let given = registration.username.take();
+        registration.username = username::choose(context, terminal, server, given).await?;
     }
     if registration.password.is_none() {
-        registration.password = terminal.choose_password()?;
+        let policy = server.password_policy.clone();
+        registration.password = terminal.choose_password(policy).await?;
     }
     Ok(())
 }

@@ -20,14 +20,15 @@ pub(super) async fn run(
     if options.dry_run {
         return dry_run::register(context, Some(account.server.as_str()), registration);
     }
-    if terminal.has_person() && registration.password.is_none() {
-        registration.password = terminal.choose_password()?;
-    }
     // A private server runs until the end of this function.
     let (account, _running) = account_source::reach(account).await?;
     registration.device.data = account.data;
     let address = ServerAddress::Url(account.server);
-    let server = context.discover(address, false, &terminal).await?;
+    let server = context.discover(address, true, &terminal).await?;
+    if terminal.has_person() && registration.password.is_none() {
+        let policy = server.password_policy.clone();
+        registration.password = terminal.choose_password(policy).await?;
+    }
     let builder = context.register(server, &terminal).options(registration);
     let mut flow = builder.start().await?;
     let account = resume::finish(context, &mut flow, &terminal).await?;
