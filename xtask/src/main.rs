@@ -7,6 +7,7 @@
 
 mod deps;
 mod generate;
+mod man;
 mod spec;
 mod synapse;
 mod test;
@@ -56,6 +57,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write the manual pages of the matricula command.
+    Man {
+        /// The directory to write to.
+        #[arg(long, default_value = "target/man")]
+        dir: PathBuf,
+    },
     /// Check the dependency tree of each library against its checked-in list, deps.txt.
     Deps {
         /// Update the lists.
@@ -70,6 +77,7 @@ fn main() -> ExitCode {
         Command::Synapse(command) => synapse::run(command).map(|()| true),
         Command::Spec { dir } => spec::fetch(dir).map(|()| true),
         Command::Generate { spec, check } => generate::run(spec, check).map(|()| true),
+        Command::Man { dir } => man::write(&dir).map(|()| true),
         Command::Deps { bless: true } => deps::bless().map(|()| true),
         Command::Deps { bless: false } => deps::check().map(|()| true),
     };
