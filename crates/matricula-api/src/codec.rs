@@ -3,7 +3,7 @@
 #[cfg(any(feature = "appservice", feature = "client", feature = "events"))]
 mod tagged;
 
-use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref, str::Utf8Error, time::Duration};
+use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref, time::Duration};
 
 use matricula_core::{Body, Response, Secret, ServerUrl};
 use percent_encoding::percent_encode_byte;
@@ -94,7 +94,8 @@ pub fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
         return Err(ApiError::UnexpectedStatus { status });
     }
     let malformed = |message| ApiError::Malformed { status, message };
-    let body = match text_of(response.body()) {
+    // Deserialising from a `str` avoids UTF-8 checks of each string in it.
+    let body = match response.body().text() {
         // Some servers send an empty body instead of `{}`.
         Ok("") => "{}",
         Ok(body) => body,
@@ -102,14 +103,6 @@ pub fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
     };
     serde_json::from_str(body)
         .map_err(|error| malformed(json_path::explain(body.as_bytes(), &error)))
-}
-
-/// The body as a string. Deserialising from a `str` avoids UTF-8 checks of each string in it.
-pub(crate) fn text_of(body: &Body) -> Result<&str, Utf8Error> {
-    match body {
-        Body::Json(text) => Ok(text),
-        body => str::from_utf8(body.as_bytes()),
-    }
 }
 
 /// A type that is read from the fields of a JSON object.

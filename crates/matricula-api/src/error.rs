@@ -102,7 +102,7 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     }
     // A standard error is a body without flows.
     let ErrorBody { info, has_flows } =
-        match serde_json::from_str(codec::text_of(response.body()).unwrap_or_default()) {
+        match serde_json::from_str(response.body().text().unwrap_or_default()) {
             Ok(failure) => failure,
             Err(error) => return Some(malformed(response, &error)),
         };
@@ -167,7 +167,7 @@ impl<'de> Deserialize<'de> for RateLimitBody {
 
 fn rate_limited(response: &Response) -> ApiError {
     let status = response.status_code();
-    let text = codec::text_of(response.body()).unwrap_or_default();
+    let text = response.body().text().unwrap_or_default();
     let read: Result<RateLimitBody, _> = serde_json::from_str(text);
     let retry_after = match (response.header("retry-after"), &read) {
         (None, Ok(read)) if read.wait.is_some() => read.wait,
@@ -218,7 +218,8 @@ fn malformed(response: &Response, error: &serde_json::Error) -> ApiError {
         return ApiError::UnexpectedStatus { status };
     };
     if status == 401 && body.get("flows").is_some_and(Value::is_array) {
-        let what = crate::json_path::explain(response.body().as_bytes(), error);
+        let text = response.body().text().unwrap_or_default();
+        let what = crate::json_path::explain(text.as_bytes(), error);
         let message = format!("its request for authentication is invalid: {what}");
         return ApiError::Malformed { status, message };
     }

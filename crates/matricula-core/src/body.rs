@@ -3,6 +3,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    str::Utf8Error,
 };
 
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,18 @@ impl Body {
             Self::Json(text) | Self::Form(text) => text.as_bytes(),
             Self::Bytes(bytes) => bytes,
         }
+    }
+
+    /// The bytes as text, without the byte order mark that some editors write before it.
+    ///
+    /// # Errors
+    /// If they are not UTF-8.
+    pub fn text(&self) -> Result<&str, Utf8Error> {
+        let text = match self {
+            Self::Json(text) | Self::Form(text) => text,
+            body => str::from_utf8(body.as_bytes())?,
+        };
+        Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
     }
 }
 

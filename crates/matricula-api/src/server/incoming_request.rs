@@ -183,7 +183,7 @@ impl<'a> IncomingRequest<'a> {
     }
 
     fn json_text(&self) -> Result<&str, RequestError> {
-        match codec::text_of(&self.body) {
+        match self.body.text() {
             Ok("") => Ok("{}"),
             Ok(body) => Ok(body),
             Err(error) => Err(RequestError::NotJson(error.to_string())),
