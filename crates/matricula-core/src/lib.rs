@@ -23,6 +23,7 @@
 //! ```
 
 mod body;
+mod domain_name;
 mod entropy;
 mod form;
 mod http_request;

@@ -9,12 +9,19 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain_name;
+
 /// An `http` or `https` URL without user information, query or trailing slash.
+///
+/// It is read as people write it: white space around it is ignored, and a name in any script becomes the
+/// one that the DNS knows.
 ///
 /// ```
 /// # use matricula_core::ServerUrl;
 /// let server: ServerUrl = "https://Matrix.Example.org:443/".parse()?;
 /// assert_eq!(server.as_str(), "https://matrix.example.org");
+/// let server: ServerUrl = " https://münchen.example ".parse()?;
+/// assert_eq!(server.as_str(), "https://xn--mnchen-3ya.example");
 /// # Ok::<(), matricula_core::ServerUrlError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -106,6 +113,7 @@ impl FromStr for ServerUrl {
             reason,
         };
         let (scheme, rest) = text
+            .trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
             .split_once("://")
             .ok_or_else(|| error("it does not begin with https://"))?;
         let scheme = scheme.to_ascii_lowercase();
@@ -179,7 +187,8 @@ fn normal_host(host: &str) -> Option<String> {
         let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
         return Some(format!("[{address}]"));
     }
-    let last = host.rsplit('.').next().unwrap_or(host);
+    let host = domain_name::to_ascii(host)?;
+    let last = host.rsplit('.').next().unwrap_or(&host);
     let is_number = last.starts_with(|c: char| c.is_ascii_digit())
         && (last.bytes().all(|b| b.is_ascii_digit())
             || last.to_ascii_lowercase().starts_with("0x"));
@@ -188,7 +197,7 @@ fn normal_host(host: &str) -> Option<String> {
         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
         && !host.ends_with('.')
         && (!is_number || host.parse::<Ipv4Addr>().is_ok());
-    is_plain.then(|| host.to_ascii_lowercase())
+    is_plain.then_some(host)
 }
 
 impl TryFrom<String> for ServerUrl {

@@ -90,6 +90,10 @@ impl Address {
         };
         if let Some(rest) = rest.strip_prefix("//") {
             let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            // Browsers refuse it.
+            if authority.contains(' ') {
+                return None;
+            }
             let scheme = scheme.unwrap_or(self.scheme());
             let server = format!("{scheme}://{authority}").parse().ok()?;
             return Self::new(server, &encode(path), query.as_deref()).ok();
@@ -463,6 +467,32 @@ mod tests {
             ("", None, None)
         );
         Ok(())
+    }
+
+    /// A name in any script is the one that browsers ask for, or is refused.
+    #[test]
+    fn names_are_those_of_browsers() {
+        let mut names = 0;
+        // Ideographs and syllables of Hangul are alike.
+        let is_special = |c: &char| !matches!(c, '\u{3400}'..='\u{d7ff}' | '\u{20000}'..);
+        let characters = ('\u{80}'..=char::MAX).filter(|c| c.is_alphanumeric());
+        for character in characters
+            .filter(is_special)
+            .chain(['中', '한', '\u{20000}'])
+        {
+            for name in [
+                format!("a{character}.example"),
+                format!("Ü{character}ß{character}.example"),
+            ] {
+                let text = format!("https://{name}/");
+                let (Ok(ours), Ok(theirs)) = (text.parse::<ServerUrl>(), Url::parse(&text)) else {
+                    continue;
+                };
+                assert_eq!(Some(ours.host()), theirs.host_str(), "{name:?}");
+                names += 1;
+            }
+        }
+        assert!(names > 10_000, "{names}");
     }
 
     proptest! {

@@ -16,11 +16,70 @@ fn urls_are_normalised() {
         ("http://localhost:80/", "http://localhost"),
         ("http://127.0.0.1:8008", "http://127.0.0.1:8008"),
         ("https://[::1]:8448/base/", "https://[::1]:8448/base"),
+        (" https://matrix.org/ \n", "https://matrix.org"),
+        ("\u{feff}https://matrix.org", "https://matrix.org"),
+        ("\u{a0}http://10.0.0.1:8008\t", "http://10.0.0.1:8008"),
         ("https://[0:0:0::1]:08448", "https://[::1]:8448"),
         ("https://[2001:DB8::1]:0443", "https://[2001:db8::1]"),
         ("http://a_b-c.example:0080", "http://a_b-c.example"),
     ] {
         assert_eq!(parse(given).unwrap().as_str(), normalised);
+    }
+}
+
+/// The names on the right are those that browsers ask for.
+#[test]
+fn names_in_any_script_become_ascii() {
+    for (given, ascii) in [
+        ("https://münchen.test", "https://xn--mnchen-3ya.test"),
+        (
+            "https://MÜNCHEN.Test:8448/",
+            "https://xn--mnchen-3ya.test:8448",
+        ),
+        (
+            "https://matrix.bücher.example/base",
+            "https://matrix.xn--bcher-kva.example/base",
+        ),
+        ("https://straße.example", "https://xn--strae-oqa.example"),
+        ("https://例え.テスト", "https://xn--r8jz45g.xn--zckzah"),
+        ("https://例え。テスト", "https://xn--r8jz45g.xn--zckzah"),
+        ("https://пример.рф", "https://xn--e1afmkfd.xn--p1ai"),
+        ("https://ΕΛΛΆΔΑ.example", "https://xn--hxakic4aa.example"),
+        ("https://हिन्दी.example", "https://xn--j2bd4cyah0f.example"),
+        ("https://المثال.example", "https://xn--mgbal3hcd.example"),
+        ("https://한국.example", "https://xn--3e0b707e.example"),
+        ("https://😀.example", "https://xn--e28h.example"),
+        ("https://☃.example", "https://xn--n3h.example"),
+        ("https://ｍａｔｒｉｘ．ｏｒｇ", "https://matrix.org"),
+        ("https://mat\u{ad}rix.org", "https://matrix.org"),
+        ("https://matrix\u{200b}.org", "https://matrix.org"),
+        ("https://xn--mnchen-3ya.test", "https://xn--mnchen-3ya.test"),
+    ] {
+        let read = parse(given).unwrap();
+        assert_eq!(read.as_str(), ascii);
+        assert_eq!(parse(read.as_str()).unwrap(), read);
+    }
+}
+
+#[test]
+fn names_without_certain_ascii_form_are_refused() {
+    let long = format!("https://{}.example", "ü".repeat(64));
+    for given in [
+        // Half of a composed character, and signs that stand for others.
+        "https://mu\u{308}nchen.test",
+        "https://matrix℀.org",
+        "https://ﬁsch.example",
+        "https://matrix\u{202e}gro.example",
+        "https://a\u{200d}b.example",
+        "https://mün chen.test",
+        "https://xn--mün.test",
+        "https://ｍａｔｒｉｘ／evil．org",
+        "https://ｘ＠evil.org",
+        "https://１２７.1",
+        &long,
+    ] {
+        let error = parse(given).unwrap_err();
+        assert!(error.contains("plain name or address"), "{given}: {error}");
     }
 }
 
