@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Body, Headers};
+use crate::{Body, Headers, Processed};
 
 /// The response to a job.
 #[derive(Clone, PartialEq)]
@@ -66,7 +66,7 @@ impl Response {
     /// The body as JSON; `None` if it is not JSON.
     #[doc(alias = "jsonBody")]
     pub fn json_body(&self) -> Option<Value> {
-        serde_json::from_slice(self.body.as_bytes()).ok()
+        serde_json::from_str(self.body.text().ok()?).ok()
     }
 
     /// Whether the status is below 400.
@@ -142,7 +142,7 @@ impl Response {
             retry_after_ms: Option<Value>,
         }
 
-        let limited: Limited = serde_json::from_slice(self.body.as_bytes()).ok()?;
+        let limited: Limited = serde_json::from_str(self.body.text().ok()?).ok()?;
         let millis = match limited.retry_after_ms? {
             Value::Number(number) => rounded_up(&number.to_string()),
             Value::String(text) => rounded_up(text.trim()),
@@ -158,6 +158,38 @@ impl Response {
             429 => true,
             503 => self.retry_after().is_some_and(|wait| !wait.is_zero()),
             _ => false,
+        }
+    }
+
+    /// Whether the server processed the request, if the response does not settle it. `None` if it does: a
+    /// success, or a refusal.
+    ///
+    /// A server may fail after it has acted, and then says so with a status of 500 or more; whether the
+    /// answer is its own (with an `errcode`) or a proxy's makes no difference.
+    pub fn processed(&self) -> Option<Processed> {
+        match (self.status_code, &*self.error_code()) {
+            (408, _) => Some(Processed::No),
+            // The server asks to come back, or a proxy has no server to send the request to.
+            (503, "" | "M_LIMIT_EXCEEDED") => Some(Processed::No),
+            (503, _) if self.retry_after().is_some() => Some(Processed::No),
+            // It cannot process such a request.
+            (501 | 505, _) | (_, "M_UNRECOGNIZED") => None,
+            (500 | 502 | 504 | 520..=527, _) => Some(Processed::Maybe),
+            // Other failures of a proxy are final.
+            (500..=599, code) if !code.is_empty() => Some(Processed::Maybe),
+            _ => None,
+        }
+    }
+
+    /// What the response says about a failure, for people to read.
+    pub(crate) fn failure(&self) -> String {
+        let words = [self.error_code(), self.error_message()];
+        let words: Vec<_> = words.into_iter().filter(|text| !text.is_empty()).collect();
+        let status = self.status_code;
+        if words.is_empty() {
+            format!("answered with status {status}")
+        } else {
+            format!("answered with status {status} ({})", words.join(": "))
         }
     }
 

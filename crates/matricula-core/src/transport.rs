@@ -53,6 +53,8 @@ pub enum TransportErrorKind {
     Timeout,
     /// The connection ended early, or what arrived was not HTTP.
     ConnectionLost,
+    /// The server answered that it failed, in words of its own: see [`Response::processed`].
+    ServerFailed,
     /// The response was larger than the limit.
     TooLarge,
     /// A redirect that is not followed, or too many redirects.
@@ -66,7 +68,10 @@ pub enum TransportErrorKind {
 impl TransportErrorKind {
     /// Whether a retry may succeed.
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::Connect | Self::Timeout | Self::ConnectionLost)
+        matches!(
+            self,
+            Self::Connect | Self::Timeout | Self::ConnectionLost | Self::ServerFailed
+        )
     }
 }
 
@@ -77,6 +82,7 @@ impl fmt::Display for TransportErrorKind {
             Self::Tls => "no TLS connection",
             Self::Timeout => "timeout",
             Self::ConnectionLost => "the connection was lost",
+            Self::ServerFailed => "the server failed",
             Self::TooLarge => "the response is too large",
             Self::Redirect => "the server redirects elsewhere",
             Self::InvalidRequest => "the request cannot be sent",

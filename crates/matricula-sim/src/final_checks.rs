@@ -40,6 +40,14 @@ fn check_outcome(number: usize, record: &Record, count: usize) -> CheckResult {
         Some(Outcome::Responded(response)) if response.success() && !was_processed => {
             untrue("succeeded but was not processed")
         }
+        Some(Outcome::Responded(response))
+            if !response.success()
+                && was_processed
+                && record.submission.kind == JobKind::CreateRoom
+                && !record.was_retried() =>
+        {
+            untrue("was refused but processed")
+        }
         Some(Outcome::Failed(error)) if error.processed == Processed::No && was_processed => {
             untrue("failed but was processed")
         }

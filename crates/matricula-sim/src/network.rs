@@ -57,6 +57,9 @@ impl<D: Disk> Simulation<'_, D> {
                 (processed.then_some(5), 10, server::page(status))
             }
             Fate::Html => (Some(5), 10, server::page(200)),
+            Fate::MatrixError(status, processed) => {
+                (processed.then_some(5), 10, server::unknown(status))
+            }
         };
         if let Some(after) = arrives {
             self.schedule(after, SimEvent::RequestArrived(Arc::clone(job)));
@@ -83,5 +86,7 @@ fn name_of(fate: Fate) -> &'static str {
         Fate::GatewayError(_, false) => "gateway error before",
         Fate::Html => "html",
         Fate::Forbidden => "forbidden",
+        Fate::MatrixError(_, true) => "matrix error after",
+        Fate::MatrixError(_, false) => "matrix error before",
     }
 }

@@ -95,6 +95,8 @@ pub enum Fate {
     Html,
     /// The response is a 403.
     Forbidden,
+    /// The server responds with this status and an error code, after it has processed the request or not.
+    MatrixError(u16, bool),
 }
 
 /// Where a 429 says how long to wait.
@@ -310,7 +312,11 @@ impl Generator {
                 Fate::GatewayError(status, !matches!(status, 408 | 503) && self.below(2) == 0)
             }
             14 => Fate::Html,
-            _ => Fate::Forbidden,
+            _ if self.below(2) == 0 => Fate::Forbidden,
+            _ => {
+                let status = [500, 502, 503, 599][self.below(4) as usize];
+                Fate::MatrixError(status, self.below(2) == 0)
+            }
         }
     }
 

@@ -50,6 +50,10 @@ pub(crate) fn forbidden() -> TransportResult {
     response(403, r#"{"errcode":"M_FORBIDDEN","error":"no"}"#)
 }
 
+pub(crate) fn unknown(status: u16) -> TransportResult {
+    response(status, r#"{"errcode":"M_UNKNOWN","error":"oops"}"#)
+}
+
 pub(crate) fn unknown_token() -> TransportResult {
     response(401, r#"{"errcode":"M_UNKNOWN_TOKEN","error":"gone"}"#)
 }

@@ -10,7 +10,7 @@ mod uia;
 use std::time::Duration;
 
 use matricula_api::{ApiError, ErrorCode, MatrixError, oauth::OAuthError};
-use matricula_core::{Response, ServerUrl, TransportError, scheduler::Outcome};
+use matricula_core::{Response, ServerUrl, TransportError, TransportErrorKind, scheduler::Outcome};
 
 pub use login::{BrowserError, LoginError, OAuthLoginError, OAuthRefusal};
 pub use register::{AppserviceError, RegisterError};
@@ -92,10 +92,8 @@ flatten! {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// The server could not be reached.
-    #[error(
-        "{server} cannot be reached ({error}); check the address and the network, and try again"
-    )]
+    /// The server could not be reached, or it failed.
+    #[error("{server} {}", problem(.error))]
     Unreachable {
         /// The server.
         server: ServerUrl,
@@ -284,6 +282,17 @@ fn says(message: &str) -> String {
         String::new()
     } else {
         format!(": {message:?}")
+    }
+}
+
+fn problem(error: &TransportError) -> String {
+    match error.kind {
+        TransportErrorKind::ServerFailed => {
+            format!("failed ({}); try again later", error.message)
+        }
+        _ => {
+            format!("cannot be reached ({error}); check the address and the network, and try again")
+        }
     }
 }
 

@@ -61,8 +61,8 @@ pub use self::{
     persistence::{RestoreError, tables},
 };
 use crate::{
-    CredentialRef, EffectId, Job, Machine, Response, RetrySafety, Step, StepContext, Timestamp,
-    TransportError, TransportResult,
+    CredentialRef, EffectId, Job, Machine, Processed, Response, RetrySafety, Step, StepContext,
+    Timestamp, TransportError, TransportResult,
 };
 
 /// What happens outside of a scheduler.
@@ -453,6 +453,18 @@ impl Event {
 }
 
 impl Outcome {
+    /// What happened, if the server may have processed the request and did not say whether it did: the
+    /// response is lost, or reports a [failure of the server](Response::processed).
+    pub fn in_doubt(&self) -> Option<String> {
+        match self {
+            Self::InDoubt(error) => Some(error.to_string()),
+            Self::Responded(response) if response.processed() == Some(Processed::Maybe) => {
+                Some(format!("it {}", response.failure()))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the server responded with success.
     pub fn success(&self) -> bool {
         matches!(self, Self::Responded(response) if response.success())

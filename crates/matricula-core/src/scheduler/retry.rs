@@ -50,9 +50,7 @@ impl Attempts {
 /// Whether the server may have processed a request with this result.
 pub(super) fn may_be_processed(result: &TransportResult) -> bool {
     match result {
-        TransportResult::Response(response) => {
-            processed_by_status(response) == Some(Processed::Maybe)
-        }
+        TransportResult::Response(response) => response.processed() == Some(Processed::Maybe),
         TransportResult::Failed(error) => error.processed == Processed::Maybe,
         TransportResult::Cancelled => true,
     }
@@ -91,18 +89,18 @@ pub(super) fn decide(
             Decision::End(Outcome::Responded(job.respond(response)))
         };
     }
-    match processed_by_status(&response) {
+    match response.processed() {
         None => Decision::End(Outcome::Responded(job.respond(response))),
         Some(processed) => {
-            let message = format!(
-                "{} answered with status {}",
-                job.masked_url(),
-                response.status_code()
-            );
             let error = TransportError {
-                kind: TransportErrorKind::ConnectionLost,
+                // Without words of the server, it may be a proxy that cannot reach it.
+                kind: if response.error_code().is_empty() {
+                    TransportErrorKind::ConnectionLost
+                } else {
+                    TransportErrorKind::ServerFailed
+                },
                 processed,
-                message,
+                message: format!("{} {}", job.masked_url(), response.failure()),
             };
             match decide_failure(job, error, config, attempts.failures, cx) {
                 // The server's response says more than an error of our own.
@@ -123,17 +121,6 @@ pub(super) fn rate_limit_wait(response: &Response, attempts: &Attempts) -> Durat
         .retry_after()
         .unwrap_or(DEFAULT_RATE_LIMIT_WAIT)
         .max(floor)
-}
-
-/// For a status that reports a failure on the way: whether the request was processed. `None` if the
-/// response is final.
-fn processed_by_status(response: &Response) -> Option<Processed> {
-    match response.status_code() {
-        408 | 503 => Some(Processed::No),
-        500 if !response.error_code().is_empty() => None,
-        500 | 502 | 504 | 520..=527 => Some(Processed::Maybe),
-        _ => None,
-    }
 }
 
 fn decide_failure(

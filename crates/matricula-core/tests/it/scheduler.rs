@@ -248,18 +248,93 @@ fn last_503_is_the_outcome() {
     );
 }
 
+fn answer(status: u16, body: &str) -> TransportResult {
+    let body = Body::Json(body.to_owned());
+    TransportResult::Response(Response::new(status, vec![], body))
+}
+
+/// A server that fails may have acted before. Only what is safe to repeat is sent again.
 #[test]
-fn matrix_error_with_500_is_final() {
-    let mut harness = Harness::new();
-    let id = harness.submit(job());
-    let body = Body::Json(r#"{"errcode":"M_UNKNOWN","error":"oops"}"#.into());
-    let step = harness.step(Input::Completed(
-        id,
-        TransportResult::Response(Response::new(500, vec![], body)),
-    ));
-    assert!(
-        matches!(outcome(&step), Outcome::Responded(response) if response.error_message() == "oops")
-    );
+fn failure_of_the_server_is_in_doubt() {
+    let unknown = r#"{"errcode":"M_UNKNOWN","error":"oops"}"#;
+    for (status, body) in [
+        (500, unknown),
+        (500, r#"{"errcode":"M_FORBIDDEN"}"#),
+        (500, r#"{"errcode":"ORG.EXAMPLE.BROKEN","error":5}"#),
+        (500, "<html>"),
+        (500, ""),
+        (502, unknown),
+        (503, unknown),
+        (504, r#"{"errcode":"M_NOT_YET_UPLOADED"}"#),
+        (507, unknown),
+        (520, unknown),
+        (599, unknown),
+    ] {
+        let mut harness = Harness::new();
+        let id = harness.submit(job().with_retry_safety(RetrySafety::OnlyIfNotProcessed));
+        let step = harness.step(Input::Completed(id, answer(status, body)));
+        let Outcome::InDoubt(error) = outcome(&step) else {
+            panic!("{status} {body}: {:?}", outcome(&step));
+        };
+        assert_eq!(error.processed, Processed::Maybe);
+        assert_eq!(
+            error.message.contains("M_UNKNOWN: oops"),
+            body == unknown,
+            "{error}"
+        );
+
+        for safety in [RetrySafety::TxnId, RetrySafety::Idempotent] {
+            let mut harness = Harness::new();
+            let id = harness.submit(job().with_retry_safety(safety));
+            let step = harness.step(Input::Completed(id, answer(status, body)));
+            let id = harness.wake(&step);
+            let step = harness.step(Input::Completed(id, answer(200, "{}")));
+            assert!(outcome(&step).success(), "{status} {body} {safety:?}");
+        }
+    }
+}
+
+#[test]
+fn refusal_is_final() {
+    for (status, body) in [
+        (400, r#"{"errcode":"M_UNKNOWN"}"#),
+        (403, r#"{"errcode":"M_FORBIDDEN"}"#),
+        (404, "<html>"),
+        (499, r#"{"errcode":"M_UNKNOWN"}"#),
+        (500, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+        (501, r#"{"errcode":"M_UNKNOWN"}"#),
+        (505, ""),
+        (507, "<html>"),
+        (511, "<html>"),
+    ] {
+        let mut harness = Harness::new();
+        let id = harness.submit(job());
+        let step = harness.step(Input::Completed(id, answer(status, body)));
+        assert!(
+            matches!(outcome(&step), Outcome::Responded(response) if response.status_code() == status),
+            "{status} {body}"
+        );
+    }
+}
+
+/// The server did not process it, and says so.
+#[test]
+fn unavailable_server_is_asked_again() {
+    for (status, body) in [
+        (408, r#"{"errcode":"M_UNKNOWN"}"#),
+        (503, ""),
+        (503, "<html>"),
+        (503, r#"{"error":"maintenance"}"#),
+        (503, r#"{"errcode":"M_LIMIT_EXCEEDED"}"#),
+        (503, r#"{"errcode":"M_UNKNOWN","retry_after_ms":10}"#),
+    ] {
+        let mut harness = Harness::new();
+        let id = harness.submit(job().with_retry_safety(RetrySafety::OnlyIfNotProcessed));
+        let step = harness.step(Input::Completed(id, answer(status, body)));
+        let id = harness.wake(&step);
+        let step = harness.step(Input::Completed(id, answer(200, "{}")));
+        assert!(outcome(&step).success(), "{status} {body}");
+    }
 }
 
 #[test]

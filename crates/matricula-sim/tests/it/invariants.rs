@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use matricula_sim::{MemoryDisk, Plan, run, trace};
 
 /// Everything that the runs must cover.
-const COVERAGE: [&str; 33] = [
+const COVERAGE: [&str; 35] = [
     // Crashes.
     "before a step",
     "before a write",
@@ -29,6 +29,8 @@ const COVERAGE: [&str; 33] = [
     "gateway error before",
     "html",
     "forbidden",
+    "matrix error after",
+    "matrix error before",
     "unknown token",
     // Events.
     "accepted",
