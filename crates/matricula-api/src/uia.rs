@@ -112,6 +112,19 @@ impl UiaInfo {
         serde_json::from_value(body)
     }
 
+    /// What the server says about the last attempt at a stage; `None` if it says nothing. It may be empty:
+    /// an error code without words.
+    ///
+    /// [Palpo](https://github.com/palpo-im/palpo) writes the words to `message` and the code to `kind`.
+    pub fn refusal(&self) -> Option<String> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let words = self.error.clone();
+        let words = words.or_else(|| self.extra.get("message").and_then(text));
+        let code = self.extra.get("kind").and_then(|kind| kind.get("errcode"));
+        let has_code = self.errcode.is_some() || code.is_some();
+        words.or_else(|| has_code.then(String::new))
+    }
+
     /// The documents to accept in the stage `m.login.terms`; empty if there are none.
     pub fn policies(&self) -> Vec<Policy> {
         let Some(Value::Object(policies)) = self.param(&Stage::Terms, "policies") else {

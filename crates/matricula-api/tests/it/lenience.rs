@@ -218,6 +218,49 @@ fn failed_stage_continues_authentication() {
     assert_eq!(error.extra["soft_logout"], true);
 }
 
+/// The words and the code of a refused stage, where Palpo writes them.
+#[test]
+fn refusal_of_a_stage_is_read() {
+    let refusal = |more: &str| {
+        let body = format!(r#"{{"flows":[{{"stages":["m.login.dummy"]}}],"session":"s"{more}}}"#);
+        uia(&body).refusal()
+    };
+    let code = r#","kind":{"errcode":"M_FORBIDDEN"}"#;
+    let words = r#","message":"Invalid registration token.""#;
+    let said = Some("Invalid registration token.".to_owned());
+    for (more, expected) in [
+        (&*format!("{code}{words}"), said.clone()),
+        (words, said),
+        (code, Some(String::new())),
+        (r#","errcode":"M_UNAUTHORIZED""#, Some(String::new())),
+        (r#","error":"no","message":"other""#, Some("no".to_owned())),
+        ("", None),
+        (r#","errcode":null,"error":null"#, None),
+        (r#","message":5,"kind":"M_FORBIDDEN""#, None),
+    ] {
+        assert_eq!(refusal(more), expected, "{more}");
+    }
+}
+
+#[test]
+fn byte_order_mark_is_skipped() {
+    let mark = "\u{feff}";
+    let body = format!(r#"{mark}{{"user_id":"@a:b.test"}}"#);
+    read::<WhoAmI>(200, &body).unwrap();
+    let body = format!(r#"{mark}{{"errcode":"M_FORBIDDEN","error":"no"}}"#);
+    let Err(ApiError::Matrix(error)) = read::<WhoAmI>(403, &body) else {
+        panic!("the error is not read");
+    };
+    assert_eq!(error.code, ErrorCode::Forbidden);
+    let body = format!(r#"{mark}{{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}}"#);
+    let Err(ApiError::RateLimited { retry_after, .. }) = read::<WhoAmI>(429, &body) else {
+        panic!("the rate limit is not read");
+    };
+    assert_eq!(retry_after, Some(Duration::from_millis(5)));
+    // Bytes that are no mark are no JSON.
+    read::<WhoAmI>(200, &format!("{mark}{body}")).unwrap_err();
+}
+
 #[test]
 fn english_policy_accepts_underscore() {
     let policy = r#"{"version": "1", "de": {"name": "Regeln", "url": "u"}, "en_US": {"name": "Rules", "url": "v"}}"#;
