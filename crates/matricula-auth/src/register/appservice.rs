@@ -101,6 +101,9 @@ impl AppserviceRegistration {
 
     fn on_outcome(&mut self, now: Timestamp, outcome: Outcome) {
         let server = self.server.clone();
+        if let (Phase::Registering, Some(what)) = (self.phase, outcome.in_doubt()) {
+            return self.on_lost(what);
+        }
         match (self.phase, outcome) {
             (Phase::Registering, Outcome::Responded(response)) => {
                 self.on_registered(now, &response)
@@ -111,7 +114,6 @@ impl AppserviceRegistration {
                 self.conversation.finish_account(result);
             }
             (Phase::AskingWho, Outcome::Responded(response)) => self.on_owner(&response),
-            (Phase::Registering, Outcome::InDoubt(error)) => self.on_lost(error.to_string()),
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
                 self.conversation.fail(match self.lost.take() {
                     Some(what) => AppserviceError::MayBeDone { server, what },

@@ -66,6 +66,9 @@ pub struct Registration {
     options: RegistrationOptions,
     /// Whether the password was generated here, and belongs to the account.
     password_is_generated: bool,
+    /// Whether a login has shown that there was no such account, after a response was lost.
+    #[serde(default)]
+    is_absent: bool,
     threepids: Threepids,
     flow: UiaFlow,
     phase: Phase,
@@ -127,6 +130,7 @@ impl Registration {
             checks_name: true,
             options,
             password_is_generated: false,
+            is_absent: false,
             threepids,
             flow,
             phase: Phase::New,
@@ -315,7 +319,10 @@ impl Registration {
     fn send_registration(&mut self, stage: Option<Stage>, is_replay: bool) {
         let options = &self.options;
         let mut request = Register {
-            auth: stage.as_ref().map(|stage| self.auth(stage)),
+            auth: match &stage {
+                Some(stage) => Some(self.auth(stage)),
+                None => self.flow.session_alone(),
+            },
             initial_device_display_name: options.device.device_name.clone(),
             ..Register::default()
         };
@@ -380,6 +387,7 @@ impl Registration {
         match next {
             UiaNext::Wait => self.phase = Phase::Authenticating,
             UiaNext::Request(stage) => self.register(Some(stage)),
+            UiaNext::Finish => self.register(None),
             UiaNext::Validate(stage, None) => self.validate(stage),
             UiaNext::Validate(stage, why) => self.ask_for_validation(stage, why),
             UiaNext::NoFlow => self.conversation.fail(RegisterError::Closed {
@@ -456,6 +464,10 @@ impl Registration {
 
     fn on_outcome(&mut self, cx: &StepContext<'_>, outcome: Outcome) {
         let phase = self.phase.clone();
+        if let (Phase::Registering { stage, is_replay }, Some(what)) = (&phase, outcome.in_doubt())
+        {
+            return self.recover(stage.clone(), *is_replay, what);
+        }
         match (phase.clone(), outcome) {
             (Phase::CheckingName, Outcome::Responded(response)) => self.on_name_checked(&response),
             (Phase::CheckingName, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
@@ -463,9 +475,6 @@ impl Registration {
             }
             (Phase::Registering { stage, is_replay }, Outcome::Responded(response)) => {
                 self.on_registered(cx.now, stage, is_replay, &response);
-            }
-            (Phase::Registering { stage, is_replay }, Outcome::InDoubt(error)) => {
-                self.recover(stage, is_replay, error.to_string());
             }
             (
                 Phase::Registering {

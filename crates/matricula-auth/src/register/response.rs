@@ -58,18 +58,34 @@ impl Registration {
                 self.finish(account);
             }
             Err(ApiError::Uia(info))
-                if is_replay && stage.is_some() && info.session != self.flow.session.id =>
+                if is_replay
+                    && self.had_auth(stage.as_ref())
+                    && info.session != self.flow.session.id =>
             {
                 self.on_new_session(now, stage, *info);
             }
             Err(ApiError::Uia(info)) => self.on_auth_required(now, stage, *info),
-            Err(ApiError::Matrix(error)) if is_replay && self.may_be_our_own(&error) => {
+            Err(ApiError::Matrix(error))
+                if is_replay && self.may_be_our_own(&error)
+                    || self.is_absent && error.code == ErrorCode::UserInUse =>
+            {
                 self.on_refused_replay(stage, error);
             }
             // Servers keep a session for hours, not for days: begin a new one.
             Err(ApiError::Matrix(error)) if is_resumed && error.code == ErrorCode::Unknown => {
                 self.flow.session.forget();
                 self.register(None);
+            }
+            // Not every server repeats its flows when it refuses a stage.
+            Err(ApiError::Matrix(error))
+                if stage == Some(Stage::RegistrationToken) && is_about_the_stage(&error) =>
+            {
+                let conversation = &mut self.conversation;
+                let stage = Stage::RegistrationToken;
+                let next = self
+                    .flow
+                    .on_not_done(conversation, now, stage, error.message);
+                self.apply(next);
             }
             Err(ApiError::Matrix(error)) => self.on_refused(error),
             // A success that cannot be read: the account was made.
@@ -223,7 +239,7 @@ impl Registration {
     pub(super) fn recover(&mut self, stage: Option<Stage>, is_replay: bool, what: String) {
         // A request without `auth` makes no account, except for guests and if no stage is wanted. In the
         // latter case a second request says that the username is taken.
-        let is_harmless = stage.is_none() && self.options.kind == AccountKind::User;
+        let is_harmless = !self.had_auth(stage.as_ref()) && self.options.kind == AccountKind::User;
         if !is_replay && (is_harmless || self.flow.session.id.is_some()) {
             self.conversation
                 .settling(format!("{what}; asking again in the same session"));
@@ -251,7 +267,7 @@ impl Registration {
     /// The second of two equal requests was refused, perhaps because the first was processed.
     fn on_refused_replay(&mut self, stage: Option<Stage>, error: MatrixError) {
         let is_taken = error.code == ErrorCode::UserInUse;
-        if self.completes_a_flow(stage.as_ref()) {
+        if self.completes_a_flow(stage.as_ref()) && (is_taken || !self.is_absent) {
             self.recover_by_login(stage, is_taken, error.to_string());
         } else if is_taken {
             self.on_refused(error);
@@ -264,13 +280,18 @@ impl Registration {
     /// The second of two equal requests got a new session: the server has forgotten the old one, perhaps
     /// because it was complete.
     fn on_new_session(&mut self, now: Timestamp, stage: Option<Stage>, info: UiaInfo) {
-        if self.completes_a_flow(stage.as_ref()) {
+        if self.completes_a_flow(stage.as_ref()) && !self.is_absent {
             let what = "the server has forgotten the session".to_owned();
             self.recover_by_login(stage, false, what);
         } else {
             self.flow.session.forget();
             self.on_auth_required(now, None, info);
         }
+    }
+
+    /// Whether the request had authentication data: those of this stage, or the session alone.
+    fn had_auth(&self, stage: Option<&Stage>) -> bool {
+        stage.is_some() || self.flow.session.finishes
     }
 
     /// Whether a request with this stage may have been the last that the server wanted.
@@ -314,7 +335,9 @@ impl Registration {
             }
             // No request had `auth`: the account with that username is another person's.
             Err(ApiError::Matrix(error))
-                if error.code == ErrorCode::Forbidden && stage.is_none() && is_taken =>
+                if error.code == ErrorCode::Forbidden
+                    && !self.had_auth(stage.as_ref())
+                    && is_taken =>
             {
                 let refused = Refusal {
                     code: ErrorCode::UserInUse,
@@ -323,8 +346,20 @@ impl Registration {
                 self.ask(RegistrationQuestion::Username { refused });
             }
             Err(error) => {
+                let is_unknown = matches!(
+                    &error,
+                    ApiError::Matrix(refusal) if refusal.code == ErrorCode::Forbidden
+                );
+                // Perhaps there is no such account: next time the registration itself is tried first.
+                self.is_absent |= is_unknown && !is_taken;
+                let phase = if is_unknown && !is_taken && self.options.upgrade.is_none() {
+                    let is_replay = true;
+                    Phase::Registering { stage, is_replay }
+                } else {
+                    self.phase.clone()
+                };
                 let error = self.in_doubt(format!("signing in to find out: {error}"));
-                self.pause(self.phase.clone(), error);
+                self.pause(phase, error);
             }
         }
     }
@@ -340,6 +375,12 @@ fn is_about_the_guest(error: &MatrixError) -> bool {
         | ErrorCode::Exclusive => true,
         _ => error.status == 403,
     }
+}
+
+/// Whether the refusal of a stage says that its answer is wrong.
+fn is_about_the_stage(error: &MatrixError) -> bool {
+    matches!(error.status, 401 | 403)
+        && matches!(error.code, ErrorCode::Unauthorized | ErrorCode::Forbidden)
 }
 
 /// Whether a status says that there is no such endpoint.

@@ -63,6 +63,8 @@ pub(crate) enum UiaNext {
     Wait,
     /// Send the request with the [data](UiaFlow::auth) that completes this stage.
     Request(Stage),
+    /// No stage is left: send the request with the [session alone](UiaFlow::session_alone).
+    Finish,
     /// Validate the address of this stage, then send the request. With a reason if the server does not
     /// know yet that it is validated.
     Validate(Stage, Option<String>),
@@ -100,6 +102,7 @@ impl UiaFlow {
         self.is_resumed = true;
         self.polls_first = polls_first;
         self.session.flow = None;
+        self.session.finishes = false;
         self.stop_polling();
         self.state = State::Idle;
     }
@@ -139,8 +142,7 @@ impl UiaFlow {
         info: UiaInfo,
         known: KnownAnswers,
     ) -> UiaNext {
-        let needs_confirmation = stage.as_ref().is_some_and(|stage| self.needs_page(stage));
-        match self.session.update(stage, info, needs_confirmation) {
+        match self.session.update(stage, info) {
             StageResult::Unknown => {}
             StageResult::Done(stage) => {
                 self.backoff = None;
@@ -173,8 +175,12 @@ impl UiaFlow {
         }
         let server = self.server.clone();
         let Some(stage) = self.session.next() else {
-            return UiaNext::Fail(UiaError::Endless { server }, Resumability::No);
+            return match std::mem::replace(&mut self.session.finishes, true) {
+                true => UiaNext::Fail(UiaError::Endless { server }, Resumability::No),
+                false => UiaNext::Finish,
+            };
         };
+        self.session.finishes = false;
         if self.needs_page(&stage) {
             self.open_page(conversation, stage)
         } else if stage == Stage::Terms && !self.session.can_read_terms() {
@@ -304,6 +310,15 @@ impl UiaFlow {
         auth.threepid_creds = creds;
         self.add_answer(stage, &mut auth);
         auth
+    }
+
+    /// The authentication data of a request for which no stage is left, if this is one.
+    pub(crate) fn session_alone(&self) -> Option<AuthData> {
+        let session = self.session.id.clone();
+        self.session.finishes.then(|| AuthData {
+            session,
+            ..AuthData::default()
+        })
     }
 
     fn ask_password<T, F>(

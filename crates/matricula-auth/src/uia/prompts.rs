@@ -35,8 +35,14 @@ impl UiaFlow {
     /// What a user interface shows.
     fn prompt(&self, question: &StageQuestion) -> Prompt {
         match question.clone() {
-            StageQuestion::Password { user_id, why } => Prompt::CurrentPassword { user_id, why },
-            StageQuestion::Token { why } => Prompt::RegistrationToken { why },
+            StageQuestion::Password { user_id, why } => {
+                let why = why.map(reason);
+                Prompt::CurrentPassword { user_id, why }
+            }
+            StageQuestion::Token { why } => {
+                let why = why.map(reason);
+                Prompt::RegistrationToken { why }
+            }
             StageQuestion::Terms => Prompt::AcceptTerms {
                 policies: self.session.policies(),
             },
@@ -89,6 +95,15 @@ impl UiaFlow {
             },
             StageQuestion::Page { stage, .. } => self.needs_browser(&stage),
         }
+    }
+}
+
+/// Why an answer was refused: in the server's words, if it has some.
+fn reason(message: String) -> String {
+    if message.is_empty() {
+        "the server does not accept it".to_owned()
+    } else {
+        message
     }
 }
 

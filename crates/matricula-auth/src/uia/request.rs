@@ -173,6 +173,7 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
                 let auth = self.flow.auth(&stage, self.creds(&stage));
                 self.send(Some(stage), Some(auth));
             }
+            UiaNext::Finish => self.send(None, self.flow.session_alone()),
             UiaNext::Validate(stage, why) => {
                 let next = self.flow.ask_page(&mut self.conversation, stage, why);
                 self.apply(next);
@@ -188,22 +189,17 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
 
     fn on_outcome(&mut self, now: Timestamp, stage: Option<Stage>, outcome: Outcome) {
         let server = self.server.clone();
-        match outcome {
-            Outcome::Responded(response) => self.on_response(now, stage, &response),
-            Outcome::Failed(error) => self
-                .conversation
-                .fail(ServerError::Unreachable { server, error }),
-            Outcome::InDoubt(error) => {
-                let what = error.to_string();
-                self.conversation.fail(UiaError::MayBeDone { server, what });
-            }
-            _ => self.conversation.fail(ServerError::Cancelled),
+        if let Some(what) = outcome.in_doubt() {
+            return self.conversation.fail(UiaError::MayBeDone { server, what });
+        }
+        match ServerError::response(&server, outcome) {
+            Ok(response) => self.on_response(now, stage, &response),
+            Err(error) => self.conversation.fail(error),
         }
     }
 
     fn on_response(&mut self, now: Timestamp, stage: Option<Stage>, response: &Response) {
         let is_resumed = self.flow.take_resumed();
-        let was_authenticated = stage.is_some() || self.flow.session.id.is_some();
         let server = self.server.clone();
         match E::read(response) {
             Ok(result) => self.conversation.finish(Ok(result)),
@@ -228,11 +224,6 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
             Err(ApiError::Matrix(error)) if is_resumed && is_about_the_session(&error) => {
                 self.flow.session.forget();
                 self.send(None, None);
-            }
-            // The server may have processed it in part.
-            Err(error) if was_authenticated && response.status_code() >= 500 => {
-                let what = error.to_string();
-                self.conversation.fail(UiaError::MayBeDone { server, what });
             }
             // A success that cannot be read.
             Err(ApiError::Malformed { message, .. }) if response.success() => {

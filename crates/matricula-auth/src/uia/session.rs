@@ -22,6 +22,9 @@ pub(crate) struct UiaSession {
     /// The flow that was chosen.
     pub(crate) flow: Option<Flow>,
     pub(crate) done: BTreeSet<Stage>,
+    /// Whether the last request had the session alone, because no stage was left.
+    #[serde(default)]
+    pub(crate) finishes: bool,
 }
 
 /// What the server's response says about the stage that the last request was to complete.
@@ -29,47 +32,32 @@ pub(crate) struct UiaSession {
 pub(super) enum StageResult {
     /// There was no such stage, or it belonged to a session that is gone.
     Unknown,
-    /// The stage is complete.
+    /// The server lists the stage as completed.
     Done(Stage),
-    /// The stage is not complete, with the server's message if it sent one.
+    /// The server does not list the stage as completed: that is a refusal, with the server's words if it
+    /// sent some.
     NotDone(Stage, String),
 }
 
 impl UiaSession {
     /// Takes over what the server requires, after a request that was to complete `stage`.
-    ///
-    /// `needs_confirmation`: the stage is complete only if the server lists it. Otherwise it is enough
-    /// that the server does not complain.
-    pub(super) fn update(
-        &mut self,
-        mut stage: Option<Stage>,
-        info: UiaInfo,
-        needs_confirmation: bool,
-    ) -> StageResult {
+    pub(super) fn update(&mut self, mut stage: Option<Stage>, info: UiaInfo) -> StageResult {
+        let refusal = info.refusal();
         let info = bounded(info);
         if info.session.is_some() && info.session != self.id {
             if self.id.is_some() {
                 // Stages completed in the last session do not count in this one.
                 self.forget();
-                stage = None;
+                // The server has forgotten the session, unless it says what is wrong with the stage.
+                stage = stage.filter(|_| refusal.is_some());
             }
             self.id = info.session.clone();
         }
-        let failed = info.errcode.is_some() || info.error.is_some();
-        let message = info.error.clone().unwrap_or_default();
-        // Not every server lists the completed stages.
-        let lists = !info.completed.is_empty();
         self.done.extend(info.completed.iter().cloned());
         self.offered = Some(info);
         match stage {
             Some(stage) if self.done.contains(&stage) => StageResult::Done(stage),
-            Some(stage) if failed || lists || needs_confirmation => {
-                StageResult::NotDone(stage, message)
-            }
-            Some(stage) => {
-                self.done.insert(stage.clone());
-                StageResult::Done(stage)
-            }
+            Some(stage) => StageResult::NotDone(stage, refusal.unwrap_or_default()),
             None => StageResult::Unknown,
         }
     }

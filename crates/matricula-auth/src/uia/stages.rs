@@ -67,7 +67,7 @@ impl UiaFlow {
     }
 
     /// The server did not accept the stage: asks again, polls again, or fails.
-    pub(super) fn on_not_done<T, F>(
+    pub(crate) fn on_not_done<T, F>(
         &mut self,
         conversation: &mut ConversationState<T, F>,
         now: Timestamp,

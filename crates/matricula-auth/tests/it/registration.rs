@@ -272,20 +272,6 @@ fn stages_run_in_order_and_once() {
 }
 
 #[test]
-fn missing_completed_list_counts_as_accepted() {
-    let flow = json!([{ "stages": ["m.login.registration_token", "m.login.dummy"] }]);
-    let mut server = register(RegistrationOptions {
-        token: Some("t".into()),
-        ..alice()
-    });
-    server
-        .respond(200, &json!({}))
-        .respond(401, &uia_response(&flow))
-        .respond(401, &uia_response(&flow));
-    assert_eq!(server.body()["auth"]["type"], "m.login.dummy");
-}
-
-#[test]
 fn wrong_token_is_asked_again() {
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
     let mut server = register_alice();

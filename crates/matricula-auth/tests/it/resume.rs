@@ -184,9 +184,11 @@ fn new_password_begins_a_new_session() {
         ),
         (Value::Null, json!("mine"))
     );
+    let mut done = two_stages();
+    done["completed"] = json!(["m.login.registration_token"]);
     server
         .respond(401, &two_stages())
-        .respond(401, &two_stages())
+        .respond(401, &done)
         .respond(200, &success());
     assert_eq!(server.ok().password, None, "the person knows it");
 }

@@ -137,8 +137,11 @@ impl PromptHandler for Terminal {
         match progress {
             Progress::Route { stages, why } => {
                 let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();
-                self.output
-                    .say(&format!("route: {} ({why})", stages.join(", ")));
+                let route = match stages.is_empty() {
+                    true => "no stage".to_owned(),
+                    false => stages.join(", "),
+                };
+                self.output.say(&format!("route: {route} ({why})"));
                 self.state().route = Some((stages, why.clone()));
             }
             Progress::NoWellKnown { name, server } => self.output.say(&format!(
@@ -158,7 +161,9 @@ impl PromptHandler for Terminal {
             Progress::NoSession => self
                 .output
                 .say("the server gives this user no session; it is made without one"),
-            Progress::Settling(how) => self.output.warn(&format!("the answer was lost: {how}")),
+            Progress::Settling(how) => self
+                .output
+                .warn(&format!("it is not certain what the server did: {how}")),
             Progress::BeginningAgain(why) => self.output.warn(why),
             Progress::AdminNotGranted { issuer } => self.output.warn(&format!(
                 "{issuer} did not grant the admin API: the session is not an administrator's"
