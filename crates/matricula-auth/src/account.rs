@@ -126,7 +126,7 @@ impl Account {
         data: Value,
     ) -> Self {
         let mut account = Self::without_session(response.user_id, server.clone(), data);
-        account.device_id = response.device_id;
+        account.device_id = response.device_id.filter(|id| !id.is_empty());
         if let Some(token) = response.access_token {
             let lifetime = response.expires_in_ms;
             account.set_tokens(now, token, response.refresh_token, lifetime);
@@ -147,7 +147,8 @@ impl Account {
         self.set_tokens(now, response.access_token, response.refresh_token, lifetime);
     }
 
-    /// Replaces the tokens by those received at `now`; `lifetime` is the access token's.
+    /// Replaces the tokens by those received at `now`; `lifetime` is the access token's. The refresh token
+    /// stays if there is no other that can be used: an empty one is none.
     pub fn set_tokens(
         &mut self,
         now: Timestamp,
@@ -158,6 +159,7 @@ impl Account {
         self.access_token = Some(access);
         self.expires_at = expiry(now, lifetime);
         self.renew_at = renewal(now, lifetime);
+        let refresh = refresh.filter(|token| !token.expose().trim().is_empty());
         if refresh.is_some() && refresh != self.refresh_token {
             self.previous_refresh_token = self.refresh_token.take();
             self.refresh_token = refresh;

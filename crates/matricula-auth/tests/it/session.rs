@@ -467,3 +467,34 @@ fn ended_session_sends_nothing() {
     ));
     assert!(called.sent.is_empty());
 }
+
+/// New tokens without a refresh token that can be used: the last one stays, and gets the next pair.
+#[test]
+fn unusable_refresh_token_keeps_the_last() {
+    let good = json!({ "access_token": "new", "token_type": "Bearer", "expires_in": 300 });
+    let mut answers = vec![good.clone()];
+    for odd in [json!(null), json!(""), json!(" "), json!("\n")] {
+        let mut answer = good.clone();
+        answer["refresh_token"] = odd;
+        answers.push(answer);
+    }
+    for account in [account(json!({})), of_oauth()] {
+        for answer in &answers {
+            let standing = SessionState::new(account.clone());
+            let (settled, ..) = renew(&standing, RenewalReason::Requested, &[done(200, answer)]);
+            assert_eq!(settled.result, Ok(()), "{answer}");
+            let renewed = settled.account();
+            assert_eq!(renewed.access_token, Some("new".into()), "{answer}");
+            assert_eq!(renewed.refresh_token, Some("ref".into()), "{answer}");
+            assert_eq!(renewed.previous_refresh_token, None, "{answer}");
+
+            let standing = SessionState::new(renewed.clone());
+            let next = json!({
+                "access_token": "newer", "token_type": "Bearer", "refresh_token": "ref2",
+            });
+            let (settled, ..) = renew(&standing, RenewalReason::Requested, &[done(200, &next)]);
+            let renewed = settled.account();
+            assert_eq!(renewed.refresh_token, Some("ref2".into()), "{answer}");
+        }
+    }
+}
