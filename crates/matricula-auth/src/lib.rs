@@ -82,7 +82,7 @@ pub use error::{
     ThreepidError, UiaError,
 };
 pub use login::{
-    AppserviceLogin, Login, OAuthClient, OAuthLogin, SsoLogin, password_login_request,
+    AppserviceLogin, Login, OAuthClient, OAuthLogin, SsoLogin, password_login_request, read_login,
 };
 pub use prompt::{Answer, Prompt};
 pub use random::generate_password;

@@ -8,7 +8,7 @@ use matricula_api::{
 };
 use matricula_auth::{
     Account, Conversation, Effect, Event, Input, PendingAuth, Progress, RegistrationOptions,
-    ServerInfo, SignUp, conversation::convert_error,
+    ServerInfo, SignUp, conversation::convert_error, read_login,
 };
 use matricula_core::{Machine, ServerUrl, Step, StepContext, WriteBatch};
 use matricula_http::{Runner, SystemClock};
@@ -134,7 +134,7 @@ impl<'a> AuthFlow<'a> {
                 AuthConversation::LoginToken(request, data) => {
                     let job = request.job(&self.server.server);
                     let response = send(&connection.runner, job).await?;
-                    let answer = LoginRequest::read(&response)?;
+                    let answer = read_login(&response)?;
                     let (server, now) = (&self.server.server, SystemClock::now());
                     let account = Account::from_login(server, now, answer, data.clone());
                     let mut writes = WriteBatch::default();

@@ -62,18 +62,13 @@ pub(super) fn read(name: &ServerUrl, response: &Response) -> Lookup {
         Ok(server) => server,
         Err(why) => return Lookup::FailError(why),
     };
+    // The specification ends the discovery if the identity server cannot be used. Here nothing needs one.
     let identity_server = document.identity_server;
-    match identity_server.map(|named| usable(name, &named.base_url)) {
-        None => Lookup::Use(Document {
-            homeserver,
-            identity_server: None,
-        }),
-        Some(Ok(identity_server)) => Lookup::Use(Document {
-            homeserver,
-            identity_server: Some(identity_server),
-        }),
-        Some(Err(why)) => Lookup::FailError(format!("of its identity server, {why}")),
-    }
+    let identity_server = identity_server.and_then(|named| usable(name, &named.base_url).ok());
+    Lookup::Use(Document {
+        homeserver,
+        identity_server,
+    })
 }
 
 fn usable(name: &ServerUrl, base_url: &str) -> Result<ServerUrl, String> {

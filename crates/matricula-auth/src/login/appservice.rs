@@ -8,6 +8,7 @@ use matricula_core::{
 };
 use serde_json::{Value, json};
 
+use super::read_login;
 use crate::{
     Account, AppserviceError, Conversation, DeviceOptions, Effect, Event, Input, ServerError,
     ServerInfo, conversation::ConversationState,
@@ -107,7 +108,7 @@ pub(crate) fn read_appservice_login(
     response: &Response,
     data: Value,
 ) -> Result<Account, AppserviceError> {
-    match LoginRequest::read(response) {
+    match read_login(response) {
         Ok(response) => Ok(Account::from_login(server, now, response, data)),
         // There is no such login, as on servers that delegate accounts.
         Err(ApiError::Matrix(error)) if error.code == ErrorCode::Unrecognized => {

@@ -10,6 +10,6 @@ pub(crate) use appservice::{
     APPSERVICE_LOGIN, appservice_login, appservice_refusal, read_appservice_login,
 };
 pub use oauth::{OAuthClient, OAuthLogin};
-pub(crate) use password::read_login;
+pub use password::read_login;
 pub use password::{Login, password_login_request};
 pub use sso::SsoLogin;

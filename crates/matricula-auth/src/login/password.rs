@@ -151,15 +151,18 @@ pub fn password_login_request(user: &str, password: &Secret) -> LoginRequest {
 }
 
 /// Reads the response to a login. Some servers leave the device out, against the specification: then its
-/// id is empty.
-pub(crate) fn read_login(response: &Response) -> Result<LoginResponse, ApiError> {
+/// id is empty, as it is where it cannot be read. The session exists, and works without it.
+///
+/// # Errors
+/// The failure that the response reports.
+pub fn read_login(response: &Response) -> Result<LoginResponse, ApiError> {
     let read = LoginRequest::read(response);
     let Err(ApiError::Malformed { .. }) = read else {
         return read;
     };
     let without_device = response
         .json_body()
-        .filter(|body| body["device_id"].is_null());
+        .filter(|body| !body["device_id"].is_string());
     let Some(Value::Object(mut body)) = without_device else {
         return read;
     };

@@ -15,6 +15,7 @@ use matricula_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::read_login;
 use crate::{
     Account, Answer, BrowserError, Conversation, DeviceOptions, Effect, Event, IdentityProvider,
     Input, LoginError, Progress, Prompt, ServerError, ServerInfo,
@@ -283,7 +284,7 @@ impl SsoLogin {
                 (what, ServerError::not_matrix(&self.server, error))
             }
             Outcome::Responded(response) => {
-                return self.on_response(cx, is_replay, LoginRequest::read(&response));
+                return self.on_response(cx, is_replay, read_login(&response));
             }
             Outcome::InDoubt(error) => (
                 error.to_string(),

@@ -10,7 +10,7 @@ use matricula_core::{
     Api, Body, Job, Method, Operation, Response, RetrySafety, Secret, ServerUrl, secret::exposed,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::ServerError;
 
@@ -57,7 +57,7 @@ impl Validation {
     /// The server has sent a message.
     pub(crate) fn sent(&mut self, answer: RequestTokenResponse) {
         self.sid = Some(answer.sid);
-        self.submit_url = answer.submit_url;
+        self.submit_url = answer.submit_url.filter(|url| !url.is_empty());
     }
 
     pub(crate) fn is_sent(&self) -> bool {
@@ -99,7 +99,7 @@ impl Validation {
 
 /// Reads the response to a submitted code.
 pub(crate) fn submitted(response: &Response) -> Result<(), CodeRefused> {
-    let body: Value = serde_json::from_slice(response.body().as_bytes()).unwrap_or_default();
+    let body = response.json_body().unwrap_or_default();
     if response.success() && body["success"] != json!(false) {
         return Ok(());
     }

@@ -308,7 +308,6 @@ fn code_goes_to_safe_urls_only() {
         "http://id.example.org/submit",
         "https://10.0.0.1/submit",
         "file:///x",
-        "",
     ] {
         let mut server = add_threepid(phone());
         server

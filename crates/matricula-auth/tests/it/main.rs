@@ -33,3 +33,4 @@ mod sso;
 mod termination;
 mod threepid_stages;
 mod uia_request;
+mod unneeded_values;

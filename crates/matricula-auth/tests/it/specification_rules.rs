@@ -2,8 +2,7 @@
 
 use matricula_api::client::refresh::RefreshResponse;
 use matricula_auth::{
-    Answer, AuthError, Discovery, DiscoveryError, Login, Prompt, RegisterError, Registration,
-    RegistrationOptions, ServerInfo,
+    AuthError, Login, Prompt, RegisterError, Registration, RegistrationOptions, ServerInfo,
 };
 use matricula_core::Timestamp;
 use serde_json::json;
@@ -112,23 +111,4 @@ fn refresh_replaces_token_and_expiry() {
     assert_eq!(account.refresh_token, Some("syr_3".into()));
     let end = Timestamp::from_millis(server.now + 500);
     assert_eq!(account.expires_at, Some(end));
-}
-
-#[test]
-fn invalid_identity_server_fails_discovery() {
-    let mut server = ScriptedServer::start(Discovery::new("example.org".parse().unwrap()));
-    let homeserver = json!({ "base_url": "https://matrix.example.org" });
-    server.respond(
-        200,
-        &json!({ "m.homeserver": homeserver, "m.identity_server": {} }),
-    );
-    server.answer(Answer::Unavailable);
-    assert!(
-        matches!(
-            server.error(),
-            AuthError::Discovery(DiscoveryError::WellKnown { .. })
-        ),
-        "{}",
-        server.error()
-    );
 }

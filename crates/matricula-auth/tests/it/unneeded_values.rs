@@ -1,0 +1,167 @@
+//! A value that is not needed stops nothing when it cannot be read: it counts as absent.
+
+use matricula_auth::{Account, Discovery, Login, Registration, WellKnown};
+use serde_json::{Value, json};
+
+use crate::{
+    helpers::{alice, refused, register, server_info},
+    scripted_server::ScriptedServer,
+};
+
+/// One field each, as no server should send it.
+fn with_each(body: &Value, fields: &[(&str, &[Value])]) -> Vec<Value> {
+    let one = |(name, values): &(&str, &[Value])| -> Vec<Value> {
+        let with = |value: &Value| {
+            let mut body = body.clone();
+            body[*name] = value.clone();
+            body
+        };
+        values.iter().map(with).collect()
+    };
+    fields.iter().flat_map(one).collect()
+}
+
+/// Answers to a login or registration that gave a session.
+fn sessions() -> Vec<Value> {
+    let good = json!({
+        "user_id": "@alice:example.org", "access_token": "syt_a", "device_id": "DEV",
+    });
+    with_each(
+        &good,
+        &[
+            ("home_server", &[json!(null)]),
+            ("well_known", &[json!(null)]),
+            ("device_id", &[json!(""), json!(null)]),
+            ("refresh_token", &[json!(""), json!(null)]),
+            ("expires_in_ms", &[json!(null)]),
+            ("org.example.extra", &[json!(null), json!([{}])]),
+        ],
+    )
+}
+
+fn check(account: &Account, body: &Value) {
+    assert_eq!(account.user_id.as_str(), "@alice:example.org", "{body}");
+    assert_eq!(account.access_token, Some("syt_a".into()), "{body}");
+    let device = body["device_id"].as_str().filter(|id| !id.is_empty());
+    assert_eq!(account.device_id.as_deref(), device, "{body}");
+    assert_eq!((&account.refresh_token, account.expires_at), (&None, None));
+}
+
+#[test]
+fn session_of_a_login_is_taken() {
+    for body in sessions() {
+        let login = Login::new(&server_info(), "alice", "wordpass".into());
+        let mut server = ScriptedServer::start(login);
+        server.respond(200, &body);
+        check(server.ok(), &body);
+    }
+}
+
+#[test]
+fn session_of_a_registration_is_taken() {
+    for body in sessions() {
+        let mut server = register(alice());
+        server.respond(200, &json!({})).respond(200, &body);
+        check(server.ok(), &body);
+        assert_eq!(
+            server.requests.len(),
+            2,
+            "{body}: nothing is left to find out"
+        );
+    }
+}
+
+/// The login that finds out whether an account was made.
+#[test]
+fn session_that_settles_a_doubt_is_taken() {
+    for body in sessions() {
+        let mut server = register(alice());
+        server
+            .respond(200, &json!({}))
+            .lose()
+            .respond(400, &refused("M_USER_IN_USE"))
+            .respond(200, &body);
+        check(server.ok(), &body);
+    }
+}
+
+#[test]
+fn device_of_a_login_may_be_odd() {
+    for odd in [json!(5), json!({}), json!([]), json!(false)] {
+        let body = json!({
+            "user_id": "@alice:example.org", "access_token": "syt_a", "device_id": odd,
+        });
+        let login = Login::new(&server_info(), "alice", "wordpass".into());
+        let mut server = ScriptedServer::start(login);
+        server.respond(200, &body);
+        check(server.ok(), &body);
+    }
+}
+
+/// The specification says `FAIL_PROMPT` or `FAIL_ERROR` to these: a deliberate deviation.
+#[test]
+fn odd_identity_server_is_none() {
+    let good = json!({ "m.homeserver": { "base_url": "https://matrix.example.org" } });
+    let odd = with_each(
+        &good,
+        &[
+            (
+                "m.identity_server",
+                &[
+                    json!(null),
+                    json!({ "base_url": "" }),
+                    json!({ "base_url": "id.example.org" }),
+                    json!({ "base_url": "http://id.example.org" }),
+                    json!({ "base_url": "https://10.0.0.1" }),
+                ],
+            ),
+            ("m.tile_server", &[json!({}), json!(5), json!(null)]),
+            ("org.example.other", &[json!([{}])]),
+        ],
+    );
+    for document in odd {
+        let mut server = ScriptedServer::start(Discovery::new("example.org".parse().unwrap()));
+        server.respond(200, &document);
+        assert!(!server.is_asking(), "{document}");
+        let none = r#"{"errcode":"M_UNRECOGNIZED"}"#;
+        server
+            .respond_path("/versions", 200, r#"{"versions":["v1.11"]}"#)
+            .respond_path("/login", 200, r#"{"flows":[{"type":"m.login.password"}]}"#)
+            .respond_path("/auth_metadata", 404, none);
+        let info = server.ok();
+        assert_eq!(info.server.as_str(), "https://matrix.example.org");
+        assert_eq!(info.well_known, WellKnown::Found, "{document}");
+        assert_eq!(info.identity_server, None, "{document}");
+    }
+}
+
+/// What the documents of a server look like after an editor has saved them.
+#[test]
+fn byte_order_mark_is_skipped() {
+    let mark = "\u{feff}";
+    let mut server = ScriptedServer::start(Discovery::new("example.org".parse().unwrap()));
+    let document = r#"{"m.homeserver":{"base_url":" https://münchen.test/ "}}"#;
+    server.respond_text(200, &format!("{mark}{document}"));
+    let none = format!(r#"{mark}{{"errcode":"M_UNRECOGNIZED"}}"#);
+    let login = r#"{"flows":[{"type":"m.login.password"}]}"#;
+    server
+        .respond_path(
+            "/versions",
+            200,
+            &format!(r#"{mark}{{"versions":["v1.11"]}}"#),
+        )
+        .respond_path("/login", 200, &format!("{mark}{login}"))
+        .respond_path("/auth_metadata", 404, &none);
+    let info = server.ok();
+    assert_eq!(info.server.as_str(), "https://xn--mnchen-3ya.test");
+    assert_eq!(info.login_flows[0].kind, "m.login.password");
+
+    let mut server = ScriptedServer::start(Registration::new(info, alice()));
+    let offer = r#"{"session":"s","flows":[{"stages":["m.login.dummy"]}]}"#;
+    let success = r#"{"user_id":"@alice:example.org","access_token":"syt_a","device_id":"DEV"}"#;
+    server
+        .respond_text(200, &format!(r#"{mark}{{"available":true}}"#))
+        .respond_text(401, &format!("{mark}{offer}"))
+        .respond_text(200, &format!("{mark}{success}"));
+    assert_eq!(server.ok().access_token, Some("syt_a".into()));
+}
