@@ -88,8 +88,8 @@ pub use prompt::{Answer, Prompt};
 pub use random::generate_password;
 pub use register::{
     AccountKind, AppserviceRegistration, AuthMethod, Guest, PendingAuth, Phone, PhoneError,
-    Registration, RegistrationOptions, SignUp,
+    Registration, RegistrationOptions, SignUp, normal_user, split_username,
 };
-pub use server_address::{ServerAddress, ServerAddressError};
+pub use server_address::{ServerAddress, ServerAddressError, is_same_server};
 pub use session::{OAuthLogout, OAuthSession};
 pub use uia::UiaRequest;

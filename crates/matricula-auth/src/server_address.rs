@@ -102,6 +102,12 @@ pub struct ServerAddressError {
     reason: String,
 }
 
+/// Whether two server names mean the same server, however they are written.
+pub fn is_same_server(name: &str, other: &str) -> bool {
+    let address = |name: &str| format!("https://{name}").parse::<ServerUrl>().ok();
+    name == other || address(name).is_some_and(|url| Some(url) == address(other))
+}
+
 /// Whether a URL from a server is a web page: not a file, not a script.
 pub(crate) fn is_web_page(url: &str) -> bool {
     let begins_with = |scheme: &str| {

@@ -5,7 +5,7 @@ use std::{future::IntoFuture, pin::Pin};
 use matricula_api::{UserId, client::login::Login as LoginRequest, oauth::ClientMetadata};
 use matricula_auth::{
     Account, Answer, AppserviceLogin, AuthError, AuthMethod, DeviceOptions, Login, LoginError,
-    OAuthLogin, PendingAuth, Prompt, ServerError, ServerInfo, SsoLogin, UiaError,
+    OAuthLogin, PendingAuth, Prompt, ServerError, ServerInfo, SsoLogin, UiaError, normal_user,
 };
 use matricula_core::Secret;
 
@@ -43,7 +43,7 @@ use crate::{
 pub fn login<'a>(server: &str) -> LoginBuilder<'a> {
     let mut login = with_connection(Connection::new(Server::Named(server.to_owned())));
     if server.trim().starts_with('@') {
-        login.username = Some(server.trim().to_owned());
+        login.username = Some(normal_user(server));
     }
     login
 }
@@ -86,7 +86,7 @@ impl<'a> LoginBuilder<'a> {
 
     /// The user: a user ID like `@alice:example.org`, or its localpart.
     pub fn username(mut self, user: impl Into<String>) -> Self {
-        self.username = Some(user.into());
+        self.username = Some(normal_user(&user.into()));
         self
     }
 

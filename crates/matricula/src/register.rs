@@ -4,7 +4,8 @@ use std::{future::IntoFuture, pin::Pin};
 
 use matricula_auth::{
     Account, AccountKind, AppserviceError, AppserviceRegistration, AuthError, AuthMethod, Guest,
-    PendingAuth, RegistrationOptions, ServerAddress, ServerInfo, SignUp,
+    PendingAuth, RegistrationOptions, ServerAddress, ServerInfo, SignUp, is_same_server,
+    split_username,
 };
 use matricula_core::{Secret, ServerUrl};
 use serde_json::Value;
@@ -83,8 +84,8 @@ enum Registrant {
 impl<'a> RegisterBuilder<'a> {
     connection_setters!();
 
-    /// The user name; without one the server picks one. The server may change it: see
-    /// [`Account::user_id`](matricula_auth::Account::user_id).
+    /// The user name, also with `@` and the server: `@alice:example.org`. Without one the server picks one.
+    /// The server may change it: see [`Account::user_id`](matricula_auth::Account::user_id).
     pub fn username(mut self, name: impl Into<String>) -> Self {
         self.options.username = Some(name.into());
         self
@@ -315,7 +316,7 @@ impl<'a> RegisterBuilder<'a> {
     async fn stored_account(&mut self) -> Result<Option<Account>, Error> {
         let mut accounts = self.connection.store.load_all()?;
         accounts.retain(|account| self.is_meant(account));
-        if let Some(name) = &self.options.username {
+        if let Some((name, _)) = self.named() {
             accounts.sort_by_key(|account| account.user_id.localpart() != name);
         }
         if accounts.is_empty() {
@@ -346,9 +347,18 @@ impl<'a> RegisterBuilder<'a> {
             AccountKind::Guest => account.is_guest && account.access_token.is_some(),
             _ => !account.is_guest,
         };
-        let name = options.username.as_deref();
-        // Servers lower-case usernames.
-        is_kind && name.is_none_or(|name| name.eq_ignore_ascii_case(account.user_id.localpart()))
+        let is_named = |(name, server): (&str, Option<&str>)| {
+            let user_id = &account.user_id;
+            // Servers lower-case usernames.
+            name.eq_ignore_ascii_case(user_id.localpart())
+                && server.is_none_or(|server| is_same_server(server, user_id.server_name()))
+        };
+        is_kind && self.named().is_none_or(is_named)
+    }
+
+    /// The wished username, and the server that was written with it.
+    fn named(&self) -> Option<(&str, Option<&str>)> {
+        self.options.username.as_deref().map(split_username)
     }
 
     /// The interrupted registration that these options mean. Without it, the same name would be
@@ -359,13 +369,13 @@ impl<'a> RegisterBuilder<'a> {
         }
         // An upgrade has the guest's name.
         let name = match &self.options.upgrade {
-            Some(guest) => guest.user_id().localpart(),
-            None => self.options.username.as_deref().unwrap_or_default(),
+            Some(guest) => guest.user_id().localpart().to_owned(),
+            None => self.named().unwrap_or_default().0.to_owned(),
         };
         let mut pending = self.connection.store.load_registrations()?;
         pending.retain(|registration| {
             registration.kind() == self.options.kind
-                && registration.username().eq_ignore_ascii_case(name)
+                && registration.username().eq_ignore_ascii_case(&name)
         });
         if pending.is_empty() {
             return Ok(None);

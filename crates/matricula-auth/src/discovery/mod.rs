@@ -355,6 +355,7 @@ impl Discovery {
                 self.info.server = homeserver;
                 self.info.identity_server = identity_server;
                 self.info.well_known = WellKnown::Found;
+                self.info.server_name = Some(self.address.to_string());
                 self.ask_server();
             }
             Lookup::Ignore => {

@@ -11,7 +11,10 @@ use matricula_core::{Method, ServerUrl};
 use serde::{Deserialize, Serialize};
 
 use super::{PasswordPolicy, WellKnown};
-use crate::{server_address::is_web_page, session::account_page};
+use crate::{
+    server_address::{is_same_server, is_web_page},
+    session::account_page,
+};
 
 /// What a server says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +25,10 @@ pub struct ServerInfo {
     /// How the base URL was found.
     #[serde(default)]
     pub well_known: WellKnown,
+    /// The name of the server, the part of its user IDs after the colon, if its well-known document
+    /// confirms it.
+    #[serde(default)]
+    pub server_name: Option<String>,
     /// The identity server that its well-known document names.
     #[serde(default)]
     pub identity_server: Option<ServerUrl>,
@@ -196,6 +203,7 @@ impl ServerInfo {
         Self {
             server,
             well_known: WellKnown::default(),
+            server_name: None,
             identity_server: None,
             versions: Vec::new(),
             login_flows: Vec::new(),
@@ -207,6 +215,12 @@ impl ServerInfo {
             capabilities: None,
             tried: Vec::new(),
         }
+    }
+
+    /// Whether a user of the server may have this server name after the colon.
+    pub fn may_be_named(&self, name: &str) -> bool {
+        let known = self.server_name.as_deref();
+        known.is_none_or(|known| is_same_server(known, name))
     }
 
     /// What the server offers instead of login with a password. `None` if it offers that, or nothing.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Account, Conversation, DeviceOptions, Effect, Event, Input, LoginError, ServerError,
-    ServerInfo, conversation::ConversationState,
+    ServerInfo, conversation::ConversationState, normal_user,
 };
 
 /// Signs in with a password; ends in an [`Account`] with a session.
@@ -38,7 +38,7 @@ impl Login {
             server: info.server.clone(),
             alternatives: info.offers_instead_of_password(),
             oauth_trouble: info.oauth_trouble.clone(),
-            user: user.into(),
+            user: normal_user(&user.into()),
             password,
             device: DeviceOptions::default(),
             generated_password: None,

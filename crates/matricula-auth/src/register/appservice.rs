@@ -8,6 +8,7 @@ use matricula_core::{
     Job, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
 };
 
+use super::split_username;
 use crate::{
     Account, AppserviceError, Conversation, DeviceOptions, Effect, Event, Input, Progress,
     ServerError, ServerInfo,
@@ -55,7 +56,7 @@ impl AppserviceRegistration {
         Self {
             server: info.server.clone(),
             token,
-            username: username.into(),
+            username: split_username(&username.into()).0.to_owned(),
             device: DeviceOptions::default(),
             // A server with an OAuth 2.0 server has no tokens for application services.
             inhibit_login: info.oauth_issuer.is_some() && !info.offers(APPSERVICE_LOGIN),

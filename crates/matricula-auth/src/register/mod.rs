@@ -35,7 +35,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use appservice::AppserviceRegistration;
-pub use options::{AccountKind, Guest, Phone, PhoneError, RegistrationOptions};
+pub use options::{
+    AccountKind, Guest, Phone, PhoneError, RegistrationOptions, normal_user, split_username,
+};
 use prompts::{Refusal, RegistrationQuestion};
 pub use sign_up::{AuthMethod, PendingAuth, SignUp};
 use threepid::{ThreepidNext, Threepids};
@@ -64,6 +66,9 @@ pub struct Registration {
     only_flow: Option<Flow>,
     checks_name: bool,
     options: RegistrationOptions,
+    /// The server that was written with the username, if this is certainly another.
+    #[serde(default)]
+    other_server: Option<String>,
     /// Whether the password was generated here, and belongs to the account.
     password_is_generated: bool,
     /// Whether a login has shown that there was no such account, after a response was lost.
@@ -118,6 +123,7 @@ impl Registration {
         flow.accepts_terms = options.accept_terms;
         let mut threepids = Threepids::default();
         threepids.take_from(&mut options);
+        let named = options.take_server_name();
         Self {
             id: String::new(),
             server: info.server.clone(),
@@ -129,6 +135,7 @@ impl Registration {
             only_flow: None,
             checks_name: true,
             options,
+            other_server: named.filter(|name| !info.may_be_named(name)),
             password_is_generated: false,
             is_absent: false,
             threepids,
@@ -216,6 +223,7 @@ impl Registration {
             self.password_is_generated = false;
         }
         self.threepids.take_from(&mut answers);
+        answers.take_server_name();
         self.flow.token = answers.token.or(self.flow.token);
         self.flow.accepts_terms |= answers.accept_terms;
         self.options.username = answers.username.or(self.options.username);
@@ -271,7 +279,13 @@ impl Registration {
             self.options.username = Some(guest.user_id().localpart().to_owned());
         }
         let server = self.server.clone();
-        if self.prefers_sso {
+        if let Some(other) = self.other_server.clone() {
+            self.conversation.fail(RegisterError::NameInvalid {
+                server,
+                username: self.username().to_owned(),
+                message: format!("it is to be one on {other}"),
+            });
+        } else if self.prefers_sso {
             // The page that servers have for clients without single sign-on.
             let url = format!("{server}/_matrix/static/client/login/");
             self.conversation

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use matricula_api::UserId;
-use matricula_core::{Secret, secret::exposed};
+use matricula_core::{Secret, ServerUrl, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use crate::{Account, DeviceOptions, RegisterError};
@@ -16,7 +16,7 @@ pub struct RegistrationOptions {
     /// The guest that becomes a user. The username is then the guest's own, whatever `username` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<Guest>,
-    /// The username. `None`: the server chooses one.
+    /// The username, with or without `@` and the name of its server. `None`: the server chooses one.
     pub username: Option<String>,
     /// The password. `None`: a strong one is generated, and stored with the account.
     #[serde(with = "exposed", default)]
@@ -40,6 +40,44 @@ pub struct RegistrationOptions {
     /// The device of the new session, and the caller's data.
     #[serde(flatten)]
     pub device: DeviceOptions,
+}
+
+impl RegistrationOptions {
+    /// Reduces the username to its localpart. Returns the name of the server that was written with it.
+    pub(super) fn take_server_name(&mut self) -> Option<String> {
+        let (name, server) = split_username(self.username.as_deref()?);
+        let (name, server) = (name.to_owned(), server.map(str::to_owned));
+        self.username = Some(name);
+        server
+    }
+}
+
+/// The localpart and the server of a username as people type it: `alice`, `@alice`, `@alice:example.org`.
+pub fn split_username(typed: &str) -> (&str, Option<&str>) {
+    let typed = typed.trim();
+    match typed.strip_prefix('@') {
+        Some(user) => match user.split_once(':') {
+            Some((name, server)) => (name, Some(server)),
+            None => (user, None),
+        },
+        None => (typed, None),
+    }
+}
+
+/// A user as people type it, in the form that servers know: `alice`, or `@alice:example.org` if the server
+/// was named, with its name in ASCII.
+pub fn normal_user(typed: &str) -> String {
+    match split_username(typed) {
+        (name, Some(server)) => {
+            let address = format!("https://{server}").parse::<ServerUrl>();
+            let server = match &address {
+                Ok(url) => url.origin().trim_start_matches("https://"),
+                Err(_) => server,
+            };
+            format!("@{name}:{server}")
+        }
+        (name, None) => name.to_owned(),
+    }
 }
 
 /// A guest account with a session, which [can become a user account].

@@ -134,6 +134,7 @@ impl Registration {
         match (question, answer) {
             (RegistrationQuestion::Username { .. }, Answer::Text(name)) => {
                 self.options.username = Some(name.expose().to_owned());
+                self.options.take_server_name();
                 // Completed stages may be bound to the old name.
                 self.flow.session.forget();
                 self.begin_with_name();

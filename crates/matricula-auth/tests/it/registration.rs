@@ -600,3 +600,44 @@ fn generated_passwords_differ_by_seed() {
     assert_eq!(stored(1), stored(1));
     assert_ne!(stored(1), stored(2));
 }
+
+/// A username is taken as people type it; a user of another server is not made here.
+#[test]
+fn typed_user_id_names_the_user() {
+    let request = |typed: &str, known: Option<&str>| {
+        let mut info = server_info();
+        info.server_name = known.map(str::to_owned);
+        let options = RegistrationOptions {
+            username: Some(typed.to_owned()),
+            ..alice()
+        };
+        ScriptedServer::start(Registration::new(&info, options).name_check(false))
+    };
+    for (typed, known) in [
+        ("alice", Some("example.org")),
+        (" alice\n", None),
+        ("@alice", Some("example.org")),
+        ("@alice:example.org", None),
+        ("@alice:Example.org", Some("example.org")),
+        ("@alice:münchen.test", Some("xn--mnchen-3ya.test")),
+    ] {
+        let server = request(typed, known);
+        assert_eq!(server.body()["username"], "alice", "{typed:?}");
+    }
+    for (typed, known) in [
+        ("@alice:example.com", "example.org"),
+        ("@alice:example.org:8448", "example.org"),
+        ("@alice:", "example.org"),
+    ] {
+        let server = request(typed, Some(known));
+        assert!(server.requests.is_empty(), "{typed:?}");
+        assert!(
+            matches!(
+                server.error(),
+                AuthError::Register(RegisterError::NameInvalid { .. })
+            ),
+            "{typed:?}: {}",
+            server.error()
+        );
+    }
+}

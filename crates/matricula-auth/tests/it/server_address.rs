@@ -1,6 +1,6 @@
 //! Parsing of server addresses.
 
-use matricula_auth::ServerAddress;
+use matricula_auth::{ServerAddress, is_same_server, normal_user, split_username};
 
 fn parse(text: &str) -> Result<ServerAddress, String> {
     text.parse()
@@ -29,6 +29,30 @@ fn names_and_urls_are_distinguished() {
         ),
         ("[::1]:8008", "Url(ServerUrl(http://[::1]:8008))"),
         ("@a:localhost:8008", "Url(ServerUrl(http://localhost:8008))"),
+        (
+            "münchen.test",
+            "Name(ServerUrl(https://xn--mnchen-3ya.test))",
+        ),
+        (
+            "@alice:MÜNCHEN.test",
+            "Name(ServerUrl(https://xn--mnchen-3ya.test))",
+        ),
+        (
+            "münchen.test:8448",
+            "Url(ServerUrl(https://xn--mnchen-3ya.test:8448))",
+        ),
+        (
+            "\t https://bücher.example/\n",
+            "Url(ServerUrl(https://xn--bcher-kva.example))",
+        ),
+        (
+            "例え。テスト",
+            "Name(ServerUrl(https://xn--r8jz45g.xn--zckzah))",
+        ),
+        (
+            "пример.рф",
+            "Name(ServerUrl(https://xn--e1afmkfd.xn--p1ai))",
+        ),
     ] {
         assert_eq!(format!("{:?}", parse(text).unwrap()), expected, "{text}");
     }
@@ -81,4 +105,60 @@ fn address_is_displayed_as_typed() {
         parse("localhost:8008").unwrap().to_string(),
         "http://localhost:8008"
     );
+}
+
+#[test]
+fn usernames_are_read_as_typed() {
+    for (typed, name, server) in [
+        ("alice", "alice", None),
+        (" alice ", "alice", None),
+        ("@alice", "alice", None),
+        ("@alice:example.org", "alice", Some("example.org")),
+        ("\talice\n", "alice", None),
+        ("@a:localhost:8008", "a", Some("localhost:8008")),
+        ("@a:[::1]:8008", "a", Some("[::1]:8008")),
+        ("Alice", "Alice", None),
+        ("alice:example.org", "alice:example.org", None),
+        ("", "", None),
+        ("@", "", None),
+    ] {
+        assert_eq!(split_username(typed), (name, server), "{typed:?}");
+    }
+}
+
+#[test]
+fn users_are_named_in_ascii() {
+    for (typed, user) in [
+        (" alice ", "alice"),
+        ("@alice", "alice"),
+        ("@alice:example.org", "@alice:example.org"),
+        ("@alice:münchen.test", "@alice:xn--mnchen-3ya.test"),
+        (
+            "@alice:MÜNCHEN.test:8448",
+            "@alice:xn--mnchen-3ya.test:8448",
+        ),
+        ("@alice:?", "@alice:?"),
+    ] {
+        assert_eq!(normal_user(typed), user, "{typed:?}");
+    }
+}
+
+#[test]
+fn one_server_is_written_in_several_ways() {
+    for (name, other) in [
+        ("example.org", "EXAMPLE.org"),
+        ("münchen.test", "xn--mnchen-3ya.test"),
+        ("EXAMPLE.org:8448", "example.org:8448"),
+    ] {
+        assert!(is_same_server(name, other), "{name} {other}");
+    }
+    for (name, other) in [
+        ("example.org", "example.com"),
+        ("example.org", "example.org:8448"),
+        ("example.org", "matrix.example.org"),
+        ("", "example.org"),
+        ("?", "!"),
+    ] {
+        assert!(!is_same_server(name, other), "{name} {other}");
+    }
 }

@@ -475,3 +475,50 @@ async fn named_method_is_not_replaced_at_login() {
     let by_password = login().method(AuthMethod::Password).password(PASSWORD);
     by_password.await.unwrap();
 }
+
+#[tokio::test]
+async fn user_is_named_as_people_type_it() {
+    let (homeserver, dir) = (homeserver().await, TempDir::new().unwrap());
+    let (url, store) = (homeserver.url().as_str(), AccountStore::new(dir.path()));
+    let open = |name: &str| {
+        let builder = register(url).username(name).store(store.clone());
+        builder.open_or_register()
+    };
+    let first = open("@bot").await.unwrap().account();
+    assert_eq!(first.user_id.localpart(), "bot");
+    let server_name = first.user_id.server_name();
+    for typed in [
+        "bot",
+        " bot ",
+        "@bot",
+        &format!("@bot:{server_name}"),
+        &format!("@BOT:{}", server_name.to_uppercase()),
+    ] {
+        let again = open(typed).await.unwrap().account();
+        assert_eq!(again.access_token, first.access_token, "{typed}");
+    }
+    assert_eq!(store.accounts().unwrap().len(), 1);
+    // A name of another server is not this account, and the server has the name already.
+    let error = open("@bot:elsewhere.example").await.unwrap_err();
+    assert!(matches!(error, Error::Auth(_)), "{error:?}");
+
+    let named = register(url).username(format!("@alice:{server_name}"));
+    let named = named.await.unwrap().account();
+    assert_eq!(named.user_id.localpart(), "alice");
+}
+
+#[tokio::test]
+async fn unfinished_registration_is_named_like_that() {
+    let (homeserver, dir) = (homeserver().await, TempDir::new().unwrap());
+    let (url, store) = (homeserver.url().as_str(), AccountStore::new(dir.path()));
+    let crashed = register(url)
+        .username("@bot:example.org")
+        .store(CrashBeforeAccount(store.clone()));
+    crashed.open_or_register().await.unwrap_err();
+    let bot = register(url)
+        .username("@bot:example.org")
+        .store(store.clone());
+    let bot = bot.open_or_register().await.unwrap();
+    assert_eq!(bot.account().user_id.localpart(), "bot");
+    assert_eq!(store.registrations().unwrap().len(), 0);
+}

@@ -2,7 +2,7 @@
 
 use matricula::{
     Session,
-    auth::{Discovery, PasswordPolicy, ServerAddress, ServerInfo},
+    auth::{Discovery, PasswordPolicy, ServerAddress, ServerInfo, is_same_server},
     bulk::{AdminCredentials, NewRow, Route, RowError, RunInfo, check_rows},
     core::{Secret, scheduler::SchedulerConfig},
     runner::Runner,
@@ -127,7 +127,7 @@ pub(super) async fn open_as_administrator(
     let account = session.account();
     let server_name = account.user_id.server_name();
     if let Some(server) = &options.server
-        && server != server_name
+        && !is_same_server(server, server_name)
         && context.address(server)?.url() != &account.server
     {
         let text = format!(
