@@ -2,12 +2,11 @@
 
 use matricula_api::{
     ApiError, Endpoint, ErrorCode, MatrixError, UserId,
-    client::login::Login,
     synapse::{FindUserByAddress, GetUser, PutUser, User, UserAddress, UserChange},
 };
 use matricula_auth::{
     Account, Conversation, Effect, Event, Input, RegisterError, ServerError, SessionError,
-    ThreepidError, conversation::ConversationState, password_login_request,
+    ThreepidError, conversation::ConversationState, password_login_request, read_login,
 };
 use matricula_core::{
     Auth, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
@@ -22,6 +21,9 @@ use crate::{AdminError, PendingUser, tables};
 pub enum CreateUserResult {
     /// The user was created.
     Created(Box<Account>),
+    /// The user was created, and the server refused the rest: the display name, the address or the rights,
+    /// for this reason.
+    Incomplete(Box<Account>, Box<AdminError>),
     /// The user exists already, and was not changed.
     Exists(Box<User>),
 }
@@ -32,7 +34,8 @@ pub enum CreateUserResult {
 /// It looks for the user first, because the request that creates a user would change an existing one.
 /// The password is stored in [`tables::PENDING_USERS`] before it is sent, and stays there until it is
 /// certain whether the user was created. If a response is lost, a login as the user finds out; then
-/// the account has a session.
+/// the account has a session. The same after a refusal, if the user exists then: the server may create the
+/// user before it refuses something else in the request.
 ///
 /// Not in the specification; see
 /// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html).
@@ -52,6 +55,8 @@ pub struct CreateUser {
     phase: Phase,
     /// Whether the response to a request that may have created the user is lost, here or earlier.
     is_lost: bool,
+    /// Why the server refused the request to create the user, until it is known whether it did so.
+    refused: Option<Box<AdminError>>,
     /// Whether the server has refused the name as taken after it did not know the user.
     is_taken: bool,
     conversation: ConversationState<CreateUserResult, AdminError>,
@@ -85,6 +90,7 @@ impl CreateUser {
             pending: None,
             phase: Phase::New,
             is_lost: false,
+            refused: None,
             is_taken: false,
             conversation: ConversationState::default(),
         }
@@ -165,6 +171,9 @@ impl CreateUser {
 
     fn on_outcome(&mut self, cx: &mut StepContext<'_>, outcome: Outcome) {
         let server = self.server.clone();
+        if let (Phase::Creating, Some(what)) = (&self.phase, outcome.in_doubt()) {
+            return self.settle(what);
+        }
         match (self.phase.clone(), outcome) {
             (Phase::LookingUp, Outcome::Responded(response)) => self.on_user(cx, &response),
             (Phase::LookingUpAddress(address), Outcome::Responded(response)) => {
@@ -174,8 +183,7 @@ impl CreateUser {
             (Phase::LoggingIn(user), Outcome::Responded(response)) => {
                 self.on_login(cx.now, *user, &response);
             }
-            (Phase::Creating, Outcome::InDoubt(error)) => self.settle(error.to_string()),
-            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) if self.is_lost => {
+            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) if self.is_uncertain() => {
                 self.in_doubt(error.to_string());
             }
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
@@ -187,7 +195,7 @@ impl CreateUser {
 
     fn on_user(&mut self, cx: &mut StepContext<'_>, response: &Response) {
         match GetUser::read(response) {
-            Ok(user) => match (self.is_lost, &self.pending) {
+            Ok(user) => match (self.is_uncertain(), &self.pending) {
                 (true, Some(pending)) => {
                     let request = password_login_request(self.user_id.as_str(), &pending.password);
                     self.phase = Phase::LoggingIn(Box::new(user));
@@ -200,13 +208,26 @@ impl CreateUser {
             }
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::NotFound => {
                 // Earlier requests were not processed.
-                match self.email.clone() {
-                    Some(email) => self.look_up_address(email),
-                    None => self.create(cx),
+                match (self.refused.take(), self.email.clone()) {
+                    (Some(refused), _) => self.end(Err(*refused)),
+                    (None, Some(email)) => self.look_up_address(email),
+                    (None, None) => self.create(cx),
                 }
             }
-            Err(error) => self.fail(error),
+            Err(error) => match self.refused.take() {
+                // The server lets the session do neither.
+                Some(refused) if is_about_the_session(&error) => self.end(Err(*refused)),
+                Some(refused) => {
+                    self.in_doubt(format!("{refused}; asked for the user, it says: {error}"));
+                }
+                None => self.fail(error),
+            },
         }
+    }
+
+    /// Whether an earlier request may have created the user.
+    fn is_uncertain(&self) -> bool {
+        self.is_lost || self.refused.is_some()
     }
 
     fn look_up_address(&mut self, address: String) {
@@ -259,6 +280,12 @@ impl CreateUser {
                 self.is_lost = true;
                 self.look_up();
             }
+            // Several things were asked for. The server may have created the user, then refused another.
+            Err(error) if is_refusal(&error, response) => {
+                let refused = self.refusal(error);
+                self.refused = Some(Box::new(refused));
+                self.look_up();
+            }
             Err(error) => {
                 let error = self.refusal(error);
                 self.end(Err(error));
@@ -277,7 +304,7 @@ impl CreateUser {
     }
 
     fn on_login(&mut self, now: Timestamp, user: User, response: &Response) {
-        match Login::read(response) {
+        match read_login(response) {
             Ok(response) => {
                 let (server, data) = (&self.server, self.data.clone());
                 self.finish(Account::from_login(server, now, response, data));
@@ -333,7 +360,12 @@ impl CreateUser {
             account.password = pending.unknown_password(self.given.as_ref());
         }
         account.write_to(self.conversation.writes());
-        self.end(Ok(CreateUserResult::Created(Box::new(account))));
+        let account = Box::new(account);
+        let result = match self.refused.take() {
+            Some(refused) => CreateUserResult::Incomplete(account, refused),
+            None => CreateUserResult::Created(account),
+        };
+        self.end(Ok(result));
     }
 
     /// Fails; whether an earlier request was processed stays unknown.
@@ -360,6 +392,21 @@ impl CreateUser {
             .remove(tables::PENDING_USERS, key);
         self.conversation.finish(result);
     }
+}
+
+/// Whether the server refused the request itself.
+fn is_refusal(error: &ApiError, response: &Response) -> bool {
+    (400..500).contains(&response.status_code()) && !matches!(error, ApiError::RateLimited { .. })
+}
+
+/// Whether a refusal is about the administrator's session, or the API as a whole.
+fn is_about_the_session(error: &ApiError) -> bool {
+    let codes = [
+        ErrorCode::Forbidden,
+        ErrorCode::UnknownToken,
+        ErrorCode::Unrecognized,
+    ];
+    matches!(error, ApiError::Matrix(error) if codes.contains(&error.code))
 }
 
 impl Machine for CreateUser {

@@ -3,12 +3,11 @@
 use hmac::{Hmac, KeyInit, Mac};
 use matricula_api::{
     ApiError, Endpoint, ErrorCode, MatrixError,
-    client::login::Login,
     synapse::{GetNonce, RegisterBySecret},
 };
 use matricula_auth::{
     Account, Conversation, Effect, Event, Input, RegisterError, ServerError, ServerInfo,
-    conversation::ConversationState, password_login_request,
+    conversation::ConversationState, password_login_request, read_login, split_username,
 };
 use matricula_core::{
     Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
@@ -65,7 +64,7 @@ impl SharedSecretRegistration {
         Self {
             server: server.server.clone(),
             secret,
-            username: username.into(),
+            username: split_username(&username.into()).0.to_owned(),
             given: None,
             is_admin: false,
             display_name: None,
@@ -172,18 +171,18 @@ impl SharedSecretRegistration {
 
     fn on_outcome(&mut self, now: Timestamp, outcome: Outcome) {
         let server = self.server.clone();
+        if let (Phase::Registering, Some(what)) = (self.phase, outcome.in_doubt()) {
+            return match self.lost {
+                None => self.settle(what),
+                Some(_) => self.in_doubt(what),
+            };
+        }
         match (self.phase, outcome) {
             (Phase::GettingNonce, Outcome::Responded(response)) => self.on_nonce(&response),
             (Phase::Registering, Outcome::Responded(response)) => {
                 self.on_registration(now, &response);
             }
             (Phase::LoggingIn, Outcome::Responded(response)) => self.on_login(now, &response),
-            (Phase::Registering, Outcome::InDoubt(error)) if self.lost.is_none() => {
-                self.settle(error.to_string());
-            }
-            (Phase::Registering, Outcome::InDoubt(error)) => {
-                self.in_doubt(error.to_string());
-            }
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => match &self.lost {
                 Some(_) => self.in_doubt(error.to_string()),
                 None => self.end(Err(ServerError::Unreachable { server, error }.into())),
@@ -263,13 +262,16 @@ impl SharedSecretRegistration {
     }
 
     fn on_login(&mut self, now: Timestamp, response: &Response) {
-        match Login::read(response) {
+        match read_login(response) {
             Ok(response) => {
                 let (server, data) = (&self.server, self.data.clone());
                 self.finish(Account::from_login(server, now, response, data));
             }
             Err(ApiError::RateLimited { .. }) => {
                 self.in_doubt("the login to find out was rate limited".to_owned());
+            }
+            Err(error) if response.processed().is_some() => {
+                self.in_doubt(format!("the login to find out failed: {error}"));
             }
             // The account does not exist or is someone else's; or the server has no password login.
             Err(error) => {

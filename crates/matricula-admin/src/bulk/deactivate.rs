@@ -30,8 +30,8 @@ pub struct BulkDeactivation {
 impl BulkDeactivation {
     /// Deactivates up to `concurrency` accounts at a time, at least one.
     pub fn new(administrator: &Account, log: RunLog, concurrency: usize) -> Self {
-        let is_done = |index: &usize| matches!(log.entries[*index].state, RowState::Done { .. });
-        let remaining = (0..log.entries.len()).filter(is_done).collect();
+        let is_created = |index: &usize| log.entries[*index].state.created().is_some();
+        let remaining = (0..log.entries.len()).filter(is_created).collect();
         Self {
             administrator: Box::new(administrator.clone()),
             log,
@@ -83,7 +83,7 @@ impl BulkDeactivation {
             .and_then(|response| self.read(&response));
         match result {
             Ok(()) => {
-                if let RowState::Done { user_id } = self.log.entries[index].state.clone() {
+                if let Some(user_id) = self.log.entries[index].state.created().cloned() {
                     let state = RowState::Undone { user_id };
                     self.log.set(index, state, &mut step.writes);
                     step.events.push(BulkEvent::Row(index));

@@ -228,13 +228,18 @@ impl BulkRegistration {
     ) {
         let before = &self.log.entries[index].state;
         let state = match outcome {
-            RowOutcome::Created { user_id, token } => {
+            RowOutcome::Created {
+                user_id,
+                token,
+                refused,
+            } => {
                 if let Some(token) = token.filter(|_| !self.is_stopping) {
                     self.log_out(index, token, step);
                 }
-                match other_name(&self.log.entries[index], &user_id) {
-                    Some(reason) => RowState::Failed { reason },
-                    None => RowState::Done { user_id },
+                match (other_name(&self.log.entries[index], &user_id), refused) {
+                    (Some(reason), _) => RowState::Failed { reason },
+                    (None, Some(reason)) => RowState::Incomplete { user_id, reason },
+                    (None, None) => RowState::Done { user_id },
                 }
             }
             RowOutcome::Exists => RowState::Exists,

@@ -74,6 +74,8 @@ pub(super) enum RowOutcome {
         user_id: UserId,
         /// The access token of the session that came with the account.
         token: Option<Secret>,
+        /// What the server refused of it, in words.
+        refused: Option<String>,
     },
     Exists,
     Refused(String),
@@ -380,6 +382,7 @@ impl RowOutcome {
             Ok(account) => Self::Created {
                 user_id: account.user_id,
                 token: account.access_token,
+                refused: None,
             },
             Err(error) => Self::error(error),
         }
@@ -388,6 +391,11 @@ impl RowOutcome {
     fn user(result: Result<CreateUserResult, AdminError>) -> Self {
         match result {
             Ok(CreateUserResult::Created(account)) => Self::account(Ok(*account)),
+            Ok(CreateUserResult::Incomplete(account, refused)) => Self::Created {
+                user_id: account.user_id,
+                token: account.access_token,
+                refused: Some(refused.to_string()),
+            },
             Ok(CreateUserResult::Exists(_)) => Self::Exists,
             Err(error) => Self::error(error),
         }

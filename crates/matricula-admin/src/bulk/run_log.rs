@@ -43,6 +43,13 @@ pub enum RowState {
         /// The user.
         user_id: UserId,
     },
+    /// The run created the account, but not as the row asks.
+    Incomplete {
+        /// The user.
+        user_id: UserId,
+        /// What is missing, and why.
+        reason: String,
+    },
     /// The username was taken. That account was not changed.
     Exists,
     /// The server refused.
@@ -72,16 +79,19 @@ impl RowState {
             Self::NotBegun => "not begun",
             Self::Begun { .. } | Self::InDoubt { .. } => "in doubt",
             Self::Done { .. } => "done",
+            Self::Incomplete { .. } => "incomplete",
             Self::Exists => "exists",
             Self::Failed { .. } => "failed",
             Self::Undone { .. } => "undone",
         }
     }
 
-    /// Why the row failed or is in doubt.
+    /// Why the row failed, is incomplete or in doubt.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Failed { reason } | Self::InDoubt { reason, .. } => Some(reason),
+            Self::Failed { reason }
+            | Self::Incomplete { reason, .. }
+            | Self::InDoubt { reason, .. } => Some(reason),
             _ => None,
         }
     }
@@ -89,9 +99,17 @@ impl RowState {
     /// The account that the run created.
     pub fn user_id(&self) -> Option<&UserId> {
         match self {
-            Self::Done { user_id } | Self::Undone { user_id } => Some(user_id),
+            Self::Done { user_id }
+            | Self::Incomplete { user_id, .. }
+            | Self::Undone { user_id } => Some(user_id),
             _ => None,
         }
+    }
+
+    /// The account that the run created, unless it was deactivated again.
+    pub fn created(&self) -> Option<&UserId> {
+        self.user_id()
+            .filter(|_| !matches!(self, Self::Undone { .. }))
     }
 
     /// The stored conversation of a row that was begun, or `None` if the row was not begun.
@@ -131,6 +149,8 @@ pub struct Counts {
     pub rows: usize,
     /// Accounts that the run created.
     pub done: usize,
+    /// Accounts that the run created, but not as their rows ask.
+    pub incomplete: usize,
     /// Usernames that were taken.
     pub exists: usize,
     /// Rows that the server refused.
@@ -144,6 +164,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// The accounts that the run created, unless they were deactivated again.
+    pub fn created(&self) -> usize {
+        self.done + self.incomplete
+    }
+
     /// The rows in a [final](RowState::is_final) state.
     pub fn finished(&self) -> usize {
         self.rows - self.not_begun - self.in_doubt
@@ -211,6 +236,7 @@ impl RunLog {
                 RowState::NotBegun => counts.not_begun += 1,
                 RowState::Begun { .. } | RowState::InDoubt { .. } => counts.in_doubt += 1,
                 RowState::Done { .. } => counts.done += 1,
+                RowState::Incomplete { .. } => counts.incomplete += 1,
                 RowState::Exists => counts.exists += 1,
                 RowState::Failed { .. } => counts.failed += 1,
                 RowState::Undone { .. } => counts.undone += 1,

@@ -27,6 +27,8 @@ struct Model {
     changed: u32,
     deactivated: BTreeSet<String>,
     sessions: BTreeSet<String>,
+    /// How it refuses an address, after it has created the user.
+    refuses_address: Option<(u16, Value)>,
 }
 
 impl Model {
@@ -81,10 +83,17 @@ impl Model {
                     self.changed += 1;
                 }
                 self.create(&in_path(), &text("password"));
+                if let (Some(refusal), true) = (&self.refuses_address, body["threepids"].is_array())
+                {
+                    return refusal.clone();
+                }
                 (
                     201,
                     json!({ "name": format!("@{}:example.org", in_path()) }),
                 )
+            }
+            ("GET", p) if p.starts_with("_synapse/admin/v1/threepid/email/users/") => {
+                (404, error_body("M_NOT_FOUND"))
             }
             ("POST", p) if p.starts_with("_synapse/admin/v1/deactivate/") => {
                 self.deactivated.insert(in_path());
@@ -445,6 +454,53 @@ fn deactivation_covers_created_accounts_only() {
     assert_eq!(shut, ["u1", "u2", "u3"]);
     assert_eq!(store.run_log().counts().undone, 3);
     assert_eq!(store.run_log().counts().exists, 1);
+}
+
+/// Synapse creates the user, then refuses the address.
+#[test]
+fn partly_created_account_is_the_runs() {
+    for (status, code) in [
+        (400, "M_INVALID_PARAM"),
+        (400, "M_UNKNOWN"),
+        (403, "M_THREEPID_DENIED"),
+        (409, "M_THREEPID_IN_USE"),
+        (422, "ORG.EXAMPLE.ODD"),
+    ] {
+        let mut model = Model {
+            refuses_address: Some((status, error_body(code))),
+            ..Model::with("u0", "another's password")
+        };
+        let mut rows = rows(3);
+        for row in &mut rows[..2] {
+            row.email = Some("u@example.org".to_owned());
+        }
+        let mut store = run(&mut model, Route::Admin, &rows, 2, &[]);
+        let log = store.run_log();
+        let states: Vec<_> = log.entries().iter().map(|one| one.state.status()).collect();
+        assert_eq!(states, ["exists", "incomplete", "done"], "{code}");
+        let state = &log.entries()[1].state;
+        assert!(state.reason().unwrap().contains(code), "{state:?}");
+        assert_eq!(state.user_id().unwrap().as_str(), "@u1:example.org");
+        let counts = log.counts();
+        assert_eq!(
+            (counts.done, counts.incomplete, counts.created()),
+            (1, 1, 2)
+        );
+        assert_eq!(model.created["u1"], 1, "{code}");
+
+        let undo = BulkDeactivation::new(&administrator(), store.run_log(), 1);
+        let mut entropy = SeededEntropy::new(1);
+        one_process(
+            &mut model,
+            undo,
+            &mut store,
+            &mut [].into_iter(),
+            &mut entropy,
+        );
+        assert_eq!(store.run_log().counts().undone, 2, "{code}");
+        let shut: Vec<&String> = model.deactivated.iter().collect();
+        assert_eq!(shut, ["u1", "u2"], "{code}");
+    }
 }
 
 #[test]

@@ -131,11 +131,22 @@ fn refusals_become_specific_errors() {
     for (status, code, is_it) in table {
         let mut looking_up = ScriptedServer::start(bob());
         looking_up.answer(status, &error_body(code));
-        let mut creating = requested(bob());
-        creating.answer(status, &error_body(code));
-        for server in [looking_up, creating] {
-            assert!(is_it(server.error()), "{code}: {:?}", server.error());
-            assert_eq!(stored(&server), None, "{code}");
+        assert!(
+            is_it(looking_up.error()),
+            "{code}: {:?}",
+            looking_up.error()
+        );
+        for looked in [(status, code), (404, "M_NOT_FOUND")] {
+            if looked.1 == "M_INVALID_USERNAME" {
+                // The first look-up has shown that the server takes the name in a question.
+                continue;
+            }
+            let mut creating = requested(bob());
+            creating.answer(status, &error_body(code));
+            creating.answer(looked.0, &error_body(looked.1));
+            let error = creating.error();
+            assert!(is_it(error), "{code}: {error:?}");
+            assert_eq!(stored(&creating), None, "{code}");
         }
     }
 }
@@ -156,7 +167,9 @@ fn refusal_says_what_the_server_says() {
     assert!(words.contains("You are not a server admin"), "{words}");
     for said in [delegating, "Not on Sundays", ""] {
         let mut server = requested(bob());
-        server.answer(403, &forbidden(said));
+        server
+            .answer(403, &forbidden(said))
+            .answer(404, &error_body("M_NOT_FOUND"));
         let AdminError::NoUserCreation { message, .. } = server.error() else {
             panic!("{:?}", server.error())
         };
@@ -319,4 +332,114 @@ fn taken_address_is_never_moved() {
         server.body()["threepids"],
         json!([{ "medium": "email", "address": "Bob@example.org" }])
     );
+}
+
+/// Refusals of something in the request, after which the user may exist.
+const REFUSALS: [(u16, &str); 6] = [
+    (400, "M_INVALID_PARAM"),
+    (400, "M_UNKNOWN"),
+    (403, "M_FORBIDDEN"),
+    (403, "M_THREEPID_DENIED"),
+    (404, "ORG.EXAMPLE.ODD"),
+    (413, "M_TOO_LARGE"),
+];
+
+fn refused(status: u16, code: &str) -> Server {
+    let creation = bob().display_name("B".repeat(300)).email("b@example.org");
+    let mut server = requested(creation);
+    server
+        .answer(404, &error_body("M_NOT_FOUND"))
+        .answer(status, &error_body(code));
+    assert_eq!(server.requests.last().unwrap(), LOOK_UP, "{code}");
+    server
+}
+
+#[test]
+fn user_is_looked_for_after_a_refusal() {
+    for (status, code) in REFUSALS {
+        let mut server = refused(status, code);
+        let password = stored(&server).unwrap().password;
+        server.answer(200, &user());
+        assert_eq!(server.body()["password"], password.expose(), "{code}");
+        server.answer(200, &session());
+        let CreateUserResult::Incomplete(account, why) = server.ok() else {
+            panic!("{code}: {:?}", server.ok());
+        };
+        assert!(why.to_string().contains("the server's words"), "{why}");
+        assert_eq!(account.user_id.as_str(), "@bob:example.org");
+        assert_eq!(account.password.as_ref(), Some(&password));
+        let writes = server.commits.last().unwrap().writes();
+        assert!(writes.iter().any(|write| write.table == ACCOUNTS), "{code}");
+        assert_eq!(stored(&server), None, "{code}");
+
+        let mut server = refused(status, code);
+        server.answer(404, &error_body("M_NOT_FOUND"));
+        let error = server.error().to_string();
+        assert!(error.contains("the server's words"), "{error}");
+        assert_eq!(stored(&server), None, "{code}");
+
+        let mut server = refused(status, code);
+        server
+            .answer(200, &user())
+            .answer(403, &error_body("M_FORBIDDEN"));
+        assert!(matches!(server.ok(), CreateUserResult::Exists(_)), "{code}");
+    }
+}
+
+#[test]
+fn unanswered_look_up_leaves_doubt() {
+    type Ending = fn(&mut Server);
+    let endings: [Ending; 4] = [
+        |server| {
+            server.lose();
+        },
+        |server| {
+            server.answer(500, &error_body("M_UNKNOWN"));
+        },
+        |server| {
+            server.answer(200, &user()).answer_text(502, "<html>");
+        },
+        |server| {
+            server.answer(200, &user()).lose();
+        },
+    ];
+    for ending in endings {
+        let mut server = refused(400, "M_INVALID_PARAM");
+        ending(&mut server);
+        assert!(
+            matches!(
+                server.error(),
+                AdminError::Auth(AuthError::Register(RegisterError::InDoubt { .. }))
+            ),
+            "{}",
+            server.error()
+        );
+        let pending = stored(&server).unwrap();
+        let mut next = ScriptedServer::start(bob().resume(pending.clone()));
+        next.answer(200, &user()).answer(200, &session());
+        assert_eq!(created(&next).password, Some(pending.password));
+    }
+}
+
+/// The server failed, perhaps after it had created the user.
+#[test]
+fn failure_of_the_server_is_settled() {
+    for (status, body) in [
+        (
+            500,
+            r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#,
+        ),
+        (500, r#"{"errcode":"M_FORBIDDEN"}"#),
+        (500, "<html>"),
+        (502, r#"{"errcode":"M_UNKNOWN"}"#),
+        (503, r#"{"errcode":"M_UNKNOWN"}"#),
+        (504, ""),
+        (599, r#"{"errcode":"M_UNKNOWN"}"#),
+    ] {
+        let mut server = requested(bob());
+        server.answer_text(status, body);
+        assert_eq!(server.requests.last().unwrap(), LOOK_UP, "{status} {body}");
+        server.answer(200, &user()).answer(200, &session());
+        assert!(created(&server).password.is_some());
+    }
 }

@@ -246,10 +246,7 @@ fn password_survives_doubt() {
             server.lose().answer(429, &error_body("M_LIMIT_EXCEEDED"));
         },
         |server| {
-            server
-                .lose()
-                .answer(500, &error_body("M_UNKNOWN"))
-                .answer(500, &error_body("M_UNKNOWN"));
+            server.lose().answer(500, &error_body("M_UNKNOWN"));
         },
         |server| {
             server
@@ -271,6 +268,55 @@ fn password_survives_doubt() {
             server.error()
         );
         assert!(stored(&server).is_some(), "{at}");
+    }
+}
+
+/// The server failed, perhaps after it had made the account.
+#[test]
+fn failure_of_the_server_is_settled() {
+    for (status, body) in [
+        (
+            500,
+            r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#,
+        ),
+        (500, r#"{"errcode":"M_USER_IN_USE"}"#),
+        (500, "<html>"),
+        (502, r#"{"errcode":"M_UNKNOWN"}"#),
+        (503, r#"{"errcode":"M_UNKNOWN"}"#),
+        (504, ""),
+        (599, r#"{"errcode":"M_UNKNOWN"}"#),
+    ] {
+        let failed = || {
+            let mut server = requested(alice());
+            server.answer_text(status, body);
+            assert_eq!(
+                server.requests.last().unwrap(),
+                "POST /_matrix/client/v3/login",
+                "{status} {body}"
+            );
+            server
+        };
+        let mut server = failed();
+        let pending = stored(&server).unwrap();
+        let session = json!({
+            "user_id": "@alice:example.org", "access_token": "syt_a", "device_id": "D",
+        });
+        server.answer(200, &session);
+        assert_eq!(server.ok().password, Some(pending.password));
+        assert_eq!(stored(&server), None);
+
+        // The login fails, too: nothing is given up.
+        let mut server = failed();
+        server.answer_text(status, body);
+        assert!(
+            matches!(
+                server.error(),
+                AdminError::Auth(AuthError::Register(RegisterError::InDoubt { .. }))
+            ),
+            "{status} {body}: {}",
+            server.error()
+        );
+        assert!(stored(&server).is_some(), "{status} {body}");
     }
 }
 

@@ -33,6 +33,7 @@ mod oauth;
 mod operations;
 mod other_servers;
 mod prompts;
+mod refusals;
 mod registration_matrix;
 mod scripted_browser;
 mod secret_scanner;

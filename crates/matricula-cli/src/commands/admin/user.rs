@@ -1,7 +1,7 @@
 //! `matricula admin user`: creates and lists users, and shows what the server knows about them.
 
 use matricula::{
-    Error,
+    Account, Error,
     admin::{CreateUser, CreateUserResult},
     api::{
         ApiError, ErrorCode, UserId,
@@ -29,7 +29,8 @@ pub(super) async fn create(
     let password = password(&options.user)?;
     let account = options.administrator.account.as_deref();
     let (session, _opened) = account_source::open(context, account).await?;
-    let mut create = CreateUser::new(&session.account(), user_id).admin(options.user.admin);
+    let is_admin = options.user.admin;
+    let mut create = CreateUser::new(&session.account(), user_id).admin(is_admin);
     if let Some(password) = password {
         create = create.password(password);
     }
@@ -46,22 +47,19 @@ pub(super) async fn create(
         .await
         .map_err(|error| explained(context, &session.account(), error))?;
     match result {
-        CreateUserResult::Created(account) => {
-            let mut object = account_json(&account, &account.server);
-            object["created"] = json!(true);
-            object["admin"] = json!(options.user.admin);
-            object["password_made"] = json!(account.password.is_some());
-            let next = format!("login {}", shell_word(account.user_id.as_str()));
-            let next = context.command(&next);
-            object["next"] = json!(next);
-            if account.password.is_some() {
-                context
-                    .output
-                    .say("a password was generated; it is stored with the account");
-            }
-            let words = format!("created {}", account.user_id);
-            context.output.result(&words, &object);
-            context.output.next(&next);
+        CreateUserResult::Created(account) => print_created(context, &account, is_admin, None),
+        CreateUserResult::Incomplete(account, refused) => {
+            let error = CommandError::from(Error::from(*refused));
+            print_created(context, &account, is_admin, Some(error.message()));
+            return Err(CommandError::Reported {
+                message: format!(
+                    "{} was created, but not as asked: {}",
+                    account.user_id,
+                    error.message()
+                ),
+                exit_code: error.exit_code(),
+                next: None,
+            });
         }
         CreateUserResult::Exists(user) => {
             let mut object = shown(&user);
@@ -72,6 +70,33 @@ pub(super) async fn create(
         _ => {}
     }
     Ok(())
+}
+
+/// `refused`: what the server refused of it, in words.
+fn print_created(
+    context: &Context<'_>,
+    account: &Account,
+    is_admin: bool,
+    refused: Option<String>,
+) {
+    let mut object = account_json(account, &account.server);
+    object["created"] = json!(true);
+    object["admin"] = json!(is_admin);
+    object["password_made"] = json!(account.password.is_some());
+    if let Some(refused) = refused {
+        object["refused"] = json!(refused);
+    }
+    let next = format!("login {}", shell_word(account.user_id.as_str()));
+    let next = context.command(&next);
+    object["next"] = json!(next);
+    if account.password.is_some() {
+        context
+            .output
+            .say("a password was generated; it is stored with the account");
+    }
+    let words = format!("created {}", account.user_id);
+    context.output.result(&words, &object);
+    context.output.next(&next);
 }
 
 pub(super) async fn show(

@@ -233,9 +233,9 @@ fn report(
             count_are(rows, "row")
         );
         (message, 1, next)
-    } else if counts.failed > 0 {
-        let rows = counts.failed;
-        let message = format!("{} failed; the result file says why", count(rows, "row"));
+    } else if counts.failed + counts.incomplete > 0 {
+        let rows = count(counts.failed + counts.incomplete, "row");
+        let message = format!("{rows} failed or incomplete; the result file says why");
         (message, 1, None)
     } else {
         return Ok(());
@@ -250,6 +250,7 @@ fn report(
 fn result_text(counts: Counts) -> String {
     let parts = [
         (counts.done, "created"),
+        (counts.incomplete, "created in part"),
         (counts.exists, "existed already"),
         (counts.failed, "failed"),
         (counts.in_doubt, "in doubt"),

@@ -4,7 +4,7 @@ use matricula::{
     admin::AdminError,
     api::UserId,
     auth::{AuthError, ServerError},
-    bulk::{BulkDeactivation, BulkMachine, RowState, Run, RunLog},
+    bulk::{BulkDeactivation, BulkMachine, Run, RunLog},
 };
 
 use super::{
@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context<'_>, options: &Register) -> Result<(),
     let counts = machine.run_log().counts();
     let object = summary(name, counts, Some(&info.result_path), result.requests);
     context.output.result(&result_text(counts), &object);
-    check_result(context, name, counts.done, result)
+    check_result(context, name, counts.created(), result)
 }
 
 /// Fails if accounts are left that were not deactivated.
@@ -70,11 +70,9 @@ fn check_result(
 }
 
 fn created_users(log: &RunLog) -> impl Iterator<Item = &UserId> {
-    let states = log.entries().iter().map(|entry| &entry.state);
-    states.filter_map(|state| match state {
-        RowState::Done { user_id } => Some(user_id),
-        _ => None,
-    })
+    log.entries()
+        .iter()
+        .filter_map(|entry| entry.state.created())
 }
 
 /// Lists the accounts that will be deactivated, and asks for confirmation.
@@ -90,7 +88,7 @@ async fn confirm(
     context.output.warn(&format!(
         "{} deactivated permanently, as the run created them: no login is possible any more, and their \
          names cannot be registered again",
-        count_are(counts.done, "account")
+        count_are(counts.created(), "account")
     ));
     if counts.in_doubt > 0 {
         context.output.warn(&format!(
@@ -98,7 +96,7 @@ async fn confirm(
             count_are(counts.in_doubt, "row")
         ));
     }
-    if options.bulk.yes || counts.done == 0 {
+    if options.bulk.yes || counts.created() == 0 {
         return Ok(());
     }
     let terminal = Terminal::new(context.output, context.no_input);
