@@ -1,10 +1,13 @@
 //! `account devices`.
 
 use matricula::{
-    Session,
-    api::client::{
-        definitions::ClientDevice,
-        device_management::{DeleteDevices, UpdateDevice},
+    Error, Session,
+    api::{
+        ApiError, ErrorCode,
+        client::{
+            definitions::ClientDevice,
+            device_management::{DeleteDevices, UpdateDevice},
+        },
     },
     auth::UiaRequest,
 };
@@ -115,8 +118,14 @@ async fn check_known(
     session: &Session,
     ids: &[String],
 ) -> Result<(), CommandError> {
-    let devices = session.devices().await;
-    let devices = devices.map_err(|error| call_failed(context, session, error))?;
+    let devices = match session.devices().await {
+        Ok(devices) => devices,
+        // A server without the list may still delete devices.
+        Err(Error::Api(ApiError::Matrix(refusal))) if refusal.code == ErrorCode::Unrecognized => {
+            return Ok(());
+        }
+        Err(error) => return Err(call_failed(context, session, error)),
+    };
     let is_unknown = |id: &&String| devices.iter().all(|device| device.device_id != **id);
     let unknown: Vec<&str> = ids.iter().filter(is_unknown).map(String::as_str).collect();
     if unknown.is_empty() {
