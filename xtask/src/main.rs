@@ -6,6 +6,7 @@
 )]
 
 mod deps;
+mod fixtures;
 mod generate;
 mod man;
 mod spec;
@@ -63,6 +64,13 @@ enum Command {
         #[arg(long, default_value = "target/man")]
         dir: PathBuf,
     },
+    /// Read all JSON files in a directory, and list what does not read or changes when it is written.
+    ///
+    /// Values that look like a response or an event are read as its type. Fails if one does not read.
+    Fixtures {
+        /// The directory, with all directories in it.
+        dir: PathBuf,
+    },
     /// Check the dependency tree of each library against its checked-in list, deps.txt.
     Deps {
         /// Update the lists.
@@ -78,6 +86,7 @@ fn main() -> ExitCode {
         Command::Spec { dir } => spec::fetch(dir).map(|()| true),
         Command::Generate { spec, check } => generate::run(spec, check).map(|()| true),
         Command::Man { dir } => man::write(&dir).map(|()| true),
+        Command::Fixtures { dir } => fixtures::run(&dir),
         Command::Deps { bless: true } => deps::bless().map(|()| true),
         Command::Deps { bless: false } => deps::check().map(|()| true),
     };

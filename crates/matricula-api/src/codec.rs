@@ -1,21 +1,30 @@
 //! Serialisation of requests and deserialisation of responses, for the generated code.
 
+mod read;
+mod reader;
 #[cfg(any(feature = "appservice", feature = "client", feature = "events"))]
 mod tagged;
 
-use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref, time::Duration};
+use std::{fmt, marker::PhantomData};
 
 use matricula_core::{Body, Response, Secret, ServerUrl};
 use percent_encoding::percent_encode_byte;
 use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, DeserializeOwned, IntoDeserializer, MapAccess},
+    Deserializer, Serialize, Serializer,
+    de::{self, DeserializeOwned},
     ser::SerializeMap,
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 
+pub use self::reader::InvalidPart;
+#[cfg(feature = "server")]
+pub(crate) use self::reader::from_request;
 #[cfg(any(feature = "appservice", feature = "client", feature = "events"))]
-pub(crate) use self::tagged::{Tag, constant, tagged};
+pub(crate) use self::tagged::{Tag, tagged};
+pub(crate) use self::{
+    read::{Decimal, Digits, Key, Millis, NonEmpty, Read, Seconds, signed},
+    reader::{Error, Reader, Rest, deserialize, from_text, invalid_parts, or_empty, required},
+};
 use crate::{ApiError, Extra, Raw, SortedMap, json_path};
 
 /// The URL of an operation on `server`: the fixed `parts` of its path, each followed by an encoded
@@ -87,219 +96,73 @@ pub(crate) fn empty_body() -> Body {
 /// # Errors
 /// [`ApiError::Malformed`] names the invalid field, [`ApiError::UnexpectedStatus`] a status that is
 /// neither success nor failure.
-pub fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
+pub fn read_json<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
+    let (status, body) = success(response)?;
+    serde_json::from_str(body).map_err(|error| ApiError::Malformed {
+        status,
+        message: json_path::explain(body.as_bytes(), &error),
+    })
+}
+
+/// Reads the JSON of a successful response.
+pub(crate) fn read<T: Read>(response: &Response) -> Result<T, ApiError> {
+    let (status, body) = success(response)?;
+    from_text(body).map_err(|error| ApiError::Malformed {
+        status,
+        message: error.explain(body),
+    })
+}
+
+/// The parts of a successful response that do not fit.
+#[cfg(feature = "server")]
+pub(crate) fn invalid_parts_of<T: Read>(response: &Response) -> Vec<InvalidPart> {
+    success(response).map_or_else(|_| Vec::new(), |(_, body)| invalid_parts::<T>(body))
+}
+
+/// The status and the body of a success.
+fn success(response: &Response) -> Result<(u16, &str), ApiError> {
     let status = response.status_code();
     // A redirect or a 304 of a proxy is not a success, and has no body.
     if !(200..300).contains(&status) {
         return Err(ApiError::UnexpectedStatus { status });
     }
-    let malformed = |message| ApiError::Malformed { status, message };
-    // Deserialising from a `str` avoids UTF-8 checks of each string in it.
-    let body = match response.body().text() {
+    match response.body().text() {
         // Some servers send an empty body instead of `{}`.
-        Ok("") => "{}",
-        Ok(body) => body,
-        Err(error) => return Err(malformed(format!("it is not UTF-8: {error}"))),
-    };
-    serde_json::from_str(body)
-        .map_err(|error| malformed(json_path::explain(body.as_bytes(), &error)))
+        Ok("") => Ok((status, "{}")),
+        Ok(body) => Ok((status, body)),
+        Err(error) => Err(ApiError::Malformed {
+            status,
+            message: format!("it is not UTF-8: {error}"),
+        }),
+    }
 }
 
-/// A type that is read from the fields of a JSON object.
-pub(crate) trait Object<'de>: Sized {
-    /// Values that are known before the object is read: the path, query and header parameters.
+/// A request whose body is an object.
+#[cfg(feature = "server")]
+pub(crate) trait Object: Sized {
+    /// The path, query and header parameters, which are known before the body is read.
     type Params;
 
-    /// Reads the fields.
-    fn read<A: MapAccess<'de>>(params: Self::Params, map: A) -> Result<Self, A::Error>;
+    /// Reads the body.
+    fn read_object(params: Self::Params, from: &mut Reader<'_>) -> Result<Self, Error>;
 }
 
-/// Reads a JSON object as a `T`.
-pub(crate) fn object<'de, T: Object<'de>, D: Deserializer<'de>>(
-    from: D,
-    params: T::Params,
-) -> Result<T, D::Error> {
-    struct Visitor<P, T>(P, PhantomData<T>);
-
-    impl<'de, T: Object<'de>> de::Visitor<'de> for Visitor<T::Params, T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-            T::read(self.0, map)
-        }
-    }
-
-    from.deserialize_map(Visitor(params, PhantomData))
-}
-
-/// The name of a field, copied only if it contains escapes.
-pub(crate) struct Key<'de>(Cow<'de, str>);
-
-impl Key<'_> {
-    pub(crate) fn into_owned(self) -> String {
-        self.0.into_owned()
-    }
-}
-
-impl Deref for Key<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a field")
-            }
-
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(name)))
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(name.to_owned())))
-            }
-        }
-
-        from.deserialize_str(Visitor)
-    }
-}
-
-/// The name of the next field.
-pub(crate) fn key<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Key<'de>>, A::Error> {
-    map.next_key()
-}
-
-/// The value of the current field; `None` for null.
-pub(crate) fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
-    map: &mut A,
-) -> Result<Option<T>, A::Error> {
-    map.next_value()
-}
-
-/// The value of a field in which null and absence differ.
-pub(crate) fn present<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Value>, A::Error> {
-    map.next_value().map(Some)
-}
-
-/// The value of a field that holds a secret.
-pub(crate) fn secret<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Secret>, A::Error> {
-    let text: Option<String> = map.next_value()?;
-    Ok(text.map(Secret::from))
-}
-
-/// The value of a field in milliseconds.
-pub(crate) fn millis<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Duration>, A::Error> {
-    let time: Option<Millis> = map.next_value()?;
-    Ok(time.map(|Millis(time)| time))
-}
-
-/// The value of a field in seconds.
-pub(crate) fn seconds<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Duration>, A::Error> {
-    let time: Option<Seconds> = map.next_value()?;
-    Ok(time.map(|Seconds(time)| time))
-}
-
-/// The value of a field that is a number, or a number as a string.
-pub(crate) fn decimal<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<f64>, A::Error> {
-    let number: Option<Decimal> = map.next_value()?;
-    Ok(number.map(|Decimal(number)| number))
-}
-
-/// The value of a required list; null means empty.
-pub(crate) fn list<'de, T: Default + Deserialize<'de>, A: MapAccess<'de>>(
-    map: &mut A,
-) -> Result<Option<T>, A::Error> {
-    let list: Option<T> = map.next_value()?;
-    Ok(Some(list.unwrap_or_default()))
-}
-
-/// The value of a lenient field. An invalid value is stored in `extra` under the name of the field.
-pub(crate) fn lenient<'de, T: DeserializeOwned, A: MapAccess<'de>>(
-    map: &mut A,
-    name: &str,
-    extra: &mut Extra,
-) -> Result<Option<T>, A::Error> {
-    let json: Box<RawValue> = map.next_value()?;
-    // If the field is repeated, the last one counts.
-    extra.remove(name);
-    if let Ok(value) = serde_json::from_str(json.get()) {
-        return Ok(value);
-    }
-    // JSON that is nested too deeply is still rejected.
-    let value = serde_json::from_str(json.get()).map_err(de::Error::custom)?;
-    extra.insert(name.to_owned(), value);
-    Ok(None)
-}
-
-/// Writes the unknown fields. The invalid value of a lenient field is not written if the field is
-/// `set`.
+/// Writes the unknown fields. The invalid value of a field is not written if the field is `set`.
 pub(crate) fn extra<M: SerializeMap>(
     map: &mut M,
     extra: &Extra,
     set: &[(&str, bool)],
 ) -> Result<(), M::Error> {
-    extra
-        .iter()
-        .filter(|(name, _)| !set.contains(&(name.as_str(), true)))
-        .try_for_each(|(name, value)| map.serialize_entry(name, value))
+    extra.write(map, |name| set.contains(&(name, true)))
 }
 
-/// The value of a field in which an empty string means absent, like null.
-#[cfg_attr(not(feature = "events"), allow(dead_code))]
-pub(crate) fn non_empty<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
-    map: &mut A,
-) -> Result<Option<T>, A::Error> {
-    map.next_value().map(|NonEmpty(value)| value)
-}
-
-/// The value of a string; `None` for an empty one.
-pub(crate) struct NonEmpty<T>(pub(crate) Option<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for NonEmpty<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Visitor<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
-            type Value = NonEmpty<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_unit<E>(self) -> Result<NonEmpty<T>, E> {
-                Ok(NonEmpty(None))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<NonEmpty<T>, E> {
-                match text {
-                    "" => Ok(NonEmpty(None)),
-                    text => {
-                        T::deserialize(text.into_deserializer()).map(|value| NonEmpty(Some(value)))
-                    }
-                }
-            }
-        }
-
-        from.deserialize_any(Visitor(PhantomData))
-    }
-}
-
-/// The value of a required field.
-pub(crate) fn required<T, E: de::Error>(value: Option<T>, name: &'static str) -> Result<T, E> {
-    value.ok_or_else(|| E::missing_field(name))
+/// Writes the unknown fields of an object in which they have a type.
+pub(crate) fn typed_extra<M: SerializeMap, V: Serialize>(
+    map: &mut M,
+    extra: &SortedMap<String, V>,
+    set: &[(&str, bool)],
+) -> Result<(), M::Error> {
+    extra.write(map, |name| set.contains(&(name, true)))
 }
 
 /// Writes an optional field.
@@ -311,6 +174,21 @@ pub(crate) fn entry<M: SerializeMap>(
     value.map_or(Ok(()), |value| map.serialize_entry(name, value))
 }
 
+/// Writes a required list or map. If it is empty because its value was invalid, that is written, with the
+/// unknown fields.
+pub(crate) fn list_entry<M: SerializeMap>(
+    map: &mut M,
+    name: &'static str,
+    value: &(impl Serialize + ?Sized),
+    is_empty: bool,
+    rest: &dyn Rest,
+) -> Result<(), M::Error> {
+    if is_empty && rest.has(name) {
+        return Ok(());
+    }
+    map.serialize_entry(name, value)
+}
+
 /// Serialises a secret in plain text.
 pub(crate) struct Exposed<'a>(pub(crate) &'a Secret);
 
@@ -320,92 +198,11 @@ impl Serialize for Exposed<'_> {
     }
 }
 
-/// A number that may be sent as a string.
-pub(crate) struct Decimal(pub(crate) f64);
-
-impl<'de> Deserialize<'de> for Decimal {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl de::Visitor<'_> for Visitor {
-            type Value = f64;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number")
-            }
-
-            #[allow(clippy::cast_precision_loss, reason = "JSON has no more")]
-            fn visit_u64<E>(self, number: u64) -> Result<f64, E> {
-                Ok(number as f64)
-            }
-
-            #[allow(clippy::cast_precision_loss, reason = "JSON has no more")]
-            fn visit_i64<E>(self, number: i64) -> Result<f64, E> {
-                Ok(number as f64)
-            }
-
-            fn visit_f64<E>(self, number: f64) -> Result<f64, E> {
-                Ok(number)
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<f64, E> {
-                let number = text.trim().parse().ok();
-                // JSON has no others.
-                let number = number.filter(|number: &f64| number.is_finite());
-                number.ok_or_else(|| E::custom("the text is no number"))
-            }
-        }
-
-        from.deserialize_any(Visitor).map(Self)
-    }
-}
-
-/// A duration. Wrong clocks make it negative: then it is zero.
-fn span<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    struct Visitor;
-
-    impl de::Visitor<'_> for Visitor {
-        type Value = u64;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("u64")
-        }
-
-        fn visit_u64<E>(self, number: u64) -> Result<u64, E> {
-            Ok(number)
-        }
-
-        fn visit_i64<E>(self, number: i64) -> Result<u64, E> {
-            Ok(u64::try_from(number).unwrap_or_default())
-        }
-    }
-
-    from.deserialize_u64(Visitor)
-}
-
-impl<'de> Deserialize<'de> for Millis {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        span(from).map(Duration::from_millis).map(Self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Seconds {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        span(from).map(Duration::from_secs).map(Self)
-    }
-}
-
-/// A duration in milliseconds.
-pub(crate) struct Millis(pub(crate) Duration);
-
 impl Serialize for Millis {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_u64(u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX))
     }
 }
-
-/// A duration in seconds.
-pub(crate) struct Seconds(pub(crate) Duration);
 
 impl Serialize for Seconds {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -472,6 +269,20 @@ macro_rules! text_enum {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 $crate::codec::text(from)
+            }
+        }
+
+        impl $crate::codec::Read for $name {
+            fn read(
+                from: &mut $crate::codec::Reader<'_>,
+            ) -> Result<Self, $crate::codec::Error> {
+                from.text("a string").map(|text| Self::from(&*text))
+            }
+        }
+
+        impl $crate::codec::Key for $name {
+            fn read_key(text: &str) -> Result<Self, $crate::codec::Error> {
+                Ok(Self::from(text))
             }
         }
 

@@ -3,13 +3,12 @@
 use std::{fmt, time::Duration};
 
 use matricula_core::Response;
-use serde::{Deserialize, Deserializer, de::MapAccess};
 use serde_json::Value;
 
 use crate::{
     Extra,
-    codec::{self, text_enum},
-    uia::{ErrorBody, UiaInfo},
+    codec::{self, Millis, Read, Reader, text_enum},
+    uia::{ErrorBody, Flow, UiaInfo},
 };
 
 /// The failure of a request.
@@ -101,11 +100,13 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
         return Some(rate_limited(response));
     }
     // A standard error is a body without flows.
-    let ErrorBody { info, has_flows } =
-        match serde_json::from_str(response.body().text().unwrap_or_default()) {
-            Ok(failure) => failure,
-            Err(error) => return Some(malformed(response, &error)),
-        };
+    let text = response.body().text().unwrap_or_default();
+    let Ok(ErrorBody { info, has_flows }) = codec::from_text(text) else {
+        return Some(ApiError::UnexpectedStatus { status });
+    };
+    if let Some(message) = no_readable_flow(&info).filter(|_| status == 401) {
+        return Some(ApiError::Malformed { status, message });
+    }
     // Some servers request authentication with status 403. There, an empty list means a refusal.
     let asks = match status {
         401 => has_flows,
@@ -130,28 +131,21 @@ struct RateLimitBody {
     extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for RateLimitBody {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+impl Read for RateLimitBody {
+    fn read(from: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let (mut wait, mut code, mut message) = (None, None, None);
         let mut extra = Extra::new();
-        while let Some(key) = codec::key(&mut map)? {
+        from.object()?;
+        while let Some(key) = from.key()? {
             match &*key {
-                "retry_after_ms" => match map.next_value()? {
-                    Value::Null => {}
-                    value => match value.as_u64() {
-                        Some(millis) => wait = Some(Duration::from_millis(millis)),
-                        None => drop(extra.insert(key.into_owned(), value)),
-                    },
-                },
-                "errcode" => code = codec::value(&mut map)?,
-                "error" => message = codec::value(&mut map)?,
-                _ => extra.read(key, &mut map)?,
+                "retry_after_ms" => wait = from.optional("retry_after_ms", &mut extra)?,
+                "errcode" => code = from.optional("errcode", &mut extra)?,
+                "error" => message = from.optional("error", &mut extra)?,
+                _ => extra.read(key, from)?,
             }
         }
         Ok(Self {
-            wait,
+            wait: wait.map(|Millis(time)| time),
             code,
             message,
             extra,
@@ -159,33 +153,24 @@ impl<'de> codec::Object<'de> for RateLimitBody {
     }
 }
 
-impl<'de> Deserialize<'de> for RateLimitBody {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
-    }
-}
-
 fn rate_limited(response: &Response) -> ApiError {
     let status = response.status_code();
     let text = response.body().text().unwrap_or_default();
-    let read: Result<RateLimitBody, _> = serde_json::from_str(text);
+    let read: Result<RateLimitBody, _> = codec::from_text(text);
     let retry_after = match (response.header("retry-after"), &read) {
         (None, Ok(read)) if read.wait.is_some() => read.wait,
         // In another form, or absent.
         _ => response.retry_after(),
     };
-    let error = match read {
-        Ok(read) => read.code.map(|code| MatrixError {
+    let error = read.ok().and_then(|read| {
+        let code = read.code?;
+        Some(MatrixError {
             status,
             code,
             message: read.message.unwrap_or_default(),
             extra: read.extra,
-        }),
-        Err(error) => match malformed(response, &error) {
-            ApiError::Matrix(error) => Some(error),
-            _ => None,
-        },
-    };
+        })
+    });
     let error = error.map(Box::new);
     ApiError::RateLimited { retry_after, error }
 }
@@ -211,31 +196,16 @@ impl MatrixError {
     }
 }
 
-/// The failure of a response whose body is not a valid standard error.
-fn malformed(response: &Response, error: &serde_json::Error) -> ApiError {
-    let status = response.status_code();
-    let Some(Value::Object(mut body)) = response.json_body() else {
-        return ApiError::UnexpectedStatus { status };
-    };
-    if status == 401 && body.get("flows").is_some_and(Value::is_array) {
-        let text = response.body().text().unwrap_or_default();
-        let what = crate::json_path::explain(text.as_bytes(), error);
-        let message = format!("its request for authentication is invalid: {what}");
-        return ApiError::Malformed { status, message };
-    }
-    // Another field has an invalid type, but the error code can be read.
-    match body.remove("errcode") {
-        Some(Value::String(code)) => ApiError::Matrix(MatrixError {
-            status,
-            code: ErrorCode::from(code.as_str()),
-            message: match body.remove("error") {
-                Some(Value::String(message)) => message,
-                _ => String::new(),
-            },
-            extra: body.into(),
-        }),
-        _ => ApiError::UnexpectedStatus { status },
-    }
+/// Why a request for authentication cannot be answered: none of its flows is valid.
+fn no_readable_flow(info: &UiaInfo) -> Option<String> {
+    let (index, json) = info
+        .flows
+        .invalid()
+        .first()
+        .filter(|_| info.flows.is_empty())?;
+    let error = codec::from_text::<Flow>(json.json()).err()?;
+    let what = error.at(index).at("flows").explain(json.json());
+    Some(format!("its request for authentication is invalid: {what}"))
 }
 
 text_enum! {

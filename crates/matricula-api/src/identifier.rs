@@ -2,10 +2,13 @@
 //!
 //! [user identifier]: https://spec.matrix.org/v1.19/client-server-api/#identifier-types
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::{Extra, codec};
+use crate::{
+    Extra,
+    codec::{self, Read, Reader},
+};
 
 /// The identity of a user.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,16 +48,15 @@ impl UserIdentifier {
     }
 }
 
-impl<'de> codec::Object<'de> for UserIdentifier {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+impl Read for UserIdentifier {
+    fn read(from: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut kind = None;
         let mut extra = Extra::new();
-        while let Some(key) = codec::key(&mut map)? {
+        from.object()?;
+        while let Some(key) = from.key()? {
             match &*key {
-                "type" => kind = codec::value(&mut map)?,
-                _ => extra.read(key, &mut map)?,
+                "type" => kind = from.field("type")?,
+                _ => extra.read(key, from)?,
             }
         }
         let kind = codec::required(kind, "type")?;
@@ -64,7 +66,7 @@ impl<'de> codec::Object<'de> for UserIdentifier {
 
 impl<'de> Deserialize<'de> for UserIdentifier {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -72,7 +74,7 @@ impl Serialize for UserIdentifier {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &self.kind)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -7,6 +7,8 @@ use std::{borrow::Borrow, fmt, marker::PhantomData, str::FromStr, sync::Arc};
 use ruma_identifiers_validation as grammar;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::codec;
+
 macro_rules! identifiers {
     ($($(#[$doc:meta])* $name:ident, $what:literal, $check:expr;)*) => {$(
         $(#[$doc])*
@@ -22,6 +24,7 @@ macro_rules! identifiers {
         }
 
         impl Identifier for $name {
+            const A: &'static str = concat!("a ", $what);
             const WHAT: &'static str = $what;
 
             fn check(text: &str) -> Result<Self, String> {
@@ -81,6 +84,18 @@ macro_rules! identifiers {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_str(IdVisitor(PhantomData))
+            }
+        }
+
+        impl codec::Read for $name {
+            fn read(from: &mut codec::Reader<'_>) -> Result<Self, codec::Error> {
+                read(&from.text(Self::A)?)
+            }
+        }
+
+        impl codec::Key for $name {
+            fn read_key(text: &str) -> Result<Self, codec::Error> {
+                read(text)
             }
         }
 
@@ -184,6 +199,8 @@ pub struct IdError {
 }
 
 trait Identifier: Sized {
+    /// With its article.
+    const A: &'static str;
     const WHAT: &'static str;
 
     fn check(text: &str) -> Result<Self, String>;
@@ -195,6 +212,11 @@ fn parse<T: Identifier>(text: &str) -> Result<T, IdError> {
         what: T::WHAT,
         reason,
     })
+}
+
+fn read<T: Identifier>(text: &str) -> Result<T, codec::Error> {
+    // Without the text, because it may be secret.
+    T::check(text).map_err(|reason| codec::Error::new(format!("not {}: {reason}", T::A)))
 }
 
 struct IdVisitor<T>(PhantomData<T>);

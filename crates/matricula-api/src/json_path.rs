@@ -55,7 +55,7 @@ enum Container<'a> {
 }
 
 /// The JSON pointer of the value at `offset`.
-fn path_at(body: &[u8], offset: usize) -> String {
+pub(crate) fn path_at(body: &[u8], offset: usize) -> String {
     let read = &body[..offset.min(body.len())];
     let mut inside: Vec<Container<'_>> = Vec::new();
     let mut at = 0;

@@ -42,6 +42,7 @@ mod file_name;
 mod generated;
 mod identifier;
 mod ids;
+mod invalid;
 mod lenient_list;
 mod masquerade_as;
 #[cfg(feature = "client")]
@@ -65,7 +66,7 @@ mod sorted_map;
 pub mod synapse;
 pub mod uia;
 
-pub use codec::read as read_json;
+pub use codec::{InvalidPart, read_json};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode, MatrixError};
 pub use extra::Extra;

@@ -66,18 +66,22 @@ macro_rules! object {
             )*
         }
 
-        impl<'de> $crate::codec::Object<'de> for $name {
-            type Params = ();
-
-            fn read<A: serde::de::MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+        impl $crate::codec::Read for $name {
+            #[inline]
+            fn read(
+                from: &mut $crate::codec::Reader<'_>,
+            ) -> Result<Self, $crate::codec::Error> {
                 $(let mut $required = None;)*
                 $(let mut $optional = None;)*
                 let mut extra = $crate::Extra::new();
-                while let Some(key) = $crate::codec::key(&mut map)? {
+                from.object()?;
+                while let Some(key) = from.key()? {
                     match &*key {
-                        $($rwire => $required = object!(@read map $(as $rkind)?)?,)*
-                        $($owire => $optional = object!(@read map $(as $okind)?)?,)*
-                        _ => extra.read(key, &mut map)?,
+                        $($rwire => $required = object!(@required from, $rwire, $(as $rkind)?),)*
+                        $($owire => {
+                            $optional = object!(@optional from, $owire, extra, $(as $okind)?);
+                        })*
+                        _ => extra.read(key, from)?,
                     }
                 }
                 Ok(Self {
@@ -90,7 +94,7 @@ macro_rules! object {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                $crate::codec::object(from, ())
+                $crate::codec::deserialize(from)
             }
         }
 
@@ -102,7 +106,8 @@ macro_rules! object {
                 $(if let Some(value) = &self.$optional {
                     map.serialize_entry($owire, &object!(@written value, $(as $okind)?))?;
                 })*
-                self.extra.write(&mut map)?;
+                let set = [$(($owire, self.$optional.is_some()),)*];
+                $crate::codec::extra(&mut map, &self.extra, &set)?;
                 map.end()
             }
         }
@@ -113,9 +118,16 @@ macro_rules! object {
     (@kept $value:ident as seconds) => { $value };
     (@kept $value:ident as $kind:ident) => { $value.into() };
     (@kept $value:ident) => { $value };
-    (@read $map:ident as secret) => { $crate::codec::secret(&mut $map) };
-    (@read $map:ident as seconds) => { $crate::codec::seconds(&mut $map) };
-    (@read $map:ident $(as text)?) => { $crate::codec::value(&mut $map) };
+    (@required $from:ident, $wire:literal, as seconds) => {
+        $from.field($wire)?.map(|$crate::codec::Seconds(time)| time)
+    };
+    (@required $from:ident, $wire:literal, $(as $kind:ident)?) => { $from.field($wire)? };
+    (@optional $from:ident, $wire:literal, $extra:ident, as seconds) => {
+        $from.optional($wire, &mut $extra)?.map(|$crate::codec::Seconds(time)| time)
+    };
+    (@optional $from:ident, $wire:literal, $extra:ident, $(as $kind:ident)?) => {
+        $from.optional($wire, &mut $extra)?
+    };
     (@written $value:expr, as secret) => { $crate::codec::Exposed($value) };
     (@written $value:expr, as seconds) => { $crate::codec::Seconds(*$value) };
     (@written $value:expr, $(as text)?) => { $value };

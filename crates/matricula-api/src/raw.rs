@@ -106,6 +106,8 @@ impl<T> PartialEq for Raw<T> {
     }
 }
 
+impl<T> Eq for Raw<T> {}
+
 impl<T> fmt::Debug for Raw<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Raw({} bytes)", self.json().len())

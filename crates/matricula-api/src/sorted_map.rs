@@ -7,10 +7,19 @@ use std::{fmt, marker::PhantomData, ops::Index, slice, vec};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{MapAccess, Visitor},
+    de::{DeserializeOwned, MapAccess, Visitor, value::StrDeserializer},
+    ser::SerializeMap,
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    Raw,
+    codec::{self, Key, Read, Reader, Rest},
+    invalid::Invalid,
 };
 
-/// A map in the order of its keys, which are texts or identifiers.
+/// A map in the order of its keys, which are texts or identifiers. The entries that a server sends and that
+/// are not valid are in [`invalid`](Self::invalid), and are written back.
 ///
 /// Reading, walking and [`get`](Self::get) are fast. [`insert`](Self::insert) moves what comes
 /// behind: make a large one from an iterator.
@@ -23,70 +32,92 @@ use serde::{
 /// assert!(map.keys().eq(["a", "b", "c"]));
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct SortedMap<K, V>(Vec<(K, V)>);
+pub struct SortedMap<K, V> {
+    entries: Vec<(K, V)>,
+    invalid: Invalid,
+}
 
 impl<K, V> SortedMap<K, V> {
     /// An empty map.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self {
+            entries: Vec::new(),
+            invalid: Invalid::new(),
+        }
+    }
+
+    /// The entries whose key or value is not valid, unchanged. They do not count as entries of the map.
+    pub fn invalid(&self) -> impl Iterator<Item = (&str, &Raw)> {
+        self.invalid.iter()
+    }
+
+    /// Takes an invalid entry away: it is not written any more.
+    pub fn remove_invalid(&mut self, key: &str) -> Option<Raw> {
+        self.invalid.remove(key)
     }
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
     /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 
     /// Each key and its value, in order.
     pub fn iter(&self) -> Iter<'_, K, V> {
-        self.0.iter().map(pair)
+        self.entries.iter().map(pair)
     }
 
     /// The keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &K> {
-        self.0.iter().map(|(key, _)| key)
+        self.entries.iter().map(|(key, _)| key)
     }
 
     /// The values, in the order of their keys.
     pub fn values(&self) -> impl Iterator<Item = &V> {
-        self.0.iter().map(|(_, value)| value)
+        self.entries.iter().map(|(_, value)| value)
     }
 
     /// The values, in the order of their keys, to be changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.0.iter_mut().map(|(_, value)| value)
+        self.entries.iter_mut().map(|(_, value)| value)
     }
 
     /// Keeps what a condition holds for.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
-        self.0.retain(|(key, value)| keep(key, value));
+        self.entries.retain(|(key, value)| keep(key, value));
     }
 
     /// The keys, in order.
     pub fn into_keys(self) -> impl Iterator<Item = K> {
-        self.0.into_iter().map(|(key, _)| key)
+        self.entries.into_iter().map(|(key, _)| key)
     }
 
     /// The values, in the order of their keys.
     pub fn into_values(self) -> impl Iterator<Item = V> {
-        self.0.into_iter().map(|(_, value)| value)
+        self.entries.into_iter().map(|(_, value)| value)
+    }
+
+    /// A map of sorted entries.
+    fn of(entries: Vec<(K, V)>) -> Self {
+        let invalid = Invalid::new();
+        Self { entries, invalid }
     }
 }
 
 impl<K: AsRef<str>, V> SortedMap<K, V> {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.place(key).ok().map(|place| &self.0[place].1)
+        self.place(key).ok().map(|place| &self.entries[place].1)
     }
 
     /// The value of a key, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         let place = self.place(key).ok()?;
-        Some(&mut self.0[place].1)
+        Some(&mut self.entries[place].1)
     }
 
     /// Whether a key is there.
@@ -94,12 +125,29 @@ impl<K: AsRef<str>, V> SortedMap<K, V> {
         self.place(key).is_ok()
     }
 
+    /// Writes all entries, and the invalid ones but those of a name that `is_set`.
+    pub(crate) fn write<M: SerializeMap>(
+        &self,
+        map: &mut M,
+        is_set: impl Fn(&str) -> bool,
+    ) -> Result<(), M::Error>
+    where
+        K: Serialize,
+        V: Serialize,
+    {
+        for (key, value) in self {
+            map.serialize_entry(key, value)?;
+        }
+        self.invalid
+            .write(map, |name| is_set(name) || self.contains_key(name))
+    }
+
     /// Gives a key a value; returns the one that it had.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.place(key.as_ref()) {
-            Ok(place) => Some(std::mem::replace(&mut self.0[place].1, value)),
+            Ok(place) => Some(std::mem::replace(&mut self.entries[place].1, value)),
             Err(place) => {
-                self.0.insert(place, (key, value));
+                self.entries.insert(place, (key, value));
                 None
             }
         }
@@ -108,12 +156,12 @@ impl<K: AsRef<str>, V> SortedMap<K, V> {
     /// Takes a key away; returns its value.
     pub fn remove(&mut self, key: &str) -> Option<V> {
         let place = self.place(key).ok()?;
-        Some(self.0.remove(place).1)
+        Some(self.entries.remove(place).1)
     }
 
     /// The index of a key, or where it would be inserted.
     fn place(&self, key: &str) -> Result<usize, usize> {
-        self.0
+        self.entries
             .binary_search_by(|(known, _)| known.as_ref().cmp(key))
     }
 }
@@ -134,7 +182,7 @@ impl<K: AsRef<str>, V> From<Vec<(K, V)>> for SortedMap<K, V> {
             keys.push(key.as_ref());
         }
         let Some((mut places, kept)) = places(&keys) else {
-            return Self(pairs);
+            return Self::of(pairs);
         };
         for at in 0..places.len() {
             while places[at] != at {
@@ -144,7 +192,7 @@ impl<K: AsRef<str>, V> From<Vec<(K, V)>> for SortedMap<K, V> {
             }
         }
         pairs.truncate(kept);
-        Self(pairs)
+        Self::of(pairs)
     }
 }
 
@@ -191,7 +239,7 @@ impl<K, V> IntoIterator for SortedMap<K, V> {
     type IntoIter = vec::IntoIter<(K, V)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.entries.into_iter()
     }
 }
 
@@ -216,13 +264,93 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for SortedMap<K, V> {
     }
 }
 
-impl<K: Serialize, V: Serialize> Serialize for SortedMap<K, V> {
+impl<K: AsRef<str> + Serialize, V: Serialize> Serialize for SortedMap<K, V> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map(self.iter())
+        let mut map = to.serialize_map(None)?;
+        self.write(&mut map, |_| false)?;
+        map.end()
     }
 }
 
-impl<'de, K: AsRef<str> + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de>
+impl<K: Key, V: Read> Read for SortedMap<K, V> {
+    fn read(from: &mut Reader<'_>) -> Result<Self, codec::Error> {
+        let mut found = Unsorted::default();
+        from.object()?;
+        while let Some(key) = from.key()? {
+            found.read(&key, from)?;
+        }
+        Ok(found.into())
+    }
+}
+
+/// A map that is being read, or the other fields of an object, where they have a type.
+pub(crate) struct Unsorted<K, V> {
+    entries: Vec<(K, V)>,
+    invalid: Invalid,
+}
+
+impl<K, V> Default for Unsorted<K, V> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            invalid: Invalid::new(),
+        }
+    }
+}
+
+impl<K: Key, V: Read> Unsorted<K, V> {
+    /// Reads the value of a key.
+    pub(crate) fn read(&mut self, key: &str, from: &mut Reader<'_>) -> Result<(), codec::Error> {
+        let entry = from.attempt(|from| Ok((K::read_key(key)?, V::read(from)?)));
+        match entry {
+            Ok(Ok(entry)) => {
+                self.invalid.remove(key);
+                self.entries.push(entry);
+            }
+            Ok(Err(json)) => self.invalid.insert(key, json),
+            Err(error) => return Err(error.at(key)),
+        }
+        Ok(())
+    }
+}
+
+impl<K, V> Rest for Unsorted<K, V> {
+    fn store(&mut self, name: &str, json: &RawValue) {
+        self.invalid.insert(name, json);
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.invalid.remove(name);
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.invalid.get(name).is_some()
+    }
+}
+
+impl<K: AsRef<str>, V> From<Unsorted<K, V>> for SortedMap<K, V> {
+    fn from(found: Unsorted<K, V>) -> Self {
+        let mut map = Self::from(found.entries);
+        map.invalid = found.invalid;
+        map
+    }
+}
+
+impl<K: AsRef<str>, V> Rest for SortedMap<K, V> {
+    fn store(&mut self, name: &str, json: &RawValue) {
+        self.invalid.insert(name, json);
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.invalid.remove(name);
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.invalid.get(name).is_some()
+    }
+}
+
+impl<'de, K: AsRef<str> + Deserialize<'de>, V: DeserializeOwned> Deserialize<'de>
     for SortedMap<K, V>
 {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -232,7 +360,7 @@ impl<'de, K: AsRef<str> + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de
 
 struct MapVisitor<K, V>(PhantomData<fn() -> (K, V)>);
 
-impl<'de, K: AsRef<str> + Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for MapVisitor<K, V> {
+impl<'de, K: AsRef<str> + Deserialize<'de>, V: DeserializeOwned> Visitor<'de> for MapVisitor<K, V> {
     type Value = SortedMap<K, V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,11 +368,18 @@ impl<'de, K: AsRef<str> + Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> fo
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(key) = map.next_key()? {
-            pairs.push((key, map.next_value()?));
+        let mut found = Unsorted::default();
+        while let Some((key, json)) = map.next_entry::<String, Box<RawValue>>()? {
+            let name = StrDeserializer::<A::Error>::new(&key);
+            match (K::deserialize(name), serde_json::from_str(json.get())) {
+                (Ok(name), Ok(value)) => {
+                    found.invalid.remove(&key);
+                    found.entries.push((name, value));
+                }
+                _ => found.invalid.insert(&key, &json),
+            }
         }
-        Ok(pairs.into())
+        Ok(found.into())
     }
 }
 

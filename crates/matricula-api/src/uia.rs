@@ -5,13 +5,13 @@
 use std::fmt;
 
 use matricula_core::Secret;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
 pub use crate::identifier::UserIdentifier;
 use crate::{
-    Endpoint, ErrorCode, Extra, Raw, SortedMap,
-    codec::{self, text_enum},
+    Endpoint, ErrorCode, Extra, LenientList, Raw, SortedMap,
+    codec::{self, Read, Reader, text_enum},
     object::object,
 };
 
@@ -29,14 +29,15 @@ pub trait UiaEndpoint: Endpoint {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UiaInfo {
-    /// The flows, each a list of stages.
-    pub flows: Vec<Flow>,
+    /// The flows, each a list of stages. A flow with a stage that cannot be read is invalid: it cannot be
+    /// completed.
+    pub flows: LenientList<Flow>,
     /// The parameters of stages, by stage.
     pub params: SortedMap<Stage, Raw>,
     /// The session id, for every further [`AuthData`].
     pub session: Option<String>,
     /// The completed stages.
-    pub completed: Vec<Stage>,
+    pub completed: LenientList<Stage>,
     /// The error code of the last attempt at a stage.
     pub errcode: Option<ErrorCode>,
     /// The error message of the last attempt.
@@ -51,21 +52,21 @@ pub(crate) struct ErrorBody {
     pub(crate) has_flows: bool,
 }
 
-impl<'de> codec::Object<'de> for ErrorBody {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+impl Read for ErrorBody {
+    fn read(from: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let (mut flows, mut params, mut completed) = (None, None, None);
         let mut info = UiaInfo::default();
-        while let Some(key) = codec::key(&mut map)? {
+        let extra = &mut info.extra;
+        from.object()?;
+        while let Some(key) = from.key()? {
             match &*key {
-                "flows" => flows = codec::value(&mut map)?,
-                "params" => params = codec::value(&mut map)?,
-                "completed" => completed = codec::value(&mut map)?,
-                "session" => info.session = codec::value(&mut map)?,
-                "errcode" => info.errcode = codec::value(&mut map)?,
-                "error" => info.error = codec::value(&mut map)?,
-                _ => info.extra.read(key, &mut map)?,
+                "flows" => flows = from.optional("flows", extra)?,
+                "params" => params = from.optional("params", extra)?,
+                "completed" => completed = from.optional("completed", extra)?,
+                "session" => info.session = from.optional("session", extra)?,
+                "errcode" => info.errcode = from.optional("errcode", extra)?,
+                "error" => info.error = from.optional("error", extra)?,
+                _ => extra.read(key, from)?,
             }
         }
         let has_flows = flows.is_some();
@@ -76,29 +77,39 @@ impl<'de> codec::Object<'de> for ErrorBody {
     }
 }
 
-impl<'de> Deserialize<'de> for ErrorBody {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
-    }
-}
-
 impl<'de> Deserialize<'de> for UiaInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        ErrorBody::deserialize(from).map(|failure| failure.info)
+        codec::deserialize(from).map(|ErrorBody { info, .. }| info)
     }
 }
 
 impl Serialize for UiaInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("flows", &self.flows)?;
-        map.serialize_entry("params", &self.params)?;
+        let extra = &self.extra;
+        codec::list_entry(&mut map, "flows", &self.flows, self.flows.is_empty(), extra)?;
+        codec::list_entry(
+            &mut map,
+            "params",
+            &self.params,
+            self.params.is_empty(),
+            extra,
+        )?;
         codec::entry(&mut map, "session", self.session.as_ref())?;
-        let completed = Some(&self.completed).filter(|stages| !stages.is_empty());
+        let has_completed = !self.completed.is_empty() || !self.completed.invalid().is_empty();
+        let completed = Some(&self.completed).filter(|_| has_completed);
         codec::entry(&mut map, "completed", completed)?;
         codec::entry(&mut map, "errcode", self.errcode.as_ref())?;
         codec::entry(&mut map, "error", self.error.as_ref())?;
-        self.extra.write(&mut map)?;
+        let set = [
+            ("flows", !self.flows.is_empty()),
+            ("params", !self.params.is_empty()),
+            ("completed", has_completed),
+            ("session", self.session.is_some()),
+            ("errcode", self.errcode.is_some()),
+            ("error", self.error.is_some()),
+        ];
+        codec::extra(&mut map, extra, &set)?;
         map.end()
     }
 }
@@ -182,15 +193,15 @@ impl Flow {
     }
 }
 
-impl<'de> codec::Object<'de> for Flow {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+impl Read for Flow {
+    fn read(from: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut flow = Self::default();
-        while let Some(key) = codec::key(&mut map)? {
+        from.object()?;
+        while let Some(key) = from.key()? {
             match &*key {
-                "stages" => flow.stages = codec::value(&mut map)?.unwrap_or_default(),
-                _ => flow.extra.read(key, &mut map)?,
+                // Without one of its stages it would be another flow.
+                "stages" => flow.stages = from.field("stages")?.unwrap_or_default(),
+                _ => flow.extra.read(key, from)?,
             }
         }
         Ok(flow)
@@ -199,7 +210,7 @@ impl<'de> codec::Object<'de> for Flow {
 
 impl<'de> Deserialize<'de> for Flow {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -207,7 +218,7 @@ impl Serialize for Flow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("stages", &self.stages)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -298,21 +309,20 @@ pub struct AuthData {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for AuthData {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+impl Read for AuthData {
+    fn read(from: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut auth = Self::default();
-        while let Some(key) = codec::key(&mut map)? {
+        from.object()?;
+        while let Some(key) = from.key()? {
             match &*key {
-                "type" => auth.stage = codec::value(&mut map)?,
-                "session" => auth.session = codec::value(&mut map)?,
-                "token" => auth.token = codec::secret(&mut map)?,
-                "password" => auth.password = codec::secret(&mut map)?,
-                "response" => auth.response = codec::secret(&mut map)?,
-                "identifier" => auth.identifier = codec::value(&mut map)?,
-                "threepid_creds" => auth.threepid_creds = codec::value(&mut map)?,
-                _ => auth.extra.read(key, &mut map)?,
+                "type" => auth.stage = from.field("type")?,
+                "session" => auth.session = from.field("session")?,
+                "token" => auth.token = from.field("token")?,
+                "password" => auth.password = from.field("password")?,
+                "response" => auth.response = from.field("response")?,
+                "identifier" => auth.identifier = from.field("identifier")?,
+                "threepid_creds" => auth.threepid_creds = from.field("threepid_creds")?,
+                _ => auth.extra.read(key, from)?,
             }
         }
         Ok(auth)
@@ -321,7 +331,7 @@ impl<'de> codec::Object<'de> for AuthData {
 
 impl<'de> Deserialize<'de> for AuthData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -340,7 +350,7 @@ impl Serialize for AuthData {
         }
         codec::entry(&mut map, "identifier", self.identifier.as_ref())?;
         codec::entry(&mut map, "threepid_creds", self.threepid_creds.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

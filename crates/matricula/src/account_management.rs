@@ -139,7 +139,7 @@ impl Session {
     ) -> impl Future<Output = Result<Vec<ThirdPartyIdentifier>, Error>> + Send {
         boxed(async move {
             match self.call(GetAccount3Pids::default()).await {
-                Ok(answer) => Ok(answer.threepids.unwrap_or_default()),
+                Ok(answer) => Ok(answer.threepids.unwrap_or_default().into()),
                 Err(error) => Err(self.explained(error).await),
             }
         })
@@ -175,7 +175,7 @@ impl Session {
     pub fn devices(&self) -> impl Future<Output = Result<Vec<ClientDevice>, Error>> + Send {
         boxed(async move {
             let answer = self.call(GetDevices::default()).await?;
-            Ok(answer.devices.unwrap_or_default())
+            Ok(answer.devices.unwrap_or_default().into())
         })
     }
 

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::emit_type::{field_type, rust};
+use super::emit_type::field_type;
 use super::model::{Field, Type};
 
 /// A struct that is a JSON object, or whose body is one.
@@ -24,72 +24,81 @@ pub(crate) const SERVER: &str = "#[cfg(feature = \"server\")]\n";
 
 /// The implementation that reads the fields.
 pub(crate) fn read(code: &mut String, object: &Object<'_>, module: &str) {
-    let params: String = object
-        .params
-        .iter()
-        .map(|field| format!("{},", field.name))
-        .collect();
-    let types: String = object
-        .params
-        .iter()
-        .map(|field| format!("{},", field_type(field, module)))
-        .collect();
     let mut locals = String::new();
     let mut arms = String::new();
-    let mut values = params.clone();
+    let mut values = String::new();
+    for field in object.params {
+        let _ = write!(values, "{},", field.name);
+    }
     for field in object.fields {
         let (wire, name) = (&field.wire, &field.name);
         if let Type::Constant(text) = &field.ty {
             let _ = writeln!(
                 arms,
-                "\"{wire}\" => codec::constant(&mut entries, \"{text}\")?,"
+                "\"{wire}\" => reader.constant(\"{wire}\", \"{text}\")?,"
             );
             continue;
         }
         let _ = writeln!(locals, "let mut {name} = None;");
         let _ = writeln!(
             arms,
-            "\"{wire}\" => {name} = codec::{},",
+            "\"{wire}\" => {name} = {},",
             reader(field, object.is_request)
         );
         let _ = match (&field.ty, field.required) {
             // Absent and null mean the same.
             (Type::Nullable(_), true) | (_, false) => writeln!(values, "{name},"),
-            _ if field.missing_as_empty && !object.is_request => {
-                writeln!(values, "{name}: {name}.unwrap_or_default(),")
+            _ if field.missing_as_empty => {
+                writeln!(
+                    values,
+                    "{name}: codec::or_empty({name}, \"{wire}\", reader)?,"
+                )
             }
             _ => writeln!(values, "{name}: codec::required({name}, \"{wire}\")?,"),
         };
     }
-    let (map, rest) = match object.extra {
-        None | Some(Type::Value) => (
-            "Extra::new()",
-            "extra.read(entry_key, &mut entries)?".to_owned(),
+    let (map, rest, made) = match object.extra {
+        None | Some(Type::Value) => ("Extra::new()", "extra.read(entry_key, reader)?", "extra"),
+        Some(_) => (
+            "Unsorted::default()",
+            "extra.read(&entry_key, reader)?",
+            "extra: extra.into()",
         ),
-        Some(ty) => {
-            let ty = rust(ty, module);
-            let push = "extra.push((entry_key.into_owned(), entries.next_value";
-            ("Vec::new()", format!("{push}::<{ty}>()?))"))
-        }
     };
     let rest = match object.fields {
         [] => format!("{rest};"),
         _ => format!("match &*entry_key {{ {arms} _ => {rest}, }}"),
     };
-    let made = match object.extra {
-        None | Some(Type::Value) => "extra",
-        Some(_) => "extra: extra.into()",
-    };
-    let name = object.name;
-    let _ = write!(
-        code,
-        "{cfg}impl<'de> codec::Object<'de> for {name} {{\ntype Params = ({types});\n\n\
-         fn read<A: MapAccess<'de>>(({params}): Self::Params, mut entries: A) -> Result<Self, A::Error> {{\n\
-         {locals}let mut extra = {map};\n\
-         while let Some(entry_key) = codec::key(&mut entries)? {{\n{rest}\n}}\n\
-         Ok(Self {{ {values} {made} }})\n}}\n}}\n\n",
-        cfg = if object.is_request { SERVER } else { "" },
+    let body = format!(
+        "{locals}let mut extra = {map};\nreader.object()?;\n\
+         while let Some(entry_key) = reader.key()? {{\n{rest}\n}}\n\
+         Ok(Self {{ {values} {made} }})\n"
     );
+    let name = object.name;
+    let _ = if object.is_request {
+        let names: String = object
+            .params
+            .iter()
+            .map(|field| format!("{},", field.name))
+            .collect();
+        let types = object
+            .params
+            .iter()
+            .map(|field| format!("{},", field_type(field, module)));
+        let types: String = types.collect();
+        write!(
+            code,
+            "{SERVER}impl codec::Object for {name} {{\ntype Params = ({types});\n\n\
+             fn read_object(({names}): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {{\n\
+             {body}}}\n}}\n\n"
+        )
+    } else {
+        write!(
+            code,
+            "impl Read for {name} {{\n\
+             fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {{\n{body}}}\n}}\n\n"
+        )
+    };
 }
 
 /// The implementation of `Deserialize`.
@@ -98,7 +107,7 @@ pub(crate) fn deserialize(code: &mut String, name: &str) {
         code,
         "impl<'de> Deserialize<'de> for {name} {{\n\
          fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {{\n\
-         codec::object(from, ())\n}}\n}}\n\n"
+         codec::deserialize(from)\n}}\n}}\n\n"
     );
 }
 
@@ -136,6 +145,10 @@ pub(crate) fn write(code: &mut String, object: &Object<'_>) {
                     "codec::entry(&mut map, \"{wire}\", {own}.map({wrapper}).as_ref())?;"
                 )
             }
+            (_, true) if field.missing_as_empty => writeln!(
+                fields,
+                "codec::list_entry(&mut map, \"{wire}\", &{own}, {own}.is_empty(), &self.extra)?;"
+            ),
             (_, true) => writeln!(fields, "map.serialize_entry(\"{wire}\", &{own})?;"),
             (_, false) => {
                 writeln!(
@@ -145,13 +158,12 @@ pub(crate) fn write(code: &mut String, object: &Object<'_>) {
             }
         };
     }
-    let rest = match object.extra {
-        None | Some(Type::Value) => match lenient(object.fields) {
-            set if set.is_empty() => "self.extra.write(&mut map)?;",
-            set => &format!("codec::extra(&mut map, &self.extra, &[{set}])?;"),
-        },
-        Some(_) => "for (name, value) in &self.extra {\nmap.serialize_entry(name, value)?;\n}",
+    let function = match object.extra {
+        None | Some(Type::Value) => "extra",
+        Some(_) => "typed_extra",
     };
+    let set = set(object.fields);
+    let rest = format!("codec::{function}(&mut map, &self.extra, &[{set}])?;");
     let name = object.name;
     let _ = write!(
         code,
@@ -161,38 +173,46 @@ pub(crate) fn write(code: &mut String, object: &Object<'_>) {
     );
 }
 
-/// The name of each lenient field, and whether it is set: then its invalid value is not written.
-fn lenient(fields: &[Field]) -> String {
-    let fields = fields.iter().filter(|field| field.lenient);
-    fields
-        .map(|field| format!("(\"{}\", self.{}.is_some()),", field.wire, field.name))
-        .collect()
+/// The name of each field whose invalid value is stored in `extra`, and whether the field is set: then the
+/// invalid value is not written.
+fn set(fields: &[Field]) -> String {
+    let mut set = String::new();
+    for field in fields {
+        let (wire, name) = (&field.wire, &field.name);
+        let _ = match (&field.ty, field.required) {
+            (Type::Constant(_), _) => Ok(()),
+            (_, false) => write!(set, "(\"{wire}\", self.{name}.is_some()),"),
+            (_, true) if field.missing_as_empty => {
+                write!(set, "(\"{wire}\", !self.{name}.is_empty()),")
+            }
+            (_, true) => Ok(()),
+        };
+    }
+    set
 }
 
 /// The call that reads a field.
 fn reader(field: &Field, is_request: bool) -> String {
-    if field.lenient {
-        let read = format!("lenient(&mut entries, \"{}\", &mut extra)?", field.wire);
-        return match &field.ty {
-            Type::Millis => format!("{read}.map(|codec::Millis(time)| time)"),
-            Type::Seconds => format!("{read}.map(|codec::Seconds(time)| time)"),
-            Type::Decimal => format!("{read}.map(|codec::Decimal(number)| number)"),
-            Type::NonEmpty(_) => format!("{read}.and_then(|codec::NonEmpty(value)| value)"),
-            _ => read,
-        };
-    }
-    let function = match &field.ty {
+    let wire = &field.wire;
+    let (function, rest) = match &field.ty {
+        Type::Value if field.null_matters && !field.required => ("present", true),
+        _ if field.missing_as_empty => ("or_empty", true),
+        _ if !field.required => ("optional", true),
+        Type::Value => ("any", false),
         // In a request, null is an error of the client.
-        Type::List(_) | Type::LenientList(_) if field.required && !is_request => "list",
-        Type::Decimal => "decimal",
-        Type::Secret => "secret",
-        Type::Millis => "millis",
-        Type::NonEmpty(_) => "non_empty",
-        Type::Seconds => "seconds",
-        Type::Value if field.null_matters || field.required => "present",
-        _ => "value",
+        Type::List(_) | Type::LenientList(_) if !is_request => ("list_field", false),
+        _ => ("field", false),
     };
-    format!("{function}(&mut entries)?")
+    let rest = if rest { ", &mut extra" } else { "" };
+    let read = format!("reader.{function}(\"{wire}\"{rest})?");
+    match &field.ty {
+        Type::Millis => format!("{read}.map(|codec::Millis(time)| time)"),
+        Type::Seconds => format!("{read}.map(|codec::Seconds(time)| time)"),
+        Type::Decimal => format!("{read}.map(|codec::Decimal(number)| number)"),
+        Type::Digits => format!("{read}.map(|codec::Digits(number)| number)"),
+        Type::NonEmpty(_) => format!("{read}.and_then(|codec::NonEmpty(value)| value)"),
+        _ => read,
+    }
 }
 
 /// The wrapper that a duration is serialised with.

@@ -97,7 +97,6 @@ fn whole(name: &str, ty: Type, docs: &str) -> Field {
         ty,
         required: true,
         null_matters: false,
-        lenient: false,
         missing_as_empty: false,
         docs: Some(docs.to_owned()),
         facts: String::new(),
@@ -310,6 +309,7 @@ fn pair(job: &mut String, changes: &mut String, with: &str, field: &Field) {
                 Type::Bool
                     | Type::Unsigned
                     | Type::Signed
+                    | Type::Digits
                     | Type::Timestamp
                     | Type::Millis
                     | Type::Seconds
@@ -339,7 +339,7 @@ fn owned(ty: &Type, value: &str) -> String {
     match ty {
         Type::Text => format!("{value}.clone()"),
         Type::Secret => format!("{value}.expose()"),
-        Type::Bool | Type::Unsigned | Type::Signed => format!("{value}.to_string()"),
+        Type::Bool | Type::Unsigned | Type::Signed | Type::Digits => format!("{value}.to_string()"),
         Type::Timestamp | Type::Millis => format!("{value}.as_millis().to_string()"),
         Type::Seconds => format!("{value}.as_secs().to_string()"),
         _ => format!("{value}.as_str()"),

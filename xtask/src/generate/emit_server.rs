@@ -18,13 +18,20 @@ pub(crate) fn server_endpoint(code: &mut String, found: &Operation, module: &str
             "OutgoingResponse::redirect(response)",
         ),
     };
+    let invalid = match &found.response {
+        ResponseBody::Json(_) => format!(
+            "fn invalid_parts(response: &Response) -> Vec<InvalidPart> {{\n\
+             codec::invalid_parts_of::<{response}>(response)\n}}\n\n"
+        ),
+        ResponseBody::Content | ResponseBody::Redirect => String::new(),
+    };
     let argument = if reads_nothing(found) { "_" } else { "request" };
     let _ = write!(
         code,
         "{SERVER}impl ServerEndpoint for {name} {{\n\
          const PARAMETERS: &'static [Parameter] = &[{}];\n\n\
          fn read_request({argument}: &IncomingRequest<'_>) -> Result<Self, RequestError> {{\n{}\n}}\n\n\
-         fn write_success(response: &{response}) -> OutgoingResponse {{\n{write}\n}}\n}}\n\n",
+         {invalid}fn write_success(response: &{response}) -> OutgoingResponse {{\n{write}\n}}\n}}\n\n",
         parameters(found),
         read(found, module),
     );
@@ -59,7 +66,12 @@ fn parameters(found: &Operation) -> String {
 fn parameter(location: &str, field: &Field) -> String {
     let kind = match &field.ty {
         Type::Text | Type::Secret | Type::Id(_) | Type::Enum(_) => "Text",
-        Type::Unsigned | Type::Signed | Type::Timestamp | Type::Millis | Type::Seconds => "Integer",
+        Type::Unsigned
+        | Type::Signed
+        | Type::Digits
+        | Type::Timestamp
+        | Type::Millis
+        | Type::Seconds => "Integer",
         Type::Bool => "Boolean",
         Type::List(of) if matches!(**of, Type::Text | Type::Id(_) | Type::Enum(_)) => "Texts",
         Type::Map(..) if location == "query" => "Pairs",
@@ -114,7 +126,9 @@ fn read(found: &Operation, module: &str) -> String {
         names = names + name + ",";
     }
     let made = match &found.body {
-        RequestBody::Fields(_) => format!("request.object(({names}))"),
+        RequestBody::Fields(_) => {
+            format!("request.object(|reader| codec::Object::read_object(({names}), reader))")
+        }
         RequestBody::None | RequestBody::Empty => format!("Ok(Self {{ {names} }})"),
         RequestBody::Whole(_) => format!("Ok(Self {{ {names} body: request.json()? }})"),
         RequestBody::Keyed(key) => {

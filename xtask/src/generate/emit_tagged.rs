@@ -23,7 +23,12 @@ pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
         .iter()
         .find(is_other)
         .filter(|_| found.lenient);
-    let other = other.map(|variant| &variant.name);
+    let other = other.map(|variant| (&variant.name, &variant.content));
+    let start = if other.is_some() {
+        "let start = reader.start()?;\n"
+    } else {
+        ""
+    };
     for found in &found.variants {
         let (variant, content) = (&found.name, &found.content);
         doc(code, "    ", &found.doc);
@@ -37,12 +42,16 @@ pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
             (None, None) => "_".to_owned(),
         };
         let other = match &other {
-            Some(other) if *other != variant => {
-                format!(".or_else(|_| fields.read().map(Self::{other}))")
-            }
+            Some((other, content)) if *other != variant => format!(
+                ".or_else(|error| {{\nreader.retry(start, error)?;\n\
+                 {content}::read(reader).map(Self::{other})\n}})"
+            ),
             _ => String::new(),
         };
-        let _ = writeln!(read, "{arm} => fields.read().map(Self::{variant}){other},");
+        let _ = writeln!(
+            read,
+            "{arm} => {content}::read(reader).map(Self::{variant}){other},"
+        );
         let _ = writeln!(
             write,
             "Self::{variant}(content) => content.serialize(serializer),"
@@ -65,7 +74,10 @@ pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
         "}}\n\n{methods}{from}\
          impl<'de> Deserialize<'de> for {name} {{\n\
          fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {{\n\
-         codec::tagged(from, \"{tag}\", &[{keys}], |tag, fields| match tag {{\n{read}}})\n}}\n}}\n\n\
+         codec::deserialize(from)\n}}\n}}\n\n\
+         impl Read for {name} {{\n\
+         fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {{\n\
+         codec::tagged(reader, \"{tag}\", &[{keys}], |tag, reader| {{\n{start}match tag {{\n{read}}}\n}})\n}}\n}}\n\n\
          impl Serialize for {name} {{\n\
          fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {{\n\
          match self {{\n{write}}}\n}}\n}}\n\n"
@@ -101,7 +113,10 @@ pub(crate) fn wrapper(code: &mut String, found: &Wrapper, module: &str) {
         "#[derive(Clone, Debug, Default, PartialEq)]\npub struct {name}(pub {ty});\n\n\
          impl<'de> Deserialize<'de> for {name} {{\n\
          fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {{\n\
-         Deserialize::deserialize(from).map(Self)\n}}\n}}\n\n\
+         codec::deserialize(from)\n}}\n}}\n\n\
+         impl Read for {name} {{\n\
+         fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {{\n\
+         Read::read(reader).map(Self)\n}}\n}}\n\n\
          impl Serialize for {name} {{\n\
          fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {{\n\
          self.0.serialize(serializer)\n}}\n}}\n\n"
@@ -119,7 +134,7 @@ pub(crate) fn index(modules: &[&Module], types: &[EventType]) -> String {
         let _ = writeln!(code, "pub mod {};", module.name);
     }
     code += "\nuse std::borrow::Cow;\n\nuse serde::{Serialize, Serializer};\n\n\
-             use crate::{Raw, events::{EventContent, EventError, EventKind, UnknownContent, content}};\n\n";
+             use crate::{InvalidPart, Raw, events::{EventContent, EventError, EventKind, UnknownContent, content}};\n\n";
     for module in modules {
         let names: Vec<&str> = types
             .iter()
@@ -140,17 +155,45 @@ pub(crate) fn index(modules: &[&Module], types: &[EventType]) -> String {
         let _ = write!(
             code,
             "impl EventContent for {} {{\nconst TYPE: &'static str = \"{}\";\n\
-             const KINDS: &'static [EventKind] = &[{}];\n}}\n\n",
+             const KINDS: &'static [EventKind] = &[{}];\n\n\
+             fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {{\n\
+             content::read_json(Self::TYPE, content.json())\n}}\n}}\n\n",
             ty.content.name,
             ty.name,
             kinds.join(", ")
         );
     }
+    invalid_parts(&mut code, types);
     for kind in Kind::ALL {
         let types: Vec<&EventType> = types.iter().filter(|ty| ty.kinds.contains(&kind)).collect();
         any(&mut code, kind, &types);
     }
     code
+}
+
+/// The function that looks for what is not valid in a content of any type.
+fn invalid_parts(code: &mut String, types: &[EventType]) {
+    let mut arms = String::new();
+    for ty in types {
+        let (name, content) = (&ty.name, &ty.content.name);
+        let _ = if name.ends_with('.') {
+            writeln!(
+                arms,
+                "rest if rest.starts_with(\"{name}\") => content::invalid_parts::<{content}>(content),"
+            )
+        } else {
+            writeln!(
+                arms,
+                "\"{name}\" => content::invalid_parts::<{content}>(content),"
+            )
+        };
+    }
+    let _ = write!(
+        code,
+        "/// The parts of the content of an event of this type that are not valid, though the rest can be read.\n\
+         pub fn invalid_parts(event_type: &str, content: &Raw) -> Vec<InvalidPart> {{\n\
+         match event_type {{\n{arms}_ => Vec::new(),\n}}\n}}\n\n"
+    );
 }
 
 /// The enum over all contents of a kind.
@@ -178,11 +221,10 @@ fn any(code: &mut String, kind: Kind, types: &[&EventType]) {
                 code,
                 "/// `{wire}` with any suffix, which the first field holds.\n{variant}(String, {variant}),"
             );
-            let _ = write!(
+            let _ = writeln!(
                 suffixed,
-                "if let Some(rest) = kind.strip_prefix(\"{wire}\") {{\n\
-                 let read = content::read(kind, content);\n\
-                 return read.map(|read| Self::{variant}(rest.to_owned(), read));\n}}\n"
+                "rest if rest.starts_with(\"{wire}\") => content::read(kind, content)\
+                 .map(|read| Self::{variant}(rest[\"{wire}\".len()..].to_owned(), read)),"
             );
             let _ = writeln!(
                 write,
@@ -209,10 +251,13 @@ fn any(code: &mut String, kind: Kind, types: &[&EventType]) {
         code,
         "/// The content of an unknown event type, unchanged.\nUnknown(UnknownContent),\n}}\n\n\
          impl {name} {{\n\
-         /// Reads a content by its event type.\n///\n/// # Errors\n\
+         /// Reads a content by its event type. An empty one that the type does not allow is that of a\n\
+         /// redacted event, and is `Unknown`.\n///\n/// # Errors\n\
          /// If the content does not match the type.\n\
-         pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {{\n{suffixed}\
-         match kind {{\n{read}_ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),\n}}\n}}\n\n\
+         pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {{\n\
+         let read = match kind {{\n{suffixed}{read}\
+         _ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),\n}};\n\
+         read.or_else(|error| content::redacted(kind, content, error).map(Self::Unknown))\n}}\n\n\
          /// The event type.\n\
          pub fn event_type(&self) -> Cow<'_, str> {{\n\
          match self {{\n{named}Self::Unknown(unknown) => Cow::Borrowed(&unknown.event_type),\n}}\n}}\n}}\n\n\

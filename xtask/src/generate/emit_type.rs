@@ -148,6 +148,7 @@ fn argument(ty: &Type, module: &str) -> String {
     match ty {
         Type::Text => "impl Into<String>".to_owned(),
         Type::Secret => "impl Into<Secret>".to_owned(),
+        Type::LenientList(_) => format!("impl Into<{}>", rust(ty, module)),
         Type::Nullable(of) => format!("impl Into<Option<{}>>", rust(of, module)),
         ty => rust(ty, module),
     }
@@ -156,7 +157,9 @@ fn argument(ty: &Type, module: &str) -> String {
 /// The expression that converts such an argument to the field's value.
 fn converted(ty: &Type, name: &str) -> String {
     match ty {
-        Type::Text | Type::Secret | Type::Nullable(_) => format!("{name}.into()"),
+        Type::Text | Type::Secret | Type::Nullable(_) | Type::LenientList(_) => {
+            format!("{name}.into()")
+        }
         _ => name.to_owned(),
     }
 }
@@ -167,7 +170,7 @@ pub(crate) fn rust(ty: &Type, module: &str) -> String {
     match ty {
         Type::Bool => "bool".to_owned(),
         Type::Unsigned => "u64".to_owned(),
-        Type::Signed => "i64".to_owned(),
+        Type::Signed | Type::Digits => "i64".to_owned(),
         Type::Float | Type::Decimal => "f64".to_owned(),
         Type::Text => "String".to_owned(),
         Type::Secret => "Secret".to_owned(),

@@ -2,6 +2,7 @@
 
 mod common;
 mod definitions;
+mod direction;
 mod emit;
 mod emit_doc;
 mod emit_object;
@@ -156,7 +157,8 @@ fn generate(dir: &Path) -> Result<BTreeMap<String, String>> {
         left.intersection(other).cloned().collect()
     });
     overrides::all_exist(unused.iter()).map_err(|error| format!("{OVERRIDES}: {error}"))?;
-    let common = common::extract(&mut lowered)?;
+    let mut common = common::extract(&mut lowered)?;
+    direction::apply(&mut lowered, &mut common.module);
 
     let mut files = BTreeMap::new();
     let mut add = |path: &str, code: &str| {

@@ -95,9 +95,7 @@ pub(crate) struct Field {
     pub(crate) required: bool,
     /// Whether null and absence differ.
     pub(crate) null_matters: bool,
-    /// Whether an invalid value is read as absent, and stored in `extra`.
-    pub(crate) lenient: bool,
-    /// Whether a required list is read as empty if it is missing.
+    /// Whether a required list or map is read as empty if it is missing or invalid.
     pub(crate) missing_as_empty: bool,
     /// Our own documentation, where the name says too little.
     pub(crate) docs: Option<String>,
@@ -116,6 +114,8 @@ pub(crate) enum Type {
     Timestamp,
     /// A number that may be sent as a string.
     Decimal,
+    /// A whole number that may be sent as a string.
+    Digits,
     /// A time in milliseconds.
     Millis,
     /// A time in seconds.
@@ -130,7 +130,7 @@ pub(crate) enum Type {
     Raw(Option<Box<Type>>),
     Nullable(Box<Type>),
     List(Box<Type>),
-    /// A list that may hold invalid items.
+    /// A list that a server sends: it may hold invalid items.
     LenientList(Box<Type>),
     /// Key and value.
     Map(Box<Type>, Box<Type>),

@@ -148,7 +148,7 @@ impl<'a> Lower<'a> {
         if listed("empty_as_absent") {
             ty = Type::NonEmpty(Box::new(ty));
         }
-        let (lenient, missing_as_empty) = (listed("lenient"), listed("missing_as_empty"));
+        let missing_as_empty = listed("missing_as_empty");
         let site = &sources[0].site;
         let name = self.overrides.text("names", site);
         let name = name.map_or_else(|| snake(&wire), str::to_owned);
@@ -161,11 +161,6 @@ impl<'a> Lower<'a> {
             .find_map(|at| self.overrides.text("docs", &at.site))
             .map(str::to_owned);
         let facts = facts(&wire, sources);
-        if lenient && (required || ty == Type::Secret) {
-            return Err(format!(
-                "{site} is required or secret, so it cannot be `lenient`"
-            ));
-        }
         if missing_as_empty && !(required && matches!(ty, Type::List(_))) {
             return Err(format!(
                 "{site} is not a required list, so `missing_as_empty` does not apply"
@@ -177,7 +172,6 @@ impl<'a> Lower<'a> {
             ty,
             required,
             null_matters,
-            lenient,
             missing_as_empty,
             docs,
             facts,

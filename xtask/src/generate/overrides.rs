@@ -32,7 +32,6 @@ const SECTIONS: &[&str] = &[
     "guests",
     "keyed_body",
     "event_kinds",
-    "lenient",
     "missing_as_empty",
     "names",
     "no_body",

@@ -67,6 +67,7 @@ impl<'a> Lower<'a> {
             Some("text") => Type::Text,
             Some("signed") => Type::Signed,
             Some("decimal") => Type::Decimal,
+            Some("digits") => Type::Digits,
             Some("unsigned") => Type::Unsigned,
             Some("timestamp") => Type::Timestamp,
             Some("seconds") => Type::Seconds,
@@ -103,13 +104,7 @@ impl<'a> Lower<'a> {
                     return Ok(Type::List(Box::new(Type::Value)));
                 };
                 let below = at.below(&["items"], item, at.site.clone() + "/*");
-                let is_lenient = self.overrides.has("lenient", &below.site);
-                let item = Box::new(self.lower(&below, &owner.item())?);
-                if is_lenient {
-                    Type::LenientList(item)
-                } else {
-                    Type::List(item)
-                }
+                Type::List(Box::new(self.lower(&below, &owner.item())?))
             }
             ["string"] => self.lower_string(at)?,
             ["integer"] if is_timestamp(&owner.field) => Type::Timestamp,

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::common::Lowered;
 use super::lower::Lower;
+use super::model::{COMMON, Module};
 use super::overrides::Overrides;
 use super::spec::Spec;
-use super::{APIS, common, emit, emit_doc, format_code, overrides};
+use super::{APIS, common, direction, emit, emit_doc, format_code, overrides};
 use crate::Result;
 use crate::spec::TAG;
 
@@ -57,7 +58,14 @@ fn generate(main: Value, others: &[(&str, Value)], overrides: &str) -> Result<St
     let mut lower = Lower::new(&spec, &overrides, "api/client-server");
     lower.lower_file(FILE)?;
     overrides.all_used()?;
-    let modules = lower.modules.values();
+    let mut apis = [lower.into_lowered("client")];
+    let mut common = Module {
+        name: COMMON.to_owned(),
+        about: String::new(),
+        items: Vec::new(),
+    };
+    direction::apply(&mut apis, &mut common);
+    let modules = apis[0].modules.values();
     modules
         .map(|module| format_code(&emit::module(module, "Client")))
         .collect()
@@ -122,7 +130,8 @@ fn fields_are_optional_unless_required() {
             "pub sent_ts: Option<Timestamp>,",
             "pub owner: Option<UserId>,",
             "pub fn new(size: u64) -> Self",
-            "\"m.name\" => name = codec::value(&mut entries)?,",
+            "\"m.name\" => name = reader.optional(\"m.name\", &mut extra)?,",
+            "size = reader.field(\"size\")?",
             "size: codec::required(size, \"size\")?,",
             "codec::entry(&mut map, \"m.name\", self.name.as_ref())?;",
             "map.serialize_entry(\"size\", &self.size)?;",
@@ -160,17 +169,17 @@ fn maps_lists_and_objects_are_typed() {
     assert_response(
         schema,
         &[
-            "pub by_user: Option<SortedMap<UserId, Vec<bool>>>,",
+            "pub by_user: Option<SortedMap<UserId, LenientList<bool>>>,",
             "pub counts: Option<SortedMap<String, u64>>,",
             "pub content: Option<Map<String, Value>>,",
             "pub anything: Option<Value>,",
             "pub maybe: Option<String>,",
-            "pub actions: Option<Vec<StringOr<Map<String, Value>>>>,",
+            "pub actions: Option<LenientList<StringOr<Map<String, Value>>>>,",
         ],
     );
     assert_response(
         json!({"type": "array", "items": {"type": "string"}}),
-        &["type Response = Vec<String>;"],
+        &["type Response = LenientList<String>;"],
     );
 }
 
@@ -219,8 +228,8 @@ fn additional_properties_become_extra() {
     };
     let code = [
         "pub extra: Extra,",
-        "_ => extra.read(entry_key, &mut entries)?,",
-        "self.extra.write(&mut map)?;",
+        "_ => extra.read(entry_key, reader)?,",
+        "codec::extra(&mut map, &self.extra, &[(\"two\", self.two.is_some())])?;",
     ];
     assert_response(schema(json!({"description": "anything"})), &code);
     let size = json!({"title": "Size of it", "type": "object", "properties": {
@@ -230,6 +239,8 @@ fn additional_properties_become_extra() {
         schema(size),
         &[
             "pub extra: SortedMap<String, SizeOfIt>,",
+            "let mut extra = Unsorted::default();",
+            "codec::typed_extra(&mut map, &self.extra, &[(\"two\", self.two.is_some())])?;",
             "/// `extra` of [`GetThingsResponse`].",
         ],
     );
@@ -487,48 +498,105 @@ fn unsupported_data_is_an_error() {
 }
 
 #[test]
-fn lenient_fields_are_read_separately() {
-    let schema = json!({"type": "object", "required": ["chunk", "sure"], "properties": {
-        "size": {"type": "integer"},
+fn invalid_part_of_response_keeps_the_rest() {
+    let schema = json!({"type": "object", "required": ["id", "count", "ids"], "properties": {
+        "id": {"type": "string"},
+        "count": {"type": "integer"},
         "timeout": {"type": "integer"},
         "alias": {"type": "string"},
-        "sure": {"type": "integer"},
-        "chunk": {"type": "array", "items": {"type": "string"}},
-        "heroes": {"type": "array", "items": {"type": "string", "format": "mx-user-id"}},
+        "ids": {"type": "array", "items": {"type": "string", "format": "mx-user-id"}},
         "by_user": {"type": "object", "patternProperties": {
             "^@": {"x-pattern-format": "mx-user-id", "type": "boolean"},
         }},
     }});
-    let lenient = |sites: &str| {
-        let overrides = format!(
-            "client:
-  lenient: [{{ why: w, at: [{sites}] }}]
-  missing_as_empty: [{{ why: w, at: [getThings.response/chunk] }}]
-  empty_as_absent: [{{ why: w, at: [getThings.response/alias] }}]
-  types: [{{ why: w, at: {{ getThings.response/by_user/keys: text }} }}]
-"
-        );
-        generate(responding(schema.clone()), &[], &overrides)
-    };
-    let sites = ["size", "timeout", "heroes/*"].map(|site| format!("getThings.response/{site}"));
+    let overrides = "client:
+  empty_as_absent: [{ why: w, at: [getThings.response/alias] }]
+  types: [{ why: w, at: { getThings.response/by_user/keys: text } }]
+";
+    let code = generate(responding(schema), &[], overrides).unwrap();
     assert_has(
-        &lenient(&sites.join(", ")).unwrap(),
+        &code,
         &[
-            "\"size\" => size = codec::lenient(&mut entries, \"size\", &mut extra)?,",
-            "codec::lenient(&mut entries, \"timeout\", &mut extra)?.map(|codec::Millis(time)| time)",
-            "codec::extra(&mut map, &self.extra,",
-            "(\"timeout\", self.timeout.is_some()),",
-            "(\"size\", self.size.is_some()),",
-            "\"alias\" => alias = codec::non_empty(&mut entries)?,",
-            "\"chunk\" => chunk = codec::list(&mut entries)?,",
-            "chunk: chunk.unwrap_or_default(),",
-            "sure: codec::required(sure, \"sure\")?,",
-            "pub heroes: Option<LenientList<UserId>>,",
+            // It says what the object is.
+            "pub id: String,",
+            "id = reader.field(\"id\")?",
+            "id: codec::required(id, \"id\")?,",
+            // Something is left without these.
+            "pub count: Option<u64>,",
+            "count = reader.optional(\"count\", &mut extra)?",
+            "pub ids: LenientList<UserId>,",
+            "ids = reader.or_empty(\"ids\", &mut extra)?",
+            "ids: codec::or_empty(ids, \"ids\", reader)?,",
+            "pub fn new(id: impl Into<String>, ids: impl Into<LenientList<UserId>>) -> Self",
+            "codec::list_entry(&mut map, \"ids\", &self.ids, self.ids.is_empty(), &self.extra)?;",
             "pub by_user: Option<SortedMap<String, bool>>,",
+            "reader.optional(\"timeout\", &mut extra)?.map(|codec::Millis(time)| time)",
+            "reader.optional(\"alias\", &mut extra)?.and_then(|codec::NonEmpty(value)| value)",
+            "codec::extra(&mut map, &self.extra,",
+            "(\"count\", self.count.is_some()),",
+            "(\"ids\", !self.ids.is_empty()),",
         ],
     );
-    let error = lenient("getThings.response/sure").unwrap_err();
-    assert!(error.contains("cannot be `lenient`"), "{error}");
+}
+
+#[test]
+fn response_of_one_list_needs_it() {
+    let list = json!({"type": "array", "items": {"type": "string"}});
+    let only = json!({"type": "object", "required": ["ids"], "properties": {"ids": list}});
+    assert_response(
+        only.clone(),
+        &[
+            "ids = reader.list_field(\"ids\")?",
+            "ids: codec::required(ids, \"ids\")?,",
+        ],
+    );
+    let around = json!({"type": "object", "properties": {"inner": only}});
+    assert_response(around, &["ids = reader.or_empty(\"ids\", &mut extra)?"]);
+    let overrides = "client: { missing_as_empty: [{ why: w, at: [getThings.response/ids] }] }";
+    let code = generate(responding(only), &[], overrides).unwrap();
+    assert_has(&code, &["ids = reader.or_empty(\"ids\", &mut extra)?"]);
+}
+
+/// A type that clients send too keeps what it requires.
+#[test]
+fn requests_keep_required_fields() {
+    let list = json!({"type": "array", "items": {"type": "string"}});
+    let base = json!({"type": "object", "required": ["id", "count"], "properties": {
+        "id": {"type": "string"}, "count": {"type": "integer"}, "list": list,
+    }});
+    let beside = [("api/client-server/definitions/a_base.yaml", base.clone())];
+    let part = json!({"$ref": "definitions/a_base.yaml"});
+    let around = |part| json!({"type": "object", "properties": {"part": part, "own": list}});
+    let sent = generate(sending(around(part.clone())), &beside, "client:").unwrap();
+    assert_has(
+        &sent,
+        &[
+            "pub own: Option<Vec<String>>,",
+            "pub list: Option<Vec<String>>,",
+            "pub count: u64,",
+        ],
+    );
+    let received = generate(responding(around(part.clone())), &beside, "client:").unwrap();
+    assert_has(
+        &received,
+        &[
+            "pub list: Option<LenientList<String>>,",
+            "pub count: Option<u64>,",
+        ],
+    );
+
+    let mut both = sending(around(part.clone()));
+    both["paths"]["/rooms/{roomId}/things/{thingId} "]["put"]["responses"]["200"] =
+        json_content(around(part));
+    let both = generate(both, &beside, "client:").unwrap();
+    assert_has(
+        &both,
+        &[
+            "pub own: Option<Vec<String>>,",
+            "pub list: Option<LenientList<String>>,",
+            "pub count: u64,",
+        ],
+    );
 }
 
 /// The shared types of two APIs that both respond with the definition `a_base`, or the error.

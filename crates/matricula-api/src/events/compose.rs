@@ -73,7 +73,7 @@ impl RoomMessage {
     #[must_use]
     pub fn mention(mut self, users: impl IntoIterator<Item = UserId>) -> Self {
         let mentions = self.mentions_mut().get_or_insert_with(Mentions::default);
-        let known = mentions.user_ids.get_or_insert_with(Vec::new);
+        let known = mentions.user_ids.get_or_insert_default();
         for user in users {
             if !known.contains(&user) {
                 known.push(user);

@@ -2,7 +2,11 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Raw, json_path};
+use crate::{
+    InvalidPart, Raw,
+    codec::{self, Read},
+    json_path,
+};
 
 /// The kind of an event: how it is sent and stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,7 +37,12 @@ pub trait EventContent: Serialize + DeserializeOwned {
     /// # Errors
     /// If it does not match the type.
     fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
-        read_json(Self::TYPE, content.json())
+        let json = content.json();
+        serde_json::from_str(json).map_err(|error| EventError {
+            kind: Self::TYPE.to_owned(),
+            message: json_path::explain(json.as_bytes(), &error),
+            is_redacted: is_empty(json),
+        })
     }
 
     /// The content as raw JSON.
@@ -49,9 +58,15 @@ pub trait EventContent: Serialize + DeserializeOwned {
 pub struct EventError {
     kind: String,
     message: String,
+    is_redacted: bool,
 }
 
 impl EventError {
+    /// Whether the content is `{}`, as redactions leave it, and lacks what the type requires.
+    pub fn is_redacted(&self) -> bool {
+        self.is_redacted
+    }
+
     /// The event type; empty if it could not be read.
     pub fn event_type(&self) -> &str {
         &self.kind
@@ -63,7 +78,7 @@ impl EventError {
     }
 }
 
-/// The content of an unknown event type.
+/// The content of an unknown event type, or what a redaction left of a known one.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct UnknownContent {
@@ -85,17 +100,41 @@ impl UnknownContent {
 }
 
 /// Reads the content of an event of this type.
-pub(crate) fn read<C: EventContent>(kind: &str, content: &Raw) -> Result<C, EventError> {
+pub(crate) fn read<C: Read>(kind: &str, content: &Raw) -> Result<C, EventError> {
     read_json(kind, content.json())
 }
 
-pub(crate) fn read_json<T: DeserializeOwned>(kind: &str, json: &str) -> Result<T, EventError> {
-    serde_json::from_str(json).map_err(|error| refuse(kind, json, &error))
+/// The content of an event of a known type that could not be read: if it is empty, a redaction left it so.
+pub(crate) fn redacted(
+    kind: &str,
+    content: &Raw,
+    error: EventError,
+) -> Result<UnknownContent, EventError> {
+    if error.is_redacted() {
+        Ok(UnknownContent::new(kind, content.clone()))
+    } else {
+        Err(error)
+    }
 }
 
-fn refuse(kind: &str, json: &str, error: &serde_json::Error) -> EventError {
-    EventError {
+/// The parts of a content of this type that are not valid.
+pub(crate) fn invalid_parts<C: Read>(content: &Raw) -> Vec<InvalidPart> {
+    codec::invalid_parts::<C>(content.json())
+}
+
+/// Whether it is `{}`.
+fn is_empty(json: &str) -> bool {
+    let inner = json
+        .trim()
+        .strip_prefix('{')
+        .and_then(|json| json.strip_suffix('}'));
+    inner.is_some_and(|inner| inner.trim().is_empty())
+}
+
+pub(crate) fn read_json<T: Read>(kind: &str, json: &str) -> Result<T, EventError> {
+    codec::from_text(json).map_err(|error| EventError {
         kind: kind.to_owned(),
-        message: json_path::explain(json.as_bytes(), error),
-    }
+        message: error.explain(json),
+        is_redacted: is_empty(json),
+    })
 }

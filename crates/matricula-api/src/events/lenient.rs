@@ -1,8 +1,8 @@
 //! Values that old rooms and old clients write in other formats.
 
-use std::fmt;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use crate::codec::{self, Read, Reader};
 
 /// A [power level](https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels).
 ///
@@ -24,32 +24,13 @@ impl Serialize for PowerLevel {
 
 impl<'de> Deserialize<'de> for PowerLevel {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(LevelVisitor)
+        codec::deserialize(from)
     }
 }
 
-struct LevelVisitor;
-
-impl de::Visitor<'_> for LevelVisitor {
-    type Value = PowerLevel;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a power level")
-    }
-
-    fn visit_i64<E>(self, level: i64) -> Result<PowerLevel, E> {
-        Ok(PowerLevel(level))
-    }
-
-    fn visit_u64<E: de::Error>(self, level: u64) -> Result<PowerLevel, E> {
-        let level = i64::try_from(level).map_err(|_| E::custom("the power level is too high"))?;
-        Ok(PowerLevel(level))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<PowerLevel, E> {
-        let level = text.trim().parse();
-        let level = level.map_err(|_| E::custom("the text is no power level"))?;
-        Ok(PowerLevel(level))
+impl Read for PowerLevel {
+    fn read(from: &mut Reader<'_>) -> Result<Self, codec::Error> {
+        codec::signed(from, true).map(Self)
     }
 }
 
@@ -78,30 +59,22 @@ impl Serialize for CallVersion {
 
 impl<'de> Deserialize<'de> for CallVersion {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(VersionVisitor)
+        codec::deserialize(from)
     }
 }
 
-struct VersionVisitor;
-
-impl de::Visitor<'_> for VersionVisitor {
-    type Value = CallVersion;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text or the number 0")
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<CallVersion, E> {
-        match number {
-            0 => Ok(CallVersion::V0),
-            _ => Err(E::custom("a version that is a number is 0")),
+impl Read for CallVersion {
+    fn read(from: &mut Reader<'_>) -> Result<Self, codec::Error> {
+        if from.peek()? == b'"' {
+            return Ok(match &*from.text("a text")? {
+                "1" => Self::V1,
+                other => Self::Other(other.to_owned()),
+            });
         }
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<CallVersion, E> {
-        Ok(match text {
-            "1" => CallVersion::V1,
-            other => CallVersion::Other(other.to_owned()),
-        })
+        match codec::signed(from, false) {
+            Ok(0) => Ok(Self::V0),
+            Ok(_) => Err(codec::Error::new("a version that is a number is 0")),
+            Err(error) => Err(error),
+        }
     }
 }

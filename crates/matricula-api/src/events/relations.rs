@@ -4,7 +4,7 @@ use super::definitions::{
     Annotation, InReplyTo, Mentions, Reference, Relation, Replacement, Reply, Thread,
 };
 use super::{Reaction, RoomEvent};
-use crate::{EventId, Raw, UserId};
+use crate::{EventId, Raw, UserId, codec};
 
 impl Relation {
     /// A reply to an event.
@@ -70,7 +70,7 @@ impl RoomEvent {
     /// The relation of the event, for any event type. `None` if it cannot be read.
     pub fn relation(&self) -> Option<Relation> {
         let fields: crate::SortedMap<String, Raw<Relation>> =
-            serde_json::from_str(self.content.json()).ok()?;
+            codec::from_text(self.content.json()).ok()?;
         fields.get("m.relates_to")?.read().ok()
     }
 }
@@ -93,7 +93,7 @@ impl Reaction {
 impl Mentions {
     /// Mentions of these users.
     pub fn users(users: impl IntoIterator<Item = UserId>) -> Self {
-        Self::default().user_ids(users.into_iter().collect())
+        Self::default().user_ids(users.into_iter().collect::<Vec<_>>())
     }
 
     /// A mention of the whole room.

@@ -2,12 +2,12 @@
 //! Types that several APIs share.
 
 use matricula_core::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use crate::{
     EventId, Extra, LenientList, Raw, RoomAliasId, RoomId, SortedMap, StringOr, UserId, codec,
-    codec::text_enum,
+    codec::Read, codec::Reader, codec::text_enum,
 };
 
 /// A condition of a push rule. The field `kind` selects the variant.
@@ -81,32 +81,60 @@ impl From<OtherCondition> for PushCondition {
 
 impl<'de> Deserialize<'de> for PushCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::tagged(from, "kind", &[], |tag, fields| match tag {
-            codec::Tag::Is("event_match") => fields
-                .read()
-                .map(Self::EventMatch)
-                .or_else(|_| fields.read().map(Self::Other)),
-            codec::Tag::Is("event_property_is") => fields
-                .read()
-                .map(Self::EventPropertyIs)
-                .or_else(|_| fields.read().map(Self::Other)),
-            codec::Tag::Is("event_property_contains") => fields
-                .read()
-                .map(Self::EventPropertyContains)
-                .or_else(|_| fields.read().map(Self::Other)),
-            codec::Tag::Is("contains_display_name") => fields
-                .read()
-                .map(Self::ContainsDisplayName)
-                .or_else(|_| fields.read().map(Self::Other)),
-            codec::Tag::Is("room_member_count") => fields
-                .read()
-                .map(Self::RoomMemberCount)
-                .or_else(|_| fields.read().map(Self::Other)),
-            codec::Tag::Is("sender_notification_permission") => fields
-                .read()
-                .map(Self::SenderNotificationPermission)
-                .or_else(|_| fields.read().map(Self::Other)),
-            _ => fields.read().map(Self::Other),
+        codec::deserialize(from)
+    }
+}
+
+impl Read for PushCondition {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
+        codec::tagged(reader, "kind", &[], |tag, reader| {
+            let start = reader.start()?;
+            match tag {
+                codec::Tag::Is("event_match") => EventMatchCondition::read(reader)
+                    .map(Self::EventMatch)
+                    .or_else(|error| {
+                        reader.retry(start, error)?;
+                        OtherCondition::read(reader).map(Self::Other)
+                    }),
+                codec::Tag::Is("event_property_is") => EventPropertyIsCondition::read(reader)
+                    .map(Self::EventPropertyIs)
+                    .or_else(|error| {
+                        reader.retry(start, error)?;
+                        OtherCondition::read(reader).map(Self::Other)
+                    }),
+                codec::Tag::Is("event_property_contains") => {
+                    EventPropertyContainsCondition::read(reader)
+                        .map(Self::EventPropertyContains)
+                        .or_else(|error| {
+                            reader.retry(start, error)?;
+                            OtherCondition::read(reader).map(Self::Other)
+                        })
+                }
+                codec::Tag::Is("contains_display_name") => {
+                    ContainsDisplayNameCondition::read(reader)
+                        .map(Self::ContainsDisplayName)
+                        .or_else(|error| {
+                            reader.retry(start, error)?;
+                            OtherCondition::read(reader).map(Self::Other)
+                        })
+                }
+                codec::Tag::Is("room_member_count") => RoomMemberCountCondition::read(reader)
+                    .map(Self::RoomMemberCount)
+                    .or_else(|error| {
+                        reader.retry(start, error)?;
+                        OtherCondition::read(reader).map(Self::Other)
+                    }),
+                codec::Tag::Is("sender_notification_permission") => {
+                    SenderNotificationPermissionCondition::read(reader)
+                        .map(Self::SenderNotificationPermission)
+                        .or_else(|error| {
+                            reader.retry(start, error)?;
+                            OtherCondition::read(reader).map(Self::Other)
+                        })
+                }
+                _ => OtherCondition::read(reader).map(Self::Other),
+            }
         })
     }
 }
@@ -147,19 +175,19 @@ impl EventMatchCondition {
     }
 }
 
-impl<'de> codec::Object<'de> for EventMatchCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for EventMatchCondition {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut key = None;
         let mut pattern = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "kind" => codec::constant(&mut entries, "event_match")?,
-                "key" => key = codec::value(&mut entries)?,
-                "pattern" => pattern = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "kind" => reader.constant("kind", "event_match")?,
+                "key" => key = reader.field("key")?,
+                "pattern" => pattern = reader.field("pattern")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -172,7 +200,7 @@ impl<'de> codec::Object<'de> for EventMatchCondition {
 
 impl<'de> Deserialize<'de> for EventMatchCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -182,7 +210,7 @@ impl Serialize for EventMatchCondition {
         map.serialize_entry("kind", "event_match")?;
         map.serialize_entry("key", &self.key)?;
         map.serialize_entry("pattern", &self.pattern)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -209,19 +237,19 @@ impl EventPropertyIsCondition {
     }
 }
 
-impl<'de> codec::Object<'de> for EventPropertyIsCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for EventPropertyIsCondition {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut key = None;
         let mut value = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "kind" => codec::constant(&mut entries, "event_property_is")?,
-                "key" => key = codec::value(&mut entries)?,
-                "value" => value = codec::present(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "kind" => reader.constant("kind", "event_property_is")?,
+                "key" => key = reader.field("key")?,
+                "value" => value = reader.any("value")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -234,7 +262,7 @@ impl<'de> codec::Object<'de> for EventPropertyIsCondition {
 
 impl<'de> Deserialize<'de> for EventPropertyIsCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -244,7 +272,7 @@ impl Serialize for EventPropertyIsCondition {
         map.serialize_entry("kind", "event_property_is")?;
         map.serialize_entry("key", &self.key)?;
         map.serialize_entry("value", &self.value)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -271,19 +299,19 @@ impl EventPropertyContainsCondition {
     }
 }
 
-impl<'de> codec::Object<'de> for EventPropertyContainsCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for EventPropertyContainsCondition {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut key = None;
         let mut value = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "kind" => codec::constant(&mut entries, "event_property_contains")?,
-                "key" => key = codec::value(&mut entries)?,
-                "value" => value = codec::present(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "kind" => reader.constant("kind", "event_property_contains")?,
+                "key" => key = reader.field("key")?,
+                "value" => value = reader.any("value")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -296,7 +324,7 @@ impl<'de> codec::Object<'de> for EventPropertyContainsCondition {
 
 impl<'de> Deserialize<'de> for EventPropertyContainsCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -306,7 +334,7 @@ impl Serialize for EventPropertyContainsCondition {
         map.serialize_entry("kind", "event_property_contains")?;
         map.serialize_entry("key", &self.key)?;
         map.serialize_entry("value", &self.value)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -318,15 +346,15 @@ pub struct ContainsDisplayNameCondition {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for ContainsDisplayNameCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ContainsDisplayNameCondition {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "kind" => codec::constant(&mut entries, "contains_display_name")?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "kind" => reader.constant("kind", "contains_display_name")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { extra })
@@ -335,7 +363,7 @@ impl<'de> codec::Object<'de> for ContainsDisplayNameCondition {
 
 impl<'de> Deserialize<'de> for ContainsDisplayNameCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -343,7 +371,7 @@ impl Serialize for ContainsDisplayNameCondition {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("kind", "contains_display_name")?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -367,17 +395,17 @@ impl RoomMemberCountCondition {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomMemberCountCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomMemberCountCondition {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut count = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "kind" => codec::constant(&mut entries, "room_member_count")?,
-                "is" => count = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "kind" => reader.constant("kind", "room_member_count")?,
+                "is" => count = reader.field("is")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -389,7 +417,7 @@ impl<'de> codec::Object<'de> for RoomMemberCountCondition {
 
 impl<'de> Deserialize<'de> for RoomMemberCountCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -398,7 +426,7 @@ impl Serialize for RoomMemberCountCondition {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("kind", "room_member_count")?;
         map.serialize_entry("is", &self.count)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -422,17 +450,17 @@ impl SenderNotificationPermissionCondition {
     }
 }
 
-impl<'de> codec::Object<'de> for SenderNotificationPermissionCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SenderNotificationPermissionCondition {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "kind" => codec::constant(&mut entries, "sender_notification_permission")?,
-                "key" => key = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "kind" => reader.constant("kind", "sender_notification_permission")?,
+                "key" => key = reader.field("key")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -444,7 +472,7 @@ impl<'de> codec::Object<'de> for SenderNotificationPermissionCondition {
 
 impl<'de> Deserialize<'de> for SenderNotificationPermissionCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -453,7 +481,7 @@ impl Serialize for SenderNotificationPermissionCondition {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("kind", "sender_notification_permission")?;
         map.serialize_entry("key", &self.key)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -476,16 +504,16 @@ impl OtherCondition {
     }
 }
 
-impl<'de> codec::Object<'de> for OtherCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for OtherCondition {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut kind = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "kind" => kind = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "kind" => kind = reader.optional("kind", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { kind, extra })
@@ -494,7 +522,7 @@ impl<'de> codec::Object<'de> for OtherCondition {
 
 impl<'de> Deserialize<'de> for OtherCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -502,7 +530,7 @@ impl Serialize for OtherCondition {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "kind", self.kind.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("kind", self.kind.is_some())])?;
         map.end()
     }
 }
@@ -574,10 +602,9 @@ impl UnsignedData {
     }
 }
 
-impl<'de> codec::Object<'de> for UnsignedData {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UnsignedData {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut age = None;
         let mut redacted_because = None;
         let mut transaction_id = None;
@@ -585,15 +612,26 @@ impl<'de> codec::Object<'de> for UnsignedData {
         let mut replaces_state = None;
         let mut membership = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "age" => age = codec::value(&mut entries)?,
-                "redacted_because" => redacted_because = codec::value(&mut entries)?,
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "prev_content" => prev_content = codec::value(&mut entries)?,
-                "replaces_state" => replaces_state = codec::value(&mut entries)?,
-                "membership" => membership = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "age" => {
+                    age = reader
+                        .optional("age", &mut extra)?
+                        .map(|codec::Digits(number)| number)
+                }
+                "redacted_because" => {
+                    redacted_because = reader.optional("redacted_because", &mut extra)?
+                }
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
+                }
+                "prev_content" => prev_content = reader.optional("prev_content", &mut extra)?,
+                "replaces_state" => {
+                    replaces_state = reader.optional("replaces_state", &mut extra)?
+                }
+                "membership" => membership = reader.optional("membership", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -610,7 +648,7 @@ impl<'de> codec::Object<'de> for UnsignedData {
 
 impl<'de> Deserialize<'de> for UnsignedData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -623,7 +661,18 @@ impl Serialize for UnsignedData {
         codec::entry(&mut map, "prev_content", self.prev_content.as_ref())?;
         codec::entry(&mut map, "replaces_state", self.replaces_state.as_ref())?;
         codec::entry(&mut map, "membership", self.membership.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("age", self.age.is_some()),
+                ("redacted_because", self.redacted_because.is_some()),
+                ("transaction_id", self.transaction_id.is_some()),
+                ("prev_content", self.prev_content.is_some()),
+                ("replaces_state", self.replaces_state.is_some()),
+                ("membership", self.membership.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -640,7 +689,7 @@ pub struct ClientEvent {
     /// `sender`.
     pub sender: UserId,
     /// When it was sent, by the clock of the sender's server.
-    pub origin_server_ts: Timestamp,
+    pub origin_server_ts: Option<Timestamp>,
     /// The content, unparsed.
     pub content: Raw,
     /// Data that the user's server adds.
@@ -658,7 +707,6 @@ impl ClientEvent {
         event_id: EventId,
         event_type: impl Into<String>,
         sender: UserId,
-        origin_server_ts: Timestamp,
         content: Raw,
         room_id: RoomId,
     ) -> Self {
@@ -667,7 +715,7 @@ impl ClientEvent {
             event_type: event_type.into(),
             state_key: None,
             sender,
-            origin_server_ts,
+            origin_server_ts: None,
             content,
             unsigned: None,
             room_id,
@@ -682,6 +730,14 @@ impl ClientEvent {
         self
     }
 
+    /// Sets `origin_server_ts`.
+    #[must_use]
+    #[inline]
+    pub fn origin_server_ts(mut self, origin_server_ts: Timestamp) -> Self {
+        self.origin_server_ts = Some(origin_server_ts);
+        self
+    }
+
     /// Sets `unsigned`.
     #[must_use]
     #[inline]
@@ -691,10 +747,9 @@ impl ClientEvent {
     }
 }
 
-impl<'de> codec::Object<'de> for ClientEvent {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ClientEvent {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut event_type = None;
         let mut state_key = None;
@@ -704,17 +759,20 @@ impl<'de> codec::Object<'de> for ClientEvent {
         let mut unsigned = None;
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "event_id" => event_id = codec::value(&mut entries)?,
-                "type" => event_type = codec::value(&mut entries)?,
-                "state_key" => state_key = codec::value(&mut entries)?,
-                "sender" => sender = codec::value(&mut entries)?,
-                "origin_server_ts" => origin_server_ts = codec::value(&mut entries)?,
-                "content" => content = codec::value(&mut entries)?,
-                "unsigned" => unsigned = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "event_id" => event_id = reader.field("event_id")?,
+                "type" => event_type = reader.field("type")?,
+                "state_key" => state_key = reader.optional("state_key", &mut extra)?,
+                "sender" => sender = reader.field("sender")?,
+                "origin_server_ts" => {
+                    origin_server_ts = reader.optional("origin_server_ts", &mut extra)?
+                }
+                "content" => content = reader.field("content")?,
+                "unsigned" => unsigned = reader.optional("unsigned", &mut extra)?,
+                "room_id" => room_id = reader.field("room_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -722,7 +780,7 @@ impl<'de> codec::Object<'de> for ClientEvent {
             event_type: codec::required(event_type, "type")?,
             state_key,
             sender: codec::required(sender, "sender")?,
-            origin_server_ts: codec::required(origin_server_ts, "origin_server_ts")?,
+            origin_server_ts,
             content: codec::required(content, "content")?,
             unsigned,
             room_id: codec::required(room_id, "room_id")?,
@@ -733,7 +791,7 @@ impl<'de> codec::Object<'de> for ClientEvent {
 
 impl<'de> Deserialize<'de> for ClientEvent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -744,11 +802,19 @@ impl Serialize for ClientEvent {
         map.serialize_entry("type", &self.event_type)?;
         codec::entry(&mut map, "state_key", self.state_key.as_ref())?;
         map.serialize_entry("sender", &self.sender)?;
-        map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
+        codec::entry(&mut map, "origin_server_ts", self.origin_server_ts.as_ref())?;
         map.serialize_entry("content", &self.content)?;
         codec::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
         map.serialize_entry("room_id", &self.room_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("state_key", self.state_key.is_some()),
+                ("origin_server_ts", self.origin_server_ts.is_some()),
+                ("unsigned", self.unsigned.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -775,18 +841,18 @@ impl Event {
     }
 }
 
-impl<'de> codec::Object<'de> for Event {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Event {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut content = None;
         let mut event_type = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "content" => content = codec::value(&mut entries)?,
-                "type" => event_type = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "content" => content = reader.field("content")?,
+                "type" => event_type = reader.field("type")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -799,7 +865,7 @@ impl<'de> codec::Object<'de> for Event {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -808,7 +874,7 @@ impl Serialize for Event {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("content", &self.content)?;
         map.serialize_entry("type", &self.event_type)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -852,18 +918,18 @@ impl Tweak {
     }
 }
 
-impl<'de> codec::Object<'de> for Tweak {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Tweak {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut set_tweak = None;
         let mut value = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "set_tweak" => set_tweak = codec::value(&mut entries)?,
-                "value" => value = codec::present(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "set_tweak" => set_tweak = reader.field("set_tweak")?,
+                "value" => value = reader.present("value", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -876,7 +942,7 @@ impl<'de> codec::Object<'de> for Tweak {
 
 impl<'de> Deserialize<'de> for Tweak {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -885,7 +951,7 @@ impl Serialize for Tweak {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("set_tweak", &self.set_tweak)?;
         codec::entry(&mut map, "value", self.value.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("value", self.value.is_some())])?;
         map.end()
     }
 }
@@ -896,13 +962,13 @@ pub struct PushRule {
     /// `actions`.
     pub actions: LenientList<StringOr<Tweak>>,
     /// `default`.
-    pub default: bool,
+    pub default: Option<bool>,
     /// `enabled`.
-    pub enabled: bool,
+    pub enabled: Option<bool>,
     /// `rule_id`.
     pub rule_id: String,
     /// `conditions`.
-    pub conditions: Option<Vec<PushCondition>>,
+    pub conditions: Option<LenientList<PushCondition>>,
     /// `pattern`.
     pub pattern: Option<String>,
     /// Fields that the specification does not name.
@@ -913,15 +979,13 @@ impl PushRule {
     /// Creates a value from the required fields.
     #[inline]
     pub fn new(
-        actions: LenientList<StringOr<Tweak>>,
-        default: bool,
-        enabled: bool,
+        actions: impl Into<LenientList<StringOr<Tweak>>>,
         rule_id: impl Into<String>,
     ) -> Self {
         Self {
-            actions,
-            default,
-            enabled,
+            actions: actions.into(),
+            default: None,
+            enabled: None,
             rule_id: rule_id.into(),
             conditions: None,
             pattern: None,
@@ -929,11 +993,26 @@ impl PushRule {
         }
     }
 
-    /// Sets `conditions`.
+    /// Sets `default`.
     #[must_use]
     #[inline]
-    pub fn conditions(mut self, conditions: Vec<PushCondition>) -> Self {
-        self.conditions = Some(conditions);
+    pub fn default(mut self, default: bool) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    /// Sets `enabled`.
+    #[must_use]
+    #[inline]
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = Some(enabled);
+        self
+    }
+
+    /// Sets `conditions`.
+    #[must_use]
+    pub fn conditions(mut self, conditions: impl Into<LenientList<PushCondition>>) -> Self {
+        self.conditions = Some(conditions.into());
         self
     }
 
@@ -945,10 +1024,9 @@ impl PushRule {
     }
 }
 
-impl<'de> codec::Object<'de> for PushRule {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PushRule {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut actions = None;
         let mut default = None;
         let mut enabled = None;
@@ -956,21 +1034,22 @@ impl<'de> codec::Object<'de> for PushRule {
         let mut conditions = None;
         let mut pattern = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "actions" => actions = codec::list(&mut entries)?,
-                "default" => default = codec::value(&mut entries)?,
-                "enabled" => enabled = codec::value(&mut entries)?,
-                "rule_id" => rule_id = codec::value(&mut entries)?,
-                "conditions" => conditions = codec::value(&mut entries)?,
-                "pattern" => pattern = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "actions" => actions = reader.or_empty("actions", &mut extra)?,
+                "default" => default = reader.optional("default", &mut extra)?,
+                "enabled" => enabled = reader.optional("enabled", &mut extra)?,
+                "rule_id" => rule_id = reader.field("rule_id")?,
+                "conditions" => conditions = reader.optional("conditions", &mut extra)?,
+                "pattern" => pattern = reader.optional("pattern", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
-            actions: codec::required(actions, "actions")?,
-            default: codec::required(default, "default")?,
-            enabled: codec::required(enabled, "enabled")?,
+            actions: codec::or_empty(actions, "actions", reader)?,
+            default,
+            enabled,
             rule_id: codec::required(rule_id, "rule_id")?,
             conditions,
             pattern,
@@ -981,20 +1060,36 @@ impl<'de> codec::Object<'de> for PushRule {
 
 impl<'de> Deserialize<'de> for PushRule {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for PushRule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("actions", &self.actions)?;
-        map.serialize_entry("default", &self.default)?;
-        map.serialize_entry("enabled", &self.enabled)?;
+        codec::list_entry(
+            &mut map,
+            "actions",
+            &self.actions,
+            self.actions.is_empty(),
+            &self.extra,
+        )?;
+        codec::entry(&mut map, "default", self.default.as_ref())?;
+        codec::entry(&mut map, "enabled", self.enabled.as_ref())?;
         map.serialize_entry("rule_id", &self.rule_id)?;
         codec::entry(&mut map, "conditions", self.conditions.as_ref())?;
         codec::entry(&mut map, "pattern", self.pattern.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("actions", !self.actions.is_empty()),
+                ("default", self.default.is_some()),
+                ("enabled", self.enabled.is_some()),
+                ("conditions", self.conditions.is_some()),
+                ("pattern", self.pattern.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1003,15 +1098,15 @@ impl Serialize for PushRule {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PushRuleset {
     /// `content`.
-    pub content: Option<Vec<PushRule>>,
+    pub content: Option<LenientList<PushRule>>,
     /// `override`.
-    pub overrides: Option<Vec<PushRule>>,
+    pub overrides: Option<LenientList<PushRule>>,
     /// `room`.
-    pub room: Option<Vec<PushRule>>,
+    pub room: Option<LenientList<PushRule>>,
     /// `sender`.
-    pub sender: Option<Vec<PushRule>>,
+    pub sender: Option<LenientList<PushRule>>,
     /// `underride`.
-    pub underride: Option<Vec<PushRule>>,
+    pub underride: Option<LenientList<PushRule>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -1019,63 +1114,58 @@ pub struct PushRuleset {
 impl PushRuleset {
     /// Sets `content`.
     #[must_use]
-    #[inline]
-    pub fn content(mut self, content: Vec<PushRule>) -> Self {
-        self.content = Some(content);
+    pub fn content(mut self, content: impl Into<LenientList<PushRule>>) -> Self {
+        self.content = Some(content.into());
         self
     }
 
     /// Sets `override`.
     #[must_use]
-    #[inline]
-    pub fn overrides(mut self, overrides: Vec<PushRule>) -> Self {
-        self.overrides = Some(overrides);
+    pub fn overrides(mut self, overrides: impl Into<LenientList<PushRule>>) -> Self {
+        self.overrides = Some(overrides.into());
         self
     }
 
     /// Sets `room`.
     #[must_use]
-    #[inline]
-    pub fn room(mut self, room: Vec<PushRule>) -> Self {
-        self.room = Some(room);
+    pub fn room(mut self, room: impl Into<LenientList<PushRule>>) -> Self {
+        self.room = Some(room.into());
         self
     }
 
     /// Sets `sender`.
     #[must_use]
-    #[inline]
-    pub fn sender(mut self, sender: Vec<PushRule>) -> Self {
-        self.sender = Some(sender);
+    pub fn sender(mut self, sender: impl Into<LenientList<PushRule>>) -> Self {
+        self.sender = Some(sender.into());
         self
     }
 
     /// Sets `underride`.
     #[must_use]
-    #[inline]
-    pub fn underride(mut self, underride: Vec<PushRule>) -> Self {
-        self.underride = Some(underride);
+    pub fn underride(mut self, underride: impl Into<LenientList<PushRule>>) -> Self {
+        self.underride = Some(underride.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for PushRuleset {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PushRuleset {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut content = None;
         let mut overrides = None;
         let mut room = None;
         let mut sender = None;
         let mut underride = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "content" => content = codec::value(&mut entries)?,
-                "override" => overrides = codec::value(&mut entries)?,
-                "room" => room = codec::value(&mut entries)?,
-                "sender" => sender = codec::value(&mut entries)?,
-                "underride" => underride = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "content" => content = reader.optional("content", &mut extra)?,
+                "override" => overrides = reader.optional("override", &mut extra)?,
+                "room" => room = reader.optional("room", &mut extra)?,
+                "sender" => sender = reader.optional("sender", &mut extra)?,
+                "underride" => underride = reader.optional("underride", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1091,7 +1181,7 @@ impl<'de> codec::Object<'de> for PushRuleset {
 
 impl<'de> Deserialize<'de> for PushRuleset {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1103,7 +1193,17 @@ impl Serialize for PushRuleset {
         codec::entry(&mut map, "room", self.room.as_ref())?;
         codec::entry(&mut map, "sender", self.sender.as_ref())?;
         codec::entry(&mut map, "underride", self.underride.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("content", self.content.is_some()),
+                ("override", self.overrides.is_some()),
+                ("room", self.room.is_some()),
+                ("sender", self.sender.is_some()),
+                ("underride", self.underride.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1153,22 +1253,22 @@ impl StrippedState {
     }
 }
 
-impl<'de> codec::Object<'de> for StrippedState {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for StrippedState {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut content = None;
         let mut state_key = None;
         let mut event_type = None;
         let mut sender = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "content" => content = codec::value(&mut entries)?,
-                "state_key" => state_key = codec::value(&mut entries)?,
-                "type" => event_type = codec::value(&mut entries)?,
-                "sender" => sender = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "content" => content = reader.field("content")?,
+                "state_key" => state_key = reader.field("state_key")?,
+                "type" => event_type = reader.field("type")?,
+                "sender" => sender = reader.field("sender")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1183,7 +1283,7 @@ impl<'de> codec::Object<'de> for StrippedState {
 
 impl<'de> Deserialize<'de> for StrippedState {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1194,7 +1294,7 @@ impl Serialize for StrippedState {
         map.serialize_entry("state_key", &self.state_key)?;
         map.serialize_entry("type", &self.event_type)?;
         map.serialize_entry("sender", &self.sender)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1224,20 +1324,20 @@ impl ToDeviceEvent {
     }
 }
 
-impl<'de> codec::Object<'de> for ToDeviceEvent {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ToDeviceEvent {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_type = None;
         let mut content = None;
         let mut sender = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "type" => event_type = codec::value(&mut entries)?,
-                "content" => content = codec::value(&mut entries)?,
-                "sender" => sender = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "type" => event_type = reader.field("type")?,
+                "content" => content = reader.field("content")?,
+                "sender" => sender = reader.field("sender")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1251,7 +1351,7 @@ impl<'de> codec::Object<'de> for ToDeviceEvent {
 
 impl<'de> Deserialize<'de> for ToDeviceEvent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1261,7 +1361,7 @@ impl Serialize for ToDeviceEvent {
         map.serialize_entry("type", &self.event_type)?;
         map.serialize_entry("content", &self.content)?;
         map.serialize_entry("sender", &self.sender)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1285,16 +1385,20 @@ impl TagInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for TagInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for TagInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut order = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "order" => order = codec::decimal(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "order" => {
+                    order = reader
+                        .optional("order", &mut extra)?
+                        .map(|codec::Decimal(number)| number)
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { order, extra })
@@ -1303,7 +1407,7 @@ impl<'de> codec::Object<'de> for TagInfo {
 
 impl<'de> Deserialize<'de> for TagInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1311,7 +1415,7 @@ impl Serialize for TagInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "order", self.order.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("order", self.order.is_some())])?;
         map.end()
     }
 }
@@ -1338,18 +1442,18 @@ impl FieldType {
     }
 }
 
-impl<'de> codec::Object<'de> for FieldType {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for FieldType {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut regexp = None;
         let mut placeholder = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "regexp" => regexp = codec::value(&mut entries)?,
-                "placeholder" => placeholder = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "regexp" => regexp = reader.field("regexp")?,
+                "placeholder" => placeholder = reader.field("placeholder")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1362,7 +1466,7 @@ impl<'de> codec::Object<'de> for FieldType {
 
 impl<'de> Deserialize<'de> for FieldType {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1371,7 +1475,7 @@ impl Serialize for FieldType {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("regexp", &self.regexp)?;
         map.serialize_entry("placeholder", &self.placeholder)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1426,24 +1530,24 @@ impl ProtocolInstance {
     }
 }
 
-impl<'de> codec::Object<'de> for ProtocolInstance {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ProtocolInstance {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut desc = None;
         let mut icon = None;
         let mut fields = None;
         let mut network_id = None;
         let mut instance_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "desc" => desc = codec::value(&mut entries)?,
-                "icon" => icon = codec::value(&mut entries)?,
-                "fields" => fields = codec::value(&mut entries)?,
-                "network_id" => network_id = codec::value(&mut entries)?,
-                "instance_id" => instance_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "desc" => desc = reader.field("desc")?,
+                "icon" => icon = reader.optional("icon", &mut extra)?,
+                "fields" => fields = reader.field("fields")?,
+                "network_id" => network_id = reader.field("network_id")?,
+                "instance_id" => instance_id = reader.optional("instance_id", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1459,7 +1563,7 @@ impl<'de> codec::Object<'de> for ProtocolInstance {
 
 impl<'de> Deserialize<'de> for ProtocolInstance {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1471,7 +1575,14 @@ impl Serialize for ProtocolInstance {
         map.serialize_entry("fields", &self.fields)?;
         map.serialize_entry("network_id", &self.network_id)?;
         codec::entry(&mut map, "instance_id", self.instance_id.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("icon", self.icon.is_some()),
+                ("instance_id", self.instance_id.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1480,15 +1591,15 @@ impl Serialize for ProtocolInstance {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Protocol {
     /// `user_fields`.
-    pub user_fields: Vec<String>,
+    pub user_fields: LenientList<String>,
     /// `location_fields`.
-    pub location_fields: Vec<String>,
+    pub location_fields: LenientList<String>,
     /// `icon`.
     pub icon: Option<String>,
     /// `field_types`.
     pub field_types: SortedMap<String, FieldType>,
     /// `instances`.
-    pub instances: Vec<ProtocolInstance>,
+    pub instances: LenientList<ProtocolInstance>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -1497,17 +1608,17 @@ impl Protocol {
     /// Creates a value from the required fields.
     #[inline]
     pub fn new(
-        user_fields: Vec<String>,
-        location_fields: Vec<String>,
+        user_fields: impl Into<LenientList<String>>,
+        location_fields: impl Into<LenientList<String>>,
         field_types: SortedMap<String, FieldType>,
-        instances: Vec<ProtocolInstance>,
+        instances: impl Into<LenientList<ProtocolInstance>>,
     ) -> Self {
         Self {
-            user_fields,
-            location_fields,
+            user_fields: user_fields.into(),
+            location_fields: location_fields.into(),
             icon: None,
             field_types,
-            instances,
+            instances: instances.into(),
             extra: Default::default(),
         }
     }
@@ -1520,32 +1631,34 @@ impl Protocol {
     }
 }
 
-impl<'de> codec::Object<'de> for Protocol {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Protocol {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_fields = None;
         let mut location_fields = None;
         let mut icon = None;
         let mut field_types = None;
         let mut instances = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_fields" => user_fields = codec::list(&mut entries)?,
-                "location_fields" => location_fields = codec::list(&mut entries)?,
-                "icon" => icon = codec::value(&mut entries)?,
-                "field_types" => field_types = codec::value(&mut entries)?,
-                "instances" => instances = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_fields" => user_fields = reader.or_empty("user_fields", &mut extra)?,
+                "location_fields" => {
+                    location_fields = reader.or_empty("location_fields", &mut extra)?
+                }
+                "icon" => icon = reader.optional("icon", &mut extra)?,
+                "field_types" => field_types = reader.or_empty("field_types", &mut extra)?,
+                "instances" => instances = reader.or_empty("instances", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
-            user_fields: codec::required(user_fields, "user_fields")?,
-            location_fields: codec::required(location_fields, "location_fields")?,
+            user_fields: codec::or_empty(user_fields, "user_fields", reader)?,
+            location_fields: codec::or_empty(location_fields, "location_fields", reader)?,
             icon,
-            field_types: codec::required(field_types, "field_types")?,
-            instances: codec::required(instances, "instances")?,
+            field_types: codec::or_empty(field_types, "field_types", reader)?,
+            instances: codec::or_empty(instances, "instances", reader)?,
             extra,
         })
     }
@@ -1553,19 +1666,53 @@ impl<'de> codec::Object<'de> for Protocol {
 
 impl<'de> Deserialize<'de> for Protocol {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for Protocol {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("user_fields", &self.user_fields)?;
-        map.serialize_entry("location_fields", &self.location_fields)?;
+        codec::list_entry(
+            &mut map,
+            "user_fields",
+            &self.user_fields,
+            self.user_fields.is_empty(),
+            &self.extra,
+        )?;
+        codec::list_entry(
+            &mut map,
+            "location_fields",
+            &self.location_fields,
+            self.location_fields.is_empty(),
+            &self.extra,
+        )?;
         codec::entry(&mut map, "icon", self.icon.as_ref())?;
-        map.serialize_entry("field_types", &self.field_types)?;
-        map.serialize_entry("instances", &self.instances)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "field_types",
+            &self.field_types,
+            self.field_types.is_empty(),
+            &self.extra,
+        )?;
+        codec::list_entry(
+            &mut map,
+            "instances",
+            &self.instances,
+            self.instances.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("user_fields", !self.user_fields.is_empty()),
+                ("location_fields", !self.location_fields.is_empty()),
+                ("icon", self.icon.is_some()),
+                ("field_types", !self.field_types.is_empty()),
+                ("instances", !self.instances.is_empty()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1600,20 +1747,20 @@ impl ThirdPartyLocation {
     }
 }
 
-impl<'de> codec::Object<'de> for ThirdPartyLocation {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ThirdPartyLocation {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut alias = None;
         let mut protocol = None;
         let mut fields = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "alias" => alias = codec::value(&mut entries)?,
-                "protocol" => protocol = codec::value(&mut entries)?,
-                "fields" => fields = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "alias" => alias = reader.field("alias")?,
+                "protocol" => protocol = reader.field("protocol")?,
+                "fields" => fields = reader.field("fields")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1627,7 +1774,7 @@ impl<'de> codec::Object<'de> for ThirdPartyLocation {
 
 impl<'de> Deserialize<'de> for ThirdPartyLocation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1637,7 +1784,7 @@ impl Serialize for ThirdPartyLocation {
         map.serialize_entry("alias", &self.alias)?;
         map.serialize_entry("protocol", &self.protocol)?;
         map.serialize_entry("fields", &self.fields)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1667,20 +1814,20 @@ impl ThirdPartyUser {
     }
 }
 
-impl<'de> codec::Object<'de> for ThirdPartyUser {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ThirdPartyUser {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_id = None;
         let mut protocol = None;
         let mut fields = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "userid" => user_id = codec::value(&mut entries)?,
-                "protocol" => protocol = codec::value(&mut entries)?,
-                "fields" => fields = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "userid" => user_id = reader.field("userid")?,
+                "protocol" => protocol = reader.field("protocol")?,
+                "fields" => fields = reader.field("fields")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1694,7 +1841,7 @@ impl<'de> codec::Object<'de> for ThirdPartyUser {
 
 impl<'de> Deserialize<'de> for ThirdPartyUser {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1704,7 +1851,7 @@ impl Serialize for ThirdPartyUser {
         map.serialize_entry("userid", &self.user_id)?;
         map.serialize_entry("protocol", &self.protocol)?;
         map.serialize_entry("fields", &self.fields)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

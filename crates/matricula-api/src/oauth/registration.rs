@@ -4,6 +4,7 @@ use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret}
 
 use super::{EndpointUrlError, OAuthEndpoint, OAuthError, endpoint_url::EndpointUrl};
 use crate::{
+    LenientList,
     codec::{self, text_enum},
     object::object,
 };
@@ -126,9 +127,9 @@ object! {
             /// The token to change the registration.
             registration_access_token: Secret = "registration_access_token" as secret,
             /// The redirect URIs.
-            redirect_uris: Vec<String> = "redirect_uris",
+            redirect_uris: LenientList<String> = "redirect_uris",
             /// The grants that it may use.
-            grant_types: Vec<GrantType> = "grant_types",
+            grant_types: LenientList<GrantType> = "grant_types",
         }
     }
 }

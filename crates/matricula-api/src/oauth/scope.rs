@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::codec::{self, Read, Reader};
+
 const API: &str = "urn:matrix:client:api:*";
 const DEVICE: &str = "urn:matrix:client:device:";
 const SYNAPSE_ADMIN: &str = "urn:synapse:admin:*";
@@ -117,6 +119,12 @@ impl Serialize for Scope {
 impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from).map(Self)
+    }
+}
+
+impl Read for Scope {
+    fn read(from: &mut Reader<'_>) -> Result<Self, codec::Error> {
+        String::read(from).map(Self)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
     incoming_request::segments,
 };
-use crate::ApiError;
+use crate::{ApiError, InvalidPart};
 
 /// An operation of any type.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,7 @@ pub struct AnyEndpoint {
     pub parameters: &'static [Parameter],
     job: fn(&IncomingRequest<'_>, &ServerUrl) -> Result<Job, RequestError>,
     read: fn(&Response) -> Result<OutgoingResponse, ApiError>,
+    invalid_parts: fn(&Response) -> Vec<InvalidPart>,
 }
 
 impl AnyEndpoint {
@@ -27,6 +28,7 @@ impl AnyEndpoint {
             parameters: E::PARAMETERS,
             job: |request, server| Ok(E::read_request(request)?.job(server)),
             read: |response| E::read(response).map(|answer| E::write_success(&answer)),
+            invalid_parts: E::invalid_parts,
         }
     }
 
@@ -48,6 +50,11 @@ impl AnyEndpoint {
     /// The failure that the response reports.
     pub fn read(&self, response: &Response) -> Result<OutgoingResponse, ApiError> {
         (self.read)(response)
+    }
+
+    /// The parts of a successful response that are not valid, though the rest can be read.
+    pub fn invalid_parts(&self, response: &Response) -> Vec<InvalidPart> {
+        (self.invalid_parts)(response)
     }
 }
 

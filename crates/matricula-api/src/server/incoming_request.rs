@@ -1,15 +1,14 @@
 //! A request that a server receives.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, str::Utf8Error};
 
-use matricula_core::{Body, Job, Operation};
+use matricula_core::{Api, Body, Job, Operation};
 use percent_encoding::percent_decode_str;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{FromText, ParameterLocation, RequestError};
 use crate::SortedMap;
-use crate::codec::{self, Object};
+use crate::codec::{self, Error, Read, Reader};
 
 /// A request to an operation: the values of path, query, headers and body.
 pub struct IncomingRequest<'a> {
@@ -18,6 +17,13 @@ pub struct IncomingRequest<'a> {
     query: Cow<'a, [(Cow<'a, str>, String)]>,
     headers: Cow<'a, [(Cow<'a, str>, String)]>,
     body: Cow<'a, Body>,
+    /// Whether a part of the body that does not fit is an error: not in what homeservers send.
+    is_strict: bool,
+}
+
+/// Whether clients send the requests to `operation`.
+fn is_strict(operation: &Operation) -> bool {
+    !matches!(operation.api, Api::Appservice | Api::Push)
 }
 
 impl<'a> IncomingRequest<'a> {
@@ -28,6 +34,7 @@ impl<'a> IncomingRequest<'a> {
             query: Cow::Borrowed(&[]),
             headers: Cow::Borrowed(&[]),
             body: Cow::Owned(Body::Empty),
+            is_strict: is_strict(operation),
         })
     }
 
@@ -41,6 +48,7 @@ impl<'a> IncomingRequest<'a> {
             query: Cow::Borrowed(&[]),
             headers: Cow::Borrowed(&[]),
             body: Cow::Owned(Body::Empty),
+            is_strict: is_strict(operation),
         })
     }
 
@@ -151,21 +159,18 @@ impl<'a> IncomingRequest<'a> {
     }
 
     /// The body as an object. An empty body is `{}`.
-    pub(crate) fn object<'de, T: Object<'de>>(
-        &'de self,
-        params: T::Params,
+    pub(crate) fn object<T>(
+        &self,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
     ) -> Result<T, RequestError> {
         let body = self.json_text()?;
-        let mut from = serde_json::Deserializer::from_str(body);
-        let read = codec::object(&mut from, params);
-        read.and_then(|value| from.end().map(|()| value))
-            .map_err(|error| RequestError::of_body(body, &error))
+        let read = codec::from_request(body, self.is_strict, read);
+        read.map_err(|error| RequestError::of_body(body, &error))
     }
 
     /// The body as one JSON value.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, RequestError> {
-        let body = self.json_text()?;
-        serde_json::from_str(body).map_err(|error| RequestError::of_body(body, &error))
+    pub(crate) fn json<T: Read>(&self) -> Result<T, RequestError> {
+        self.object(T::read)
     }
 
     /// The field of the body with this name.
@@ -189,6 +194,18 @@ impl<'a> IncomingRequest<'a> {
             Err(error) => Err(RequestError::NotJson(error.to_string())),
         }
     }
+}
+
+/// Reads the body of a request to a hand-written operation, whose type this crate has. Each invalid part is an
+/// error; serde's `Deserialize` would read the rest.
+///
+/// # Errors
+/// What is missing or invalid, and where.
+pub fn read_body<T: Read>(body: &[u8]) -> Result<T, RequestError> {
+    let not_json = |error: Utf8Error| RequestError::NotJson(error.to_string());
+    let body = str::from_utf8(body).map_err(not_json)?;
+    let read = codec::from_request(body, true, T::read);
+    read.map_err(|error| RequestError::of_body(body, &error))
 }
 
 fn read<T: FromText>(

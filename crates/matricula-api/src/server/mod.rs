@@ -28,12 +28,15 @@ mod outgoing_response;
 mod parameter;
 mod request_error;
 
+pub(crate) use crate::InvalidPart;
 pub use any_endpoint::{AnyEndpoint, find};
 pub use from_text::{FromText, Millis};
-pub use incoming_request::IncomingRequest;
+pub use incoming_request::{IncomingRequest, read_body};
 pub use outgoing_response::OutgoingResponse;
 pub use parameter::{Parameter, ParameterLocation, ParameterType};
 pub use request_error::RequestError;
+
+use matricula_core::Response;
 
 use crate::Endpoint;
 
@@ -48,6 +51,11 @@ pub trait ServerEndpoint: Endpoint + Sized {
     /// What is missing or invalid, and where; [`RequestError::response`] is the response to the
     /// client.
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError>;
+
+    /// The parts of a successful response that are not valid, though the rest can be read.
+    fn invalid_parts(_response: &Response) -> Vec<InvalidPart> {
+        Vec::new()
+    }
 
     /// Writes a successful response.
     fn write_success(response: &Self::Response) -> OutgoingResponse;

@@ -1,9 +1,8 @@
 //! Errors in requests that a server receives.
 
 use serde::de::IgnoredAny;
-use serde_json::error::Category;
 
-use crate::{ErrorCode, json_path, server::OutgoingResponse};
+use crate::{ErrorCode, codec, server::OutgoingResponse};
 
 use super::ParameterLocation;
 
@@ -49,15 +48,12 @@ fn location_name(location: &ParameterLocation) -> &'static str {
 
 impl RequestError {
     /// The error of a body that could not be read.
-    pub(super) fn of_body(body: &str, error: &serde_json::Error) -> Self {
-        if error.classify() != Category::Data {
-            return Self::NotJson(error.to_string());
-        }
+    pub(super) fn of_body(body: &str, error: &codec::Error) -> Self {
         // Reading stops at the first invalid field. The rest of the body may not be JSON.
         if let Err(error) = serde_json::from_str::<IgnoredAny>(body) {
             return Self::NotJson(error.to_string());
         }
-        let message = json_path::explain(body.as_bytes(), error);
+        let message = error.explain(body);
         let missing = message.strip_prefix("missing field `");
         match missing.and_then(|missing| missing.split_once('`')) {
             Some((name, rest)) => Self::Missing {

@@ -93,7 +93,7 @@ impl Serialize for SlidingSync {
             self.room_subscriptions.as_ref(),
         )?;
         codec::entry(&mut map, "extensions", self.extensions.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

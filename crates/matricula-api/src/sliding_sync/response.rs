@@ -1,6 +1,8 @@
 //! The sliding sync response.
 
-use crate::{EventId, Raw, RoomId, SortedMap, UserId, common::StrippedState, object::object};
+use crate::{
+    EventId, LenientList, Raw, RoomId, SortedMap, UserId, common::StrippedState, object::object,
+};
 
 object! {
     /// Response to a [`SlidingSync`](super::SlidingSync).
@@ -29,7 +31,7 @@ object! {
         }
         optional {
             /// The rooms in the window.
-            ops: Vec<ListOperation> = "ops",
+            ops: LenientList<ListOperation> = "ops",
         }
     }
 }
@@ -45,7 +47,7 @@ object! {
             /// The first and last index.
             range: (u64, u64) = "range",
             /// The rooms, in order.
-            room_ids: Vec<RoomId> = "room_ids",
+            room_ids: LenientList<RoomId> = "room_ids",
         }
     }
 }
@@ -59,7 +61,7 @@ object! {
             /// The avatar. Not validated: it may be any text.
             avatar: String = "avatar" as text,
             /// Members to name the room after, if it has no name.
-            heroes: Vec<Hero> = "heroes",
+            heroes: LenientList<Hero> = "heroes",
             /// Whether the connection sends the room for the first time: discard earlier data.
             initial: bool = "initial",
             /// Whether the timeline begins earlier than before, because of a higher limit.
@@ -152,7 +154,7 @@ object! {
             /// The number of unclaimed one-time keys, by algorithm.
             device_one_time_keys_count: SortedMap<String, u64> = "device_one_time_keys_count",
             /// The algorithms of which the fallback key is unused.
-            device_unused_fallback_key_types: Vec<String> = "device_unused_fallback_key_types",
+            device_unused_fallback_key_types: LenientList<String> = "device_unused_fallback_key_types",
             /// Whose devices have changed.
             device_lists: DeviceLists = "device_lists",
         }
@@ -164,9 +166,9 @@ object! {
     pub struct DeviceLists {
         optional {
             /// Users whose devices must be queried again.
-            changed: Vec<UserId> = "changed",
+            changed: LenientList<UserId> = "changed",
             /// Those with whom no room is shared any more.
-            left: Vec<UserId> = "left",
+            left: LenientList<UserId> = "left",
         }
     }
 }

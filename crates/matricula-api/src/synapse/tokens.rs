@@ -4,7 +4,7 @@ use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
 
-use crate::{ApiError, Endpoint, codec, object::object};
+use crate::{ApiError, Endpoint, LenientList, codec, object::object};
 
 const PATH: &str = "/_synapse/admin/v1/registration_tokens";
 const NEW: &str = "/_synapse/admin/v1/registration_tokens/new";
@@ -88,7 +88,7 @@ object! {
     pub struct ListRegistrationTokensResponse {
         required {
             /// The tokens.
-            registration_tokens: Vec<RegistrationToken> = "registration_tokens",
+            registration_tokens: LenientList<RegistrationToken> = "registration_tokens",
         }
     }
 }

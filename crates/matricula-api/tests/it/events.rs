@@ -4,16 +4,18 @@ use matricula_api::{
     EventId, Raw, StringOr, UserId,
     common::PushCondition,
     events::{
-        AnyAccountData, AnyEphemeral, AnyMessage, AnyState, AnyToDevice, BasicEvent, CallInvite,
-        CallVersion, CrossSigningMaster, EventContent, EventKind, ForwardedRoomKey, FullyRead,
-        IdentityServer, JoinRule, KeyVerificationStart, Membership, Mentions, PolicyRuleUser,
-        PowerLevel, PushRules, Reaction, Receipt, Relation, RoomCanonicalAlias, RoomEncrypted,
-        RoomEvent, RoomJoinRules, RoomKey, RoomKeyBundle, RoomMember, RoomMessage, RoomName,
-        RoomPowerLevels, RoomTopic, SecretSend, SecretStorageKey, SpaceChild, StrippedState, Tag,
-        ToDeviceEvent, Typing, message::TextMessage,
+        self, AnyAccountData, AnyEphemeral, AnyMessage, AnyState, AnyToDevice, BasicEvent,
+        CallInvite, CallVersion, CrossSigningMaster, EventContent, EventKind, ForwardedRoomKey,
+        FullyRead, IdentityServer, JoinRule, KeyVerificationStart, Membership, Mentions,
+        PolicyRuleUser, PowerLevel, PushRules, Reaction, Receipt, Relation, RoomCanonicalAlias,
+        RoomEncrypted, RoomEvent, RoomJoinRules, RoomKey, RoomKeyBundle, RoomMember, RoomMessage,
+        RoomName, RoomPowerLevels, RoomTopic, SecretSend, SecretStorageKey, SpaceChild,
+        StrippedState, Tag, ToDeviceEvent, Typing, message::TextMessage,
     },
 };
 use serde_json::{Value, json};
+
+use crate::first_part;
 
 fn event_id(id: &str) -> EventId {
     id.parse().unwrap()
@@ -32,8 +34,13 @@ fn content<C: EventContent>(json: Value) -> C {
 }
 
 /// Why a content is refused.
+/// What is invalid in a content: as a whole, or a part of it.
 fn refused<C: EventContent + std::fmt::Debug>(json: Value) -> String {
-    C::from_raw(&raw(json)).unwrap_err().message().to_owned()
+    let content = raw(json);
+    match C::from_raw(&content) {
+        Err(error) => error.message().to_owned(),
+        Ok(_) => first_part(&events::invalid_parts(C::TYPE, &content)).unwrap(),
+    }
 }
 
 fn raw(json: Value) -> Raw {
@@ -179,7 +186,7 @@ fn content_constructors_set_fields() {
         json!({"msgtype": "m.text", "body": "all", "m.mentions": {"room": true}})
     );
     let ids = Mentions::users([user("@a:b.c")]).user_ids;
-    assert_eq!(ids, Some(vec![user("@a:b.c")]));
+    assert_eq!(ids, Some(vec![user("@a:b.c")].into()));
 }
 
 #[test]
@@ -348,7 +355,7 @@ fn event_error_names_the_path() {
             refused::<RoomMessage>(
                 json!({"msgtype": "m.file", "body": "b", "file": {"hashes": {"a": 5}}}),
             ),
-            "expected a string, found integer, at /file/hashes/a",
+            "missing field `url`, at /file",
         ),
         (
             refused::<PushRules>(json!({"global": {"room": [{"rule_id": "a", "default": true,
@@ -357,7 +364,7 @@ fn event_error_names_the_path() {
         ),
         (
             refused::<RoomPowerLevels>(json!({"users": {"@a:b.c": "many"}})),
-            "the text is no power level, at /users/@a:b.c",
+            "it is not a whole number, at /users/@a:b.c",
         ),
         (
             refused::<FullyRead>(json!({"event_id": 5})),
@@ -366,11 +373,11 @@ fn event_error_names_the_path() {
     ] {
         assert_eq!(reason, expected);
     }
-    let error = AnyState::read("m.room.name", &raw(json!({"name": 1}))).unwrap_err();
-    assert_eq!(error.event_type(), "m.room.name");
+    let error = AnyState::read("m.room.member", &raw(json!({"membership": 1}))).unwrap_err();
+    assert_eq!(error.event_type(), "m.room.member");
     assert_eq!(
         error.to_string(),
-        "the m.room.name event is not valid: expected a string, found integer, at /name"
+        "the m.room.member event is not valid: expected a string, found integer, at /membership"
     );
 }
 
@@ -503,7 +510,7 @@ fn events_give_typed_contents() {
 
 #[test]
 fn redacted_content_is_no_error() {
-    let broken = room_event("m.room.message", json!({}));
+    let broken = room_event("m.room.message", json!({"body": 5}));
     assert!(broken.message().unwrap().is_err());
     assert!(!broken.is_redacted());
 
@@ -517,7 +524,7 @@ fn redacted_content_is_no_error() {
 }
 
 #[test]
-fn endless_nesting_is_rejected() {
+fn endless_nesting_is_preserved() {
     let depth = 100_000;
     for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
         let deep = open.repeat(depth) + "1" + &close.repeat(depth);
@@ -528,7 +535,8 @@ fn endless_nesting_is_rejected() {
             format!(r#"{{"msgtype":"m.text","body":"b","m.relates_to":{{"rel_type":{deep}}}}}"#),
         ] {
             let content = Raw::<Value>::from_json(json).unwrap();
-            assert!(RoomMessage::from_raw(&content).is_err());
+            let message = RoomMessage::from_raw(&content).unwrap();
+            assert_eq!(message.to_raw().json().len(), content.json().len());
         }
     }
     // A message in a message in a message is read one at a time.

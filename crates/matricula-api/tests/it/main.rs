@@ -13,6 +13,7 @@ mod fallback;
 mod file_names;
 mod golden;
 mod ids;
+mod invalid_parts;
 mod lenience;
 mod oauth;
 mod real_world_quirks;
@@ -30,7 +31,7 @@ mod spec_events;
 mod synapse;
 mod values;
 
-use matricula_api::{ApiError, Endpoint};
+use matricula_api::{ApiError, Endpoint, InvalidPart};
 use matricula_core::{Body, Response, ServerUrl};
 use serde_json::Value;
 
@@ -44,6 +45,14 @@ fn response(status: u16, body: &str) -> Response {
 
 fn read<E: Endpoint>(status: u16, body: &str) -> Result<E::Response, ApiError> {
     E::read(&response(status, body))
+}
+
+/// The first of these parts: the reason with the whole path.
+fn first_part(parts: &[InvalidPart]) -> Option<String> {
+    let part = parts.first()?;
+    let reason = part.reason.as_str();
+    let (what, inside) = reason.split_once(", at ").unwrap_or((reason, ""));
+    Some(format!("{what}, at {}{inside}", part.pointer))
 }
 
 /// The path, query and body of a request, as they go over the wire.

@@ -260,11 +260,25 @@ fn minimal_response_has_a_position() {
 fn invalid_response_names_the_field() {
     let read = |body| read::<SlidingSync>(200, body).unwrap_err().to_string();
     assert!(read("{}").contains("pos"));
-    let wrong = read(r#"{"pos": "0", "rooms": {"!a:b": {"joined_count": "many"}}}"#);
-    assert!(
-        wrong.contains("/rooms/!a:b/joined_count") && !wrong.contains("many"),
-        "{wrong}"
+    let wrong = read(r#"{"pos": ["many"]}"#);
+    assert!(wrong.contains("/pos") && !wrong.contains("many"), "{wrong}");
+}
+
+#[test]
+fn invalid_part_keeps_the_response() {
+    let body = r#"{"pos":"0","lists":{"a":{"count":1,"ops":[5]},"b":7},"rooms":{"!a:b":{"joined_count":"many",
+        "heroes":[{"user_id":"bob"},{"user_id":"@a:b"}]},"x":{}},"extensions":{"e2ee":{"device_lists":{"left":[1]}}}}"#;
+    let read = read::<SlidingSync>(200, body).unwrap();
+    let written = serde_json::to_value(&read).unwrap();
+    assert_eq!(written, serde_json::from_str::<Value>(body).unwrap());
+    let rooms = read.rooms.unwrap();
+    assert_eq!((rooms.len(), rooms.invalid().count()), (1, 1));
+    let room = &rooms["!a:b"];
+    assert_eq!(
+        (room.joined_count, &room.extra["joined_count"]),
+        (None, &json!("many"))
     );
+    assert_eq!(room.heroes.as_ref().unwrap().len(), 1);
 }
 
 #[test]

@@ -174,5 +174,5 @@ fn odd_user_does_not_hide_the_others() {
         (page.total, page.next_token.as_deref()),
         (Some(9), Some("3"))
     );
-    assert_eq!(page.users.rest.len(), 1);
+    assert_eq!(page.users.invalid().len(), 1);
 }

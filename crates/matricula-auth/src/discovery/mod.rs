@@ -380,7 +380,7 @@ impl Discovery {
     fn on_versions(&mut self, response: &Response) -> Result<(), ServerError> {
         match GetVersions::read(response) {
             Ok(versions) => {
-                self.info.versions = versions.versions;
+                self.info.versions = versions.versions.into();
                 Ok(())
             }
             // An error page does not show that there is a homeserver.

@@ -113,8 +113,8 @@ impl OAuthOffer {
         let actions = metadata.account_management_actions_supported.as_ref();
         let names = actions.into_iter().flatten();
         Self {
-            prompts: prompts.unwrap_or_default(),
-            grants: metadata.grant_types_supported.clone(),
+            prompts: prompts.unwrap_or_default().into(),
+            grants: metadata.grant_types_supported.to_vec(),
             account_management: metadata
                 .account_management_uri
                 .clone()

@@ -364,7 +364,7 @@ impl UiaFlow {
         UiaError::StagesNotSupported(Box::new(StagesNotSupported {
             server: self.server.clone(),
             stages: self.session.flow.as_ref().map(left).unwrap_or_default(),
-            flows: offered.map(|info| info.flows.clone()).unwrap_or_default(),
+            flows: offered.map(|info| info.flows.to_vec()).unwrap_or_default(),
             session: self.session.id.clone(),
             url: self.page(stage),
         }))

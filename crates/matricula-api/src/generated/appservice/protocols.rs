@@ -5,7 +5,8 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
 use crate::{ApiError, Endpoint, LenientList, RoomAliasId, SortedMap, UserId, codec, common};
 
@@ -68,6 +69,11 @@ impl ServerEndpoint for GetThirdPartyProtocol {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         Ok(Self { protocol })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<common::Protocol>(response)
     }
 
     #[inline]
@@ -153,6 +159,11 @@ impl ServerEndpoint for QueryThirdPartyUserByProtocol {
         let protocol: String = request.path("protocol")?;
         let fields: Option<SortedMap<String, String>> = request.other_pairs(&[]).into();
         Ok(Self { protocol, fields })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LenientList<common::ThirdPartyUser>>(response)
     }
 
     #[inline]
@@ -243,6 +254,11 @@ impl ServerEndpoint for QueryThirdPartyLocationByProtocol {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LenientList<common::ThirdPartyLocation>>(response)
+    }
+
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -310,6 +326,11 @@ impl ServerEndpoint for QueryThirdPartyLocationByAlias {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LenientList<common::ThirdPartyLocation>>(response)
+    }
+
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -372,6 +393,11 @@ impl ServerEndpoint for QueryThirdPartyUserById {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: Option<UserId> = request.query_optional("userid")?;
         Ok(Self { user_id })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LenientList<common::ThirdPartyUser>>(response)
     }
 
     #[inline]

@@ -2,13 +2,14 @@
 //! The operations of `query_user`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, UserId, codec};
+use crate::{ApiError, Endpoint, Extra, UserId, codec, codec::Read, codec::Reader};
 
 /// Checks whether a user of the application service's namespace exists, so that it can create the
 /// user.
@@ -70,6 +71,11 @@ impl ServerEndpoint for QueryUserById {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<QueryUserByIdResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &QueryUserByIdResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -82,13 +88,13 @@ pub struct QueryUserByIdResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for QueryUserByIdResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for QueryUserByIdResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -96,14 +102,14 @@ impl<'de> codec::Object<'de> for QueryUserByIdResponse {
 
 impl<'de> Deserialize<'de> for QueryUserByIdResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for QueryUserByIdResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -4,13 +4,14 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, Raw, codec, common};
+use crate::{ApiError, Endpoint, Extra, Raw, codec, codec::Read, codec::Reader, common};
 
 /// Sends events of the rooms and users that the application service is interested in.
 ///
@@ -83,24 +84,30 @@ impl Serialize for SendTransaction {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("events", &self.events)?;
         codec::entry(&mut map, "ephemeral", self.ephemeral.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("ephemeral", self.ephemeral.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SendTransaction {
+impl codec::Object for SendTransaction {
     type Params = (String,);
 
-    fn read<A: MapAccess<'de>>((txn_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((txn_id,): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut events = None;
         let mut ephemeral = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "events" => events = codec::value(&mut entries)?,
-                "ephemeral" => ephemeral = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "events" => events = reader.field("events")?,
+                "ephemeral" => ephemeral = reader.optional("ephemeral", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -123,7 +130,12 @@ impl ServerEndpoint for SendTransaction {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let txn_id: String = request.path("txnId")?;
-        request.object((txn_id,))
+        request.object(|reader| codec::Object::read_object((txn_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SendTransactionResponse>(response)
     }
 
     #[inline]
@@ -139,13 +151,13 @@ pub struct SendTransactionResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SendTransactionResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SendTransactionResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -153,14 +165,14 @@ impl<'de> codec::Object<'de> for SendTransactionResponse {
 
 impl<'de> Deserialize<'de> for SendTransactionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SendTransactionResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -2,13 +2,14 @@
 //! The operations of `account-data`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, codec};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, codec, codec::Read, codec::Reader};
 
 /// Reads global account data.
 ///
@@ -76,6 +77,11 @@ impl ServerEndpoint for GetAccountData {
             user_id,
             event_type,
         })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Raw>(response)
     }
 
     #[inline]
@@ -158,6 +164,11 @@ impl ServerEndpoint for SetAccountData {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetAccountDataResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &SetAccountDataResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -170,13 +181,13 @@ pub struct SetAccountDataResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetAccountDataResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetAccountDataResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -184,14 +195,14 @@ impl<'de> codec::Object<'de> for SetAccountDataResponse {
 
 impl<'de> Deserialize<'de> for SetAccountDataResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetAccountDataResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -273,6 +284,11 @@ impl ServerEndpoint for GetAccountDataPerRoom {
             room_id,
             event_type,
         })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Raw>(response)
     }
 
     #[inline]
@@ -366,6 +382,11 @@ impl ServerEndpoint for SetAccountDataPerRoom {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetAccountDataPerRoomResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &SetAccountDataPerRoomResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -378,13 +399,13 @@ pub struct SetAccountDataPerRoomResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetAccountDataPerRoomResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetAccountDataPerRoomResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -392,14 +413,14 @@ impl<'de> codec::Object<'de> for SetAccountDataPerRoomResponse {
 
 impl<'de> Deserialize<'de> for SetAccountDataPerRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetAccountDataPerRoomResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

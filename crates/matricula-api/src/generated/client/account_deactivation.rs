@@ -2,14 +2,17 @@
 //! The operations of `account_deactivation`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
+use crate::{
+    ApiError, Endpoint, Extra, codec, codec::Read, codec::Reader, uia::AuthData, uia::UiaEndpoint,
+};
 
 /// Deactivates the account permanently.
 ///
@@ -103,26 +106,36 @@ impl Serialize for DeactivateAccount {
         codec::entry(&mut map, "auth", self.auth.as_ref())?;
         codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
         codec::entry(&mut map, "erase", self.erase.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("auth", self.auth.is_some()),
+                ("id_server", self.id_server.is_some()),
+                ("erase", self.erase.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for DeactivateAccount {
+impl codec::Object for DeactivateAccount {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut auth = None;
         let mut id_server = None;
         let mut erase = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "auth" => auth = codec::value(&mut entries)?,
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "erase" => erase = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "auth" => auth = reader.optional("auth", &mut extra)?,
+                "id_server" => id_server = reader.optional("id_server", &mut extra)?,
+                "erase" => erase = reader.optional("erase", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -144,7 +157,12 @@ impl ServerEndpoint for DeactivateAccount {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<DeactivateAccountResponse>(response)
     }
 
     #[inline]
@@ -173,16 +191,18 @@ impl DeactivateAccountResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for DeactivateAccountResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeactivateAccountResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut id_server_unbind_result = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "id_server_unbind_result" => id_server_unbind_result = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "id_server_unbind_result" => {
+                    id_server_unbind_result = reader.field("id_server_unbind_result")?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -197,7 +217,7 @@ impl<'de> codec::Object<'de> for DeactivateAccountResponse {
 
 impl<'de> Deserialize<'de> for DeactivateAccountResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -205,7 +225,7 @@ impl Serialize for DeactivateAccountResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id_server_unbind_result", &self.id_server_unbind_result)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -2,13 +2,16 @@
 //! The operations of `admin`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, SortedMap, UserId, codec, codec::Read, codec::Reader,
+};
 
 /// Lists the sessions and connections of a user, for administrators.
 ///
@@ -69,6 +72,11 @@ impl ServerEndpoint for GetWhoIs {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetWhoIsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetWhoIsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -111,20 +119,20 @@ impl ConnectionInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for ConnectionInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ConnectionInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut ip = None;
         let mut last_seen = None;
         let mut user_agent = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "ip" => ip = codec::value(&mut entries)?,
-                "last_seen" => last_seen = codec::value(&mut entries)?,
-                "user_agent" => user_agent = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "ip" => ip = reader.optional("ip", &mut extra)?,
+                "last_seen" => last_seen = reader.optional("last_seen", &mut extra)?,
+                "user_agent" => user_agent = reader.optional("user_agent", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -138,7 +146,7 @@ impl<'de> codec::Object<'de> for ConnectionInfo {
 
 impl<'de> Deserialize<'de> for ConnectionInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -148,7 +156,15 @@ impl Serialize for ConnectionInfo {
         codec::entry(&mut map, "ip", self.ip.as_ref())?;
         codec::entry(&mut map, "last_seen", self.last_seen.as_ref())?;
         codec::entry(&mut map, "user_agent", self.user_agent.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("ip", self.ip.is_some()),
+                ("last_seen", self.last_seen.is_some()),
+                ("user_agent", self.user_agent.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -157,7 +173,7 @@ impl Serialize for ConnectionInfo {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SessionInfo {
     /// `connections`.
-    pub connections: Option<Vec<ConnectionInfo>>,
+    pub connections: Option<LenientList<ConnectionInfo>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -165,23 +181,22 @@ pub struct SessionInfo {
 impl SessionInfo {
     /// Sets `connections`.
     #[must_use]
-    #[inline]
-    pub fn connections(mut self, connections: Vec<ConnectionInfo>) -> Self {
-        self.connections = Some(connections);
+    pub fn connections(mut self, connections: impl Into<LenientList<ConnectionInfo>>) -> Self {
+        self.connections = Some(connections.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for SessionInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SessionInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut connections = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "connections" => connections = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "connections" => connections = reader.optional("connections", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { connections, extra })
@@ -190,7 +205,7 @@ impl<'de> codec::Object<'de> for SessionInfo {
 
 impl<'de> Deserialize<'de> for SessionInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -198,7 +213,11 @@ impl Serialize for SessionInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "connections", self.connections.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("connections", self.connections.is_some())],
+        )?;
         map.end()
     }
 }
@@ -207,7 +226,7 @@ impl Serialize for SessionInfo {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceInfo {
     /// `sessions`.
-    pub sessions: Option<Vec<SessionInfo>>,
+    pub sessions: Option<LenientList<SessionInfo>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -215,23 +234,22 @@ pub struct DeviceInfo {
 impl DeviceInfo {
     /// Sets `sessions`.
     #[must_use]
-    #[inline]
-    pub fn sessions(mut self, sessions: Vec<SessionInfo>) -> Self {
-        self.sessions = Some(sessions);
+    pub fn sessions(mut self, sessions: impl Into<LenientList<SessionInfo>>) -> Self {
+        self.sessions = Some(sessions.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for DeviceInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeviceInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut sessions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "sessions" => sessions = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "sessions" => sessions = reader.optional("sessions", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { sessions, extra })
@@ -240,7 +258,7 @@ impl<'de> codec::Object<'de> for DeviceInfo {
 
 impl<'de> Deserialize<'de> for DeviceInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -248,7 +266,11 @@ impl Serialize for DeviceInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "sessions", self.sessions.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("sessions", self.sessions.is_some())],
+        )?;
         map.end()
     }
 }
@@ -281,18 +303,18 @@ impl GetWhoIsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetWhoIsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetWhoIsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_id = None;
         let mut devices = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_id" => user_id = codec::value(&mut entries)?,
-                "devices" => devices = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_id" => user_id = reader.optional("user_id", &mut extra)?,
+                "devices" => devices = reader.optional("devices", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -305,7 +327,7 @@ impl<'de> codec::Object<'de> for GetWhoIsResponse {
 
 impl<'de> Deserialize<'de> for GetWhoIsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -314,7 +336,14 @@ impl Serialize for GetWhoIsResponse {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "user_id", self.user_id.as_ref())?;
         codec::entry(&mut map, "devices", self.devices.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("user_id", self.user_id.is_some()),
+                ("devices", self.devices.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -379,6 +408,11 @@ impl ServerEndpoint for GetAdminSuspendUser {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetAdminSuspendUserResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetAdminSuspendUserResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -404,16 +438,16 @@ impl GetAdminSuspendUserResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetAdminSuspendUserResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetAdminSuspendUserResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut suspended = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "suspended" => suspended = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "suspended" => suspended = reader.field("suspended")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -425,7 +459,7 @@ impl<'de> codec::Object<'de> for GetAdminSuspendUserResponse {
 
 impl<'de> Deserialize<'de> for GetAdminSuspendUserResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -433,7 +467,7 @@ impl Serialize for GetAdminSuspendUserResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("suspended", &self.suspended)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -498,22 +532,27 @@ impl Serialize for SetAdminSuspendUser {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("suspended", &self.suspended)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetAdminSuspendUser {
+impl codec::Object for SetAdminSuspendUser {
     type Params = (UserId,);
 
-    fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (user_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut suspended = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "suspended" => suspended = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "suspended" => suspended = reader.field("suspended")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -534,7 +573,12 @@ impl ServerEndpoint for SetAdminSuspendUser {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
-        request.object((user_id,))
+        request.object(|reader| codec::Object::read_object((user_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetAdminSuspendUserResponse>(response)
     }
 
     #[inline]
@@ -563,16 +607,16 @@ impl SetAdminSuspendUserResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for SetAdminSuspendUserResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetAdminSuspendUserResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut suspended = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "suspended" => suspended = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "suspended" => suspended = reader.field("suspended")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -584,7 +628,7 @@ impl<'de> codec::Object<'de> for SetAdminSuspendUserResponse {
 
 impl<'de> Deserialize<'de> for SetAdminSuspendUserResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -592,7 +636,7 @@ impl Serialize for SetAdminSuspendUserResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("suspended", &self.suspended)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -657,6 +701,11 @@ impl ServerEndpoint for GetAdminLockUser {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetAdminLockUserResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetAdminLockUserResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -682,16 +731,16 @@ impl GetAdminLockUserResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetAdminLockUserResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetAdminLockUserResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut locked = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "locked" => locked = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "locked" => locked = reader.field("locked")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -703,7 +752,7 @@ impl<'de> codec::Object<'de> for GetAdminLockUserResponse {
 
 impl<'de> Deserialize<'de> for GetAdminLockUserResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -711,7 +760,7 @@ impl Serialize for GetAdminLockUserResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("locked", &self.locked)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -776,22 +825,27 @@ impl Serialize for SetAdminLockUser {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("locked", &self.locked)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetAdminLockUser {
+impl codec::Object for SetAdminLockUser {
     type Params = (UserId,);
 
-    fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (user_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut locked = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "locked" => locked = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "locked" => locked = reader.field("locked")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -812,7 +866,12 @@ impl ServerEndpoint for SetAdminLockUser {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
-        request.object((user_id,))
+        request.object(|reader| codec::Object::read_object((user_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetAdminLockUserResponse>(response)
     }
 
     #[inline]
@@ -841,16 +900,16 @@ impl SetAdminLockUserResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for SetAdminLockUserResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetAdminLockUserResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut locked = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "locked" => locked = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "locked" => locked = reader.field("locked")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -862,7 +921,7 @@ impl<'de> codec::Object<'de> for SetAdminLockUserResponse {
 
 impl<'de> Deserialize<'de> for SetAdminLockUserResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -870,7 +929,7 @@ impl Serialize for SetAdminLockUserResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("locked", &self.locked)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

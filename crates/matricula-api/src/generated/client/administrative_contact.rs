@@ -4,14 +4,18 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl, Timestamp,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, codec, codec::Read, codec::Reader, uia::AuthData,
+    uia::UiaEndpoint,
+};
 
 /// Lists the email addresses and phone numbers of the account.
 ///
@@ -54,6 +58,11 @@ impl ServerEndpoint for GetAccount3Pids {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetAccount3PidsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetAccount3PidsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -67,55 +76,65 @@ pub struct ThirdPartyIdentifier {
     /// `address`.
     pub address: String,
     /// `validated_at`.
-    pub validated_at: Timestamp,
+    pub validated_at: Option<Timestamp>,
     /// `added_at`.
-    pub added_at: Timestamp,
+    pub added_at: Option<Timestamp>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ThirdPartyIdentifier {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(
-        medium: definitions::Medium,
-        address: impl Into<String>,
-        validated_at: Timestamp,
-        added_at: Timestamp,
-    ) -> Self {
+    pub fn new(medium: definitions::Medium, address: impl Into<String>) -> Self {
         Self {
             medium,
             address: address.into(),
-            validated_at,
-            added_at,
+            validated_at: None,
+            added_at: None,
             extra: Default::default(),
         }
     }
+
+    /// Sets `validated_at`.
+    #[must_use]
+    #[inline]
+    pub fn validated_at(mut self, validated_at: Timestamp) -> Self {
+        self.validated_at = Some(validated_at);
+        self
+    }
+
+    /// Sets `added_at`.
+    #[must_use]
+    #[inline]
+    pub fn added_at(mut self, added_at: Timestamp) -> Self {
+        self.added_at = Some(added_at);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for ThirdPartyIdentifier {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ThirdPartyIdentifier {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut medium = None;
         let mut address = None;
         let mut validated_at = None;
         let mut added_at = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "medium" => medium = codec::value(&mut entries)?,
-                "address" => address = codec::value(&mut entries)?,
-                "validated_at" => validated_at = codec::value(&mut entries)?,
-                "added_at" => added_at = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "medium" => medium = reader.field("medium")?,
+                "address" => address = reader.field("address")?,
+                "validated_at" => validated_at = reader.optional("validated_at", &mut extra)?,
+                "added_at" => added_at = reader.optional("added_at", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             medium: codec::required(medium, "medium")?,
             address: codec::required(address, "address")?,
-            validated_at: codec::required(validated_at, "validated_at")?,
-            added_at: codec::required(added_at, "added_at")?,
+            validated_at,
+            added_at,
             extra,
         })
     }
@@ -123,7 +142,7 @@ impl<'de> codec::Object<'de> for ThirdPartyIdentifier {
 
 impl<'de> Deserialize<'de> for ThirdPartyIdentifier {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -132,9 +151,16 @@ impl Serialize for ThirdPartyIdentifier {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("address", &self.address)?;
-        map.serialize_entry("validated_at", &self.validated_at)?;
-        map.serialize_entry("added_at", &self.added_at)?;
-        self.extra.write(&mut map)?;
+        codec::entry(&mut map, "validated_at", self.validated_at.as_ref())?;
+        codec::entry(&mut map, "added_at", self.added_at.as_ref())?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("validated_at", self.validated_at.is_some()),
+                ("added_at", self.added_at.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -143,7 +169,7 @@ impl Serialize for ThirdPartyIdentifier {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAccount3PidsResponse {
     /// `threepids`.
-    pub threepids: Option<Vec<ThirdPartyIdentifier>>,
+    pub threepids: Option<LenientList<ThirdPartyIdentifier>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -151,23 +177,22 @@ pub struct GetAccount3PidsResponse {
 impl GetAccount3PidsResponse {
     /// Sets `threepids`.
     #[must_use]
-    #[inline]
-    pub fn threepids(mut self, threepids: Vec<ThirdPartyIdentifier>) -> Self {
-        self.threepids = Some(threepids);
+    pub fn threepids(mut self, threepids: impl Into<LenientList<ThirdPartyIdentifier>>) -> Self {
+        self.threepids = Some(threepids.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for GetAccount3PidsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetAccount3PidsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut threepids = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "threepids" => threepids = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "threepids" => threepids = reader.optional("threepids", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { threepids, extra })
@@ -176,7 +201,7 @@ impl<'de> codec::Object<'de> for GetAccount3PidsResponse {
 
 impl<'de> Deserialize<'de> for GetAccount3PidsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -184,7 +209,11 @@ impl Serialize for GetAccount3PidsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "threepids", self.threepids.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("threepids", self.threepids.is_some())],
+        )?;
         map.end()
     }
 }
@@ -250,22 +279,24 @@ impl Serialize for Post3Pids {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("three_pid_creds", &self.three_pid_creds)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Post3Pids {
+impl codec::Object for Post3Pids {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut three_pid_creds = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "three_pid_creds" => three_pid_creds = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "three_pid_creds" => three_pid_creds = reader.field("three_pid_creds")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -282,7 +313,12 @@ impl ServerEndpoint for Post3Pids {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Post3PidsResponse>(response)
     }
 
     #[inline]
@@ -325,22 +361,22 @@ impl ThreePidCredentials {
     }
 }
 
-impl<'de> codec::Object<'de> for ThreePidCredentials {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ThreePidCredentials {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut client_secret = None;
         let mut id_server = None;
         let mut id_access_token = None;
         let mut sid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
-                "sid" => sid = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "id_server" => id_server = reader.field("id_server")?,
+                "id_access_token" => id_access_token = reader.field("id_access_token")?,
+                "sid" => sid = reader.field("sid")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -355,7 +391,7 @@ impl<'de> codec::Object<'de> for ThreePidCredentials {
 
 impl<'de> Deserialize<'de> for ThreePidCredentials {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -366,7 +402,7 @@ impl Serialize for ThreePidCredentials {
         map.serialize_entry("id_server", &self.id_server)?;
         map.serialize_entry("id_access_token", &codec::Exposed(&self.id_access_token))?;
         map.serialize_entry("sid", &self.sid)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -389,16 +425,16 @@ impl Post3PidsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for Post3PidsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Post3PidsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut submit_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "submit_url" => submit_url = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "submit_url" => submit_url = reader.optional("submit_url", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { submit_url, extra })
@@ -407,7 +443,7 @@ impl<'de> codec::Object<'de> for Post3PidsResponse {
 
 impl<'de> Deserialize<'de> for Post3PidsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -415,7 +451,11 @@ impl Serialize for Post3PidsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "submit_url", self.submit_url.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("submit_url", self.submit_url.is_some())],
+        )?;
         map.end()
     }
 }
@@ -508,26 +548,28 @@ impl Serialize for Add3Pid {
         codec::entry(&mut map, "auth", self.auth.as_ref())?;
         map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("sid", &self.sid)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("auth", self.auth.is_some())])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Add3Pid {
+impl codec::Object for Add3Pid {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut auth = None;
         let mut client_secret = None;
         let mut sid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "auth" => auth = codec::value(&mut entries)?,
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "sid" => sid = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "auth" => auth = reader.optional("auth", &mut extra)?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "sid" => sid = reader.field("sid")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -551,7 +593,12 @@ impl ServerEndpoint for Add3Pid {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Add3PidResponse>(response)
     }
 
     #[inline]
@@ -567,13 +614,13 @@ pub struct Add3PidResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for Add3PidResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Add3PidResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -581,14 +628,14 @@ impl<'de> codec::Object<'de> for Add3PidResponse {
 
 impl<'de> Deserialize<'de> for Add3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for Add3PidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -664,28 +711,30 @@ impl Serialize for Bind3Pid {
         map.serialize_entry("id_server", &self.id_server)?;
         map.serialize_entry("id_access_token", &codec::Exposed(&self.id_access_token))?;
         map.serialize_entry("sid", &self.sid)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Bind3Pid {
+impl codec::Object for Bind3Pid {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut client_secret = None;
         let mut id_server = None;
         let mut id_access_token = None;
         let mut sid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
-                "sid" => sid = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "id_server" => id_server = reader.field("id_server")?,
+                "id_access_token" => id_access_token = reader.field("id_access_token")?,
+                "sid" => sid = reader.field("sid")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -713,7 +762,12 @@ impl ServerEndpoint for Bind3Pid {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Bind3PidResponse>(response)
     }
 
     #[inline]
@@ -729,13 +783,13 @@ pub struct Bind3PidResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for Bind3PidResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Bind3PidResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -743,14 +797,14 @@ impl<'de> codec::Object<'de> for Bind3PidResponse {
 
 impl<'de> Deserialize<'de> for Bind3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for Bind3PidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -822,26 +876,32 @@ impl Serialize for Delete3Pid {
         codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("address", &self.address)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("id_server", self.id_server.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Delete3Pid {
+impl codec::Object for Delete3Pid {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut id_server = None;
         let mut medium = None;
         let mut address = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "medium" => medium = codec::value(&mut entries)?,
-                "address" => address = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "id_server" => id_server = reader.optional("id_server", &mut extra)?,
+                "medium" => medium = reader.field("medium")?,
+                "address" => address = reader.field("address")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -863,7 +923,12 @@ impl ServerEndpoint for Delete3Pid {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Delete3PidResponse>(response)
     }
 
     #[inline]
@@ -892,16 +957,18 @@ impl Delete3PidResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for Delete3PidResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Delete3PidResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut id_server_unbind_result = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "id_server_unbind_result" => id_server_unbind_result = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "id_server_unbind_result" => {
+                    id_server_unbind_result = reader.field("id_server_unbind_result")?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -916,7 +983,7 @@ impl<'de> codec::Object<'de> for Delete3PidResponse {
 
 impl<'de> Deserialize<'de> for Delete3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -924,7 +991,7 @@ impl Serialize for Delete3PidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id_server_unbind_result", &self.id_server_unbind_result)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -996,26 +1063,32 @@ impl Serialize for Unbind3Pid {
         codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("address", &self.address)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("id_server", self.id_server.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Unbind3Pid {
+impl codec::Object for Unbind3Pid {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut id_server = None;
         let mut medium = None;
         let mut address = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "medium" => medium = codec::value(&mut entries)?,
-                "address" => address = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "id_server" => id_server = reader.optional("id_server", &mut extra)?,
+                "medium" => medium = reader.field("medium")?,
+                "address" => address = reader.field("address")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1037,7 +1110,12 @@ impl ServerEndpoint for Unbind3Pid {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Unbind3PidResponse>(response)
     }
 
     #[inline]
@@ -1066,16 +1144,18 @@ impl Unbind3PidResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for Unbind3PidResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Unbind3PidResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut id_server_unbind_result = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "id_server_unbind_result" => id_server_unbind_result = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "id_server_unbind_result" => {
+                    id_server_unbind_result = reader.field("id_server_unbind_result")?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1090,7 +1170,7 @@ impl<'de> codec::Object<'de> for Unbind3PidResponse {
 
 impl<'de> Deserialize<'de> for Unbind3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1098,7 +1178,7 @@ impl Serialize for Unbind3PidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id_server_unbind_result", &self.id_server_unbind_result)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1205,16 +1285,25 @@ impl Serialize for RequestTokenTo3PidEmail {
             "id_access_token",
             self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("next_link", self.next_link.is_some()),
+                ("id_server", self.id_server.is_some()),
+                ("id_access_token", self.id_access_token.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for RequestTokenTo3PidEmail {
+impl codec::Object for RequestTokenTo3PidEmail {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut client_secret = None;
         let mut email = None;
         let mut send_attempt = None;
@@ -1222,15 +1311,18 @@ impl<'de> codec::Object<'de> for RequestTokenTo3PidEmail {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "email" => email = codec::value(&mut entries)?,
-                "send_attempt" => send_attempt = codec::value(&mut entries)?,
-                "next_link" => next_link = codec::value(&mut entries)?,
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "email" => email = reader.field("email")?,
+                "send_attempt" => send_attempt = reader.field("send_attempt")?,
+                "next_link" => next_link = reader.optional("next_link", &mut extra)?,
+                "id_server" => id_server = reader.optional("id_server", &mut extra)?,
+                "id_access_token" => {
+                    id_access_token = reader.optional("id_access_token", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1260,7 +1352,12 @@ impl ServerEndpoint for RequestTokenTo3PidEmail {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::RequestTokenResponse>(response)
     }
 
     #[inline]
@@ -1377,16 +1474,25 @@ impl Serialize for RequestTokenTo3PidMsisdn {
             "id_access_token",
             self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("next_link", self.next_link.is_some()),
+                ("id_server", self.id_server.is_some()),
+                ("id_access_token", self.id_access_token.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for RequestTokenTo3PidMsisdn {
+impl codec::Object for RequestTokenTo3PidMsisdn {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut client_secret = None;
         let mut country = None;
         let mut phone_number = None;
@@ -1395,16 +1501,19 @@ impl<'de> codec::Object<'de> for RequestTokenTo3PidMsisdn {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "country" => country = codec::value(&mut entries)?,
-                "phone_number" => phone_number = codec::value(&mut entries)?,
-                "send_attempt" => send_attempt = codec::value(&mut entries)?,
-                "next_link" => next_link = codec::value(&mut entries)?,
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "country" => country = reader.field("country")?,
+                "phone_number" => phone_number = reader.field("phone_number")?,
+                "send_attempt" => send_attempt = reader.field("send_attempt")?,
+                "next_link" => next_link = reader.optional("next_link", &mut extra)?,
+                "id_server" => id_server = reader.optional("id_server", &mut extra)?,
+                "id_access_token" => {
+                    id_access_token = reader.optional("id_access_token", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1436,7 +1545,12 @@ impl ServerEndpoint for RequestTokenTo3PidMsisdn {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::RequestTokenResponse>(response)
     }
 
     #[inline]

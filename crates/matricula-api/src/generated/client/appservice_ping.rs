@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, codec};
+use crate::{ApiError, Endpoint, Extra, codec, codec::Read, codec::Reader};
 
 /// Checks whether the server reaches the application service.
 ///
@@ -79,25 +80,33 @@ impl Serialize for PingAppservice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("transaction_id", self.transaction_id.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for PingAppservice {
+impl codec::Object for PingAppservice {
     type Params = (String,);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (appservice_id,): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut transaction_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -118,7 +127,12 @@ impl ServerEndpoint for PingAppservice {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let appservice_id: String = request.path("appserviceId")?;
-        request.object((appservice_id,))
+        request.object(|reader| codec::Object::read_object((appservice_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<PingAppserviceResponse>(response)
     }
 
     #[inline]
@@ -147,16 +161,18 @@ impl PingAppserviceResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for PingAppserviceResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PingAppserviceResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut duration_ms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "duration_ms" => duration_ms = codec::millis(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "duration_ms" => {
+                    duration_ms = reader.field("duration_ms")?.map(|codec::Millis(time)| time)
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -168,7 +184,7 @@ impl<'de> codec::Object<'de> for PingAppserviceResponse {
 
 impl<'de> Deserialize<'de> for PingAppserviceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -176,7 +192,7 @@ impl Serialize for PingAppserviceResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("duration_ms", &codec::Millis(self.duration_ms))?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

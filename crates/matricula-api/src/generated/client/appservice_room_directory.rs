@@ -2,14 +2,15 @@
 //! The operations of `appservice_room_directory`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, codec};
+use crate::{ApiError, Endpoint, Extra, RoomId, codec, codec::Read, codec::Reader};
 
 /// Lists or unlists a room under a network of the application service.
 ///
@@ -80,25 +81,27 @@ impl Serialize for UpdateAppserviceRoomDirectoryVisibility {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("visibility", &self.visibility)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for UpdateAppserviceRoomDirectoryVisibility {
+impl codec::Object for UpdateAppserviceRoomDirectoryVisibility {
     type Params = (String, RoomId);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (network_id, room_id): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut visibility = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "visibility" => visibility = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "visibility" => visibility = reader.field("visibility")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -122,7 +125,12 @@ impl ServerEndpoint for UpdateAppserviceRoomDirectoryVisibility {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let network_id: String = request.path("networkId")?;
         let room_id: RoomId = request.path("roomId")?;
-        request.object((network_id, room_id))
+        request.object(|reader| codec::Object::read_object((network_id, room_id), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<UpdateAppserviceRoomDirectoryVisibilityResponse>(response)
     }
 
     #[inline]
@@ -140,13 +148,13 @@ pub struct UpdateAppserviceRoomDirectoryVisibilityResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for UpdateAppserviceRoomDirectoryVisibilityResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UpdateAppserviceRoomDirectoryVisibilityResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -154,14 +162,14 @@ impl<'de> codec::Object<'de> for UpdateAppserviceRoomDirectoryVisibilityResponse
 
 impl<'de> Deserialize<'de> for UpdateAppserviceRoomDirectoryVisibilityResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for UpdateAppserviceRoomDirectoryVisibilityResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, ResponseFormat, ServerUrl, Timestamp,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
+    IncomingRequest, InvalidPart, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
     ServerEndpoint,
 };
-use crate::{ApiError, Content, Endpoint, Extra, ServerName, codec};
+use crate::{ApiError, Content, Endpoint, Extra, ServerName, codec, codec::Read, codec::Reader};
 
 /// Downloads a file.
 ///
@@ -460,6 +460,11 @@ impl ServerEndpoint for PreviewUrl {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<PreviewUrlResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &PreviewUrlResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -493,18 +498,20 @@ impl PreviewUrlResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for PreviewUrlResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PreviewUrlResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut matrix_image_size = None;
         let mut og_image = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "matrix:image:size" => matrix_image_size = codec::value(&mut entries)?,
-                "og:image" => og_image = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "matrix:image:size" => {
+                    matrix_image_size = reader.optional("matrix:image:size", &mut extra)?
+                }
+                "og:image" => og_image = reader.optional("og:image", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -517,7 +524,7 @@ impl<'de> codec::Object<'de> for PreviewUrlResponse {
 
 impl<'de> Deserialize<'de> for PreviewUrlResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -530,7 +537,14 @@ impl Serialize for PreviewUrlResponse {
             self.matrix_image_size.as_ref(),
         )?;
         codec::entry(&mut map, "og:image", self.og_image.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("matrix:image:size", self.matrix_image_size.is_some()),
+                ("og:image", self.og_image.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -579,6 +593,11 @@ impl ServerEndpoint for GetMediaConfig {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetMediaConfigResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetMediaConfigResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -603,16 +622,16 @@ impl GetMediaConfigResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetMediaConfigResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetMediaConfigResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut upload_size = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "m.upload.size" => upload_size = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.upload.size" => upload_size = reader.optional("m.upload.size", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { upload_size, extra })
@@ -621,7 +640,7 @@ impl<'de> codec::Object<'de> for GetMediaConfigResponse {
 
 impl<'de> Deserialize<'de> for GetMediaConfigResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -629,7 +648,11 @@ impl Serialize for GetMediaConfigResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "m.upload.size", self.upload_size.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("m.upload.size", self.upload_size.is_some())],
+        )?;
         map.end()
     }
 }

@@ -2,11 +2,16 @@
 //! The operations of `capabilities`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
-use crate::{ApiError, Endpoint, Extra, SortedMap, codec, codec::text_enum};
+use crate::server::{
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, SortedMap, codec, codec::Read, codec::Reader,
+    codec::text_enum,
+};
 
 /// Lists the capabilities of the server.
 ///
@@ -50,6 +55,11 @@ impl ServerEndpoint for GetCapabilities {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetCapabilitiesResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetCapabilitiesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -75,16 +85,16 @@ impl BooleanCapability {
     }
 }
 
-impl<'de> codec::Object<'de> for BooleanCapability {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for BooleanCapability {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut enabled = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "enabled" => enabled = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "enabled" => enabled = reader.field("enabled")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -96,7 +106,7 @@ impl<'de> codec::Object<'de> for BooleanCapability {
 
 impl<'de> Deserialize<'de> for BooleanCapability {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -104,7 +114,7 @@ impl Serialize for BooleanCapability {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("enabled", &self.enabled)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -143,23 +153,23 @@ impl RoomVersionsCapability {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomVersionsCapability {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomVersionsCapability {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut default = None;
         let mut available = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "default" => default = codec::value(&mut entries)?,
-                "available" => available = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "default" => default = reader.field("default")?,
+                "available" => available = reader.or_empty("available", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             default: codec::required(default, "default")?,
-            available: codec::required(available, "available")?,
+            available: codec::or_empty(available, "available", reader)?,
             extra,
         })
     }
@@ -167,7 +177,7 @@ impl<'de> codec::Object<'de> for RoomVersionsCapability {
 
 impl<'de> Deserialize<'de> for RoomVersionsCapability {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -175,8 +185,18 @@ impl Serialize for RoomVersionsCapability {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("default", &self.default)?;
-        map.serialize_entry("available", &self.available)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "available",
+            &self.available,
+            self.available.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("available", !self.available.is_empty())],
+        )?;
         map.end()
     }
 }
@@ -185,9 +205,9 @@ impl Serialize for RoomVersionsCapability {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProfileFieldsCapability {
     /// `allowed`.
-    pub allowed: Option<Vec<String>>,
+    pub allowed: Option<LenientList<String>>,
     /// `disallowed`.
-    pub disallowed: Option<Vec<String>>,
+    pub disallowed: Option<LenientList<String>>,
     /// `enabled`.
     pub enabled: bool,
     /// Fields that the specification does not name.
@@ -208,35 +228,33 @@ impl ProfileFieldsCapability {
 
     /// Sets `allowed`.
     #[must_use]
-    #[inline]
-    pub fn allowed(mut self, allowed: Vec<String>) -> Self {
-        self.allowed = Some(allowed);
+    pub fn allowed(mut self, allowed: impl Into<LenientList<String>>) -> Self {
+        self.allowed = Some(allowed.into());
         self
     }
 
     /// Sets `disallowed`.
     #[must_use]
-    #[inline]
-    pub fn disallowed(mut self, disallowed: Vec<String>) -> Self {
-        self.disallowed = Some(disallowed);
+    pub fn disallowed(mut self, disallowed: impl Into<LenientList<String>>) -> Self {
+        self.disallowed = Some(disallowed.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for ProfileFieldsCapability {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ProfileFieldsCapability {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut allowed = None;
         let mut disallowed = None;
         let mut enabled = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "allowed" => allowed = codec::value(&mut entries)?,
-                "disallowed" => disallowed = codec::value(&mut entries)?,
-                "enabled" => enabled = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "allowed" => allowed = reader.optional("allowed", &mut extra)?,
+                "disallowed" => disallowed = reader.optional("disallowed", &mut extra)?,
+                "enabled" => enabled = reader.field("enabled")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -250,7 +268,7 @@ impl<'de> codec::Object<'de> for ProfileFieldsCapability {
 
 impl<'de> Deserialize<'de> for ProfileFieldsCapability {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -260,7 +278,14 @@ impl Serialize for ProfileFieldsCapability {
         codec::entry(&mut map, "allowed", self.allowed.as_ref())?;
         codec::entry(&mut map, "disallowed", self.disallowed.as_ref())?;
         map.serialize_entry("enabled", &self.enabled)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("allowed", self.allowed.is_some()),
+                ("disallowed", self.disallowed.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -294,18 +319,18 @@ impl AccountModerationCapability {
     }
 }
 
-impl<'de> codec::Object<'de> for AccountModerationCapability {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for AccountModerationCapability {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut suspend = None;
         let mut lock = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "suspend" => suspend = codec::value(&mut entries)?,
-                "lock" => lock = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "suspend" => suspend = reader.optional("suspend", &mut extra)?,
+                "lock" => lock = reader.optional("lock", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -318,7 +343,7 @@ impl<'de> codec::Object<'de> for AccountModerationCapability {
 
 impl<'de> Deserialize<'de> for AccountModerationCapability {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -327,7 +352,14 @@ impl Serialize for AccountModerationCapability {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "suspend", self.suspend.as_ref())?;
         codec::entry(&mut map, "lock", self.lock.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("suspend", self.suspend.is_some()),
+                ("lock", self.lock.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -431,10 +463,9 @@ impl Capabilities {
     }
 }
 
-impl<'de> codec::Object<'de> for Capabilities {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Capabilities {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut change_password = None;
         let mut forget_forced_upon_leave = None;
         let mut room_versions = None;
@@ -445,20 +476,38 @@ impl<'de> codec::Object<'de> for Capabilities {
         let mut profile_fields = None;
         let mut account_moderation = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "m.change_password" => change_password = codec::value(&mut entries)?,
-                "m.forget_forced_upon_leave" => {
-                    forget_forced_upon_leave = codec::value(&mut entries)?
+                "m.change_password" => {
+                    change_password = reader.optional("m.change_password", &mut extra)?
                 }
-                "m.room_versions" => room_versions = codec::value(&mut entries)?,
-                "m.set_displayname" => set_displayname = codec::value(&mut entries)?,
-                "m.set_avatar_url" => set_avatar_url = codec::value(&mut entries)?,
-                "m.3pid_changes" => three_pid_changes = codec::value(&mut entries)?,
-                "m.get_login_token" => get_login_token = codec::value(&mut entries)?,
-                "m.profile_fields" => profile_fields = codec::value(&mut entries)?,
-                "m.account_moderation" => account_moderation = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.forget_forced_upon_leave" => {
+                    forget_forced_upon_leave =
+                        reader.optional("m.forget_forced_upon_leave", &mut extra)?
+                }
+                "m.room_versions" => {
+                    room_versions = reader.optional("m.room_versions", &mut extra)?
+                }
+                "m.set_displayname" => {
+                    set_displayname = reader.optional("m.set_displayname", &mut extra)?
+                }
+                "m.set_avatar_url" => {
+                    set_avatar_url = reader.optional("m.set_avatar_url", &mut extra)?
+                }
+                "m.3pid_changes" => {
+                    three_pid_changes = reader.optional("m.3pid_changes", &mut extra)?
+                }
+                "m.get_login_token" => {
+                    get_login_token = reader.optional("m.get_login_token", &mut extra)?
+                }
+                "m.profile_fields" => {
+                    profile_fields = reader.optional("m.profile_fields", &mut extra)?
+                }
+                "m.account_moderation" => {
+                    account_moderation = reader.optional("m.account_moderation", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -478,7 +527,7 @@ impl<'de> codec::Object<'de> for Capabilities {
 
 impl<'de> Deserialize<'de> for Capabilities {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -502,7 +551,24 @@ impl Serialize for Capabilities {
             "m.account_moderation",
             self.account_moderation.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("m.change_password", self.change_password.is_some()),
+                (
+                    "m.forget_forced_upon_leave",
+                    self.forget_forced_upon_leave.is_some(),
+                ),
+                ("m.room_versions", self.room_versions.is_some()),
+                ("m.set_displayname", self.set_displayname.is_some()),
+                ("m.set_avatar_url", self.set_avatar_url.is_some()),
+                ("m.3pid_changes", self.three_pid_changes.is_some()),
+                ("m.get_login_token", self.get_login_token.is_some()),
+                ("m.profile_fields", self.profile_fields.is_some()),
+                ("m.account_moderation", self.account_moderation.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -527,16 +593,16 @@ impl GetCapabilitiesResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetCapabilitiesResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetCapabilitiesResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut capabilities = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "capabilities" => capabilities = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "capabilities" => capabilities = reader.field("capabilities")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -548,7 +614,7 @@ impl<'de> codec::Object<'de> for GetCapabilitiesResponse {
 
 impl<'de> Deserialize<'de> for GetCapabilitiesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -556,7 +622,7 @@ impl Serialize for GetCapabilitiesResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("capabilities", &self.capabilities)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -7,15 +7,17 @@ use matricula_core::{
     Api, Body, Job, Method, Operation, OperationAuth, Response, ResponseFormat, ServerUrl,
     Timestamp,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
+    IncomingRequest, InvalidPart, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
     ServerEndpoint,
 };
-use crate::{ApiError, Content, Endpoint, Extra, MxcUri, ServerName, codec};
+use crate::{
+    ApiError, Content, Endpoint, Extra, MxcUri, ServerName, codec, codec::Read, codec::Reader,
+};
 
 /// Uploads a file.
 ///
@@ -110,6 +112,11 @@ impl ServerEndpoint for UploadContent {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<UploadContentResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &UploadContentResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -135,16 +142,16 @@ impl UploadContentResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for UploadContentResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UploadContentResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut content_uri = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "content_uri" => content_uri = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "content_uri" => content_uri = reader.field("content_uri")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -156,7 +163,7 @@ impl<'de> codec::Object<'de> for UploadContentResponse {
 
 impl<'de> Deserialize<'de> for UploadContentResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -164,7 +171,7 @@ impl Serialize for UploadContentResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("content_uri", &self.content_uri)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -279,6 +286,11 @@ impl ServerEndpoint for UploadContentToMxc {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<UploadContentToMxcResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &UploadContentToMxcResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -291,13 +303,13 @@ pub struct UploadContentToMxcResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for UploadContentToMxcResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UploadContentToMxcResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -305,14 +317,14 @@ impl<'de> codec::Object<'de> for UploadContentToMxcResponse {
 
 impl<'de> Deserialize<'de> for UploadContentToMxcResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for UploadContentToMxcResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -362,6 +374,11 @@ impl ServerEndpoint for CreateMxcUri {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<CreateMxcUriResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &CreateMxcUriResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -398,18 +415,20 @@ impl CreateMxcUriResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for CreateMxcUriResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CreateMxcUriResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut content_uri = None;
         let mut unused_expires_at = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "content_uri" => content_uri = codec::value(&mut entries)?,
-                "unused_expires_at" => unused_expires_at = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "content_uri" => content_uri = reader.field("content_uri")?,
+                "unused_expires_at" => {
+                    unused_expires_at = reader.optional("unused_expires_at", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -422,7 +441,7 @@ impl<'de> codec::Object<'de> for CreateMxcUriResponse {
 
 impl<'de> Deserialize<'de> for CreateMxcUriResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -435,7 +454,11 @@ impl Serialize for CreateMxcUriResponse {
             "unused_expires_at",
             self.unused_expires_at.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("unused_expires_at", self.unused_expires_at.is_some())],
+        )?;
         map.end()
     }
 }
@@ -974,6 +997,11 @@ impl ServerEndpoint for GetUrlPreview {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetUrlPreviewResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetUrlPreviewResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1007,18 +1035,20 @@ impl GetUrlPreviewResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetUrlPreviewResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetUrlPreviewResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut matrix_image_size = None;
         let mut og_image = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "matrix:image:size" => matrix_image_size = codec::value(&mut entries)?,
-                "og:image" => og_image = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "matrix:image:size" => {
+                    matrix_image_size = reader.optional("matrix:image:size", &mut extra)?
+                }
+                "og:image" => og_image = reader.optional("og:image", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1031,7 +1061,7 @@ impl<'de> codec::Object<'de> for GetUrlPreviewResponse {
 
 impl<'de> Deserialize<'de> for GetUrlPreviewResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1044,7 +1074,14 @@ impl Serialize for GetUrlPreviewResponse {
             self.matrix_image_size.as_ref(),
         )?;
         codec::entry(&mut map, "og:image", self.og_image.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("matrix:image:size", self.matrix_image_size.is_some()),
+                ("og:image", self.og_image.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1092,6 +1129,11 @@ impl ServerEndpoint for GetConfig {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetConfigResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetConfigResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1116,16 +1158,16 @@ impl GetConfigResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetConfigResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetConfigResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut upload_size = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "m.upload.size" => upload_size = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.upload.size" => upload_size = reader.optional("m.upload.size", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { upload_size, extra })
@@ -1134,7 +1176,7 @@ impl<'de> codec::Object<'de> for GetConfigResponse {
 
 impl<'de> Deserialize<'de> for GetConfigResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1142,7 +1184,11 @@ impl Serialize for GetConfigResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "m.upload.size", self.upload_size.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("m.upload.size", self.upload_size.is_some())],
+        )?;
         map.end()
     }
 }

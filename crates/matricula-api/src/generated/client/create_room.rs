@@ -2,14 +2,18 @@
 //! The operations of `create_room`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, codec, codec::text_enum};
+use crate::{
+    ApiError, Endpoint, Extra, Raw, RoomId, UserId, codec, codec::Read, codec::Reader,
+    codec::text_enum,
+};
 
 /// Creates a room.
 ///
@@ -185,16 +189,37 @@ impl Serialize for CreateRoom {
             "power_level_content_override",
             self.power_level_content_override.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("visibility", self.visibility.is_some()),
+                ("room_alias_name", self.room_alias_name.is_some()),
+                ("name", self.name.is_some()),
+                ("topic", self.topic.is_some()),
+                ("invite", self.invite.is_some()),
+                ("invite_3pid", self.invite_3pid.is_some()),
+                ("room_version", self.room_version.is_some()),
+                ("creation_content", self.creation_content.is_some()),
+                ("initial_state", self.initial_state.is_some()),
+                ("preset", self.preset.is_some()),
+                ("is_direct", self.is_direct.is_some()),
+                (
+                    "power_level_content_override",
+                    self.power_level_content_override.is_some(),
+                ),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for CreateRoom {
+impl codec::Object for CreateRoom {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut visibility = None;
         let mut room_alias_name = None;
         let mut name = None;
@@ -208,23 +233,29 @@ impl<'de> codec::Object<'de> for CreateRoom {
         let mut is_direct = None;
         let mut power_level_content_override = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "visibility" => visibility = codec::value(&mut entries)?,
-                "room_alias_name" => room_alias_name = codec::value(&mut entries)?,
-                "name" => name = codec::value(&mut entries)?,
-                "topic" => topic = codec::value(&mut entries)?,
-                "invite" => invite = codec::value(&mut entries)?,
-                "invite_3pid" => invite_3pid = codec::value(&mut entries)?,
-                "room_version" => room_version = codec::value(&mut entries)?,
-                "creation_content" => creation_content = codec::value(&mut entries)?,
-                "initial_state" => initial_state = codec::value(&mut entries)?,
-                "preset" => preset = codec::value(&mut entries)?,
-                "is_direct" => is_direct = codec::value(&mut entries)?,
-                "power_level_content_override" => {
-                    power_level_content_override = codec::value(&mut entries)?
+                "visibility" => visibility = reader.optional("visibility", &mut extra)?,
+                "room_alias_name" => {
+                    room_alias_name = reader.optional("room_alias_name", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                "name" => name = reader.optional("name", &mut extra)?,
+                "topic" => topic = reader.optional("topic", &mut extra)?,
+                "invite" => invite = reader.optional("invite", &mut extra)?,
+                "invite_3pid" => invite_3pid = reader.optional("invite_3pid", &mut extra)?,
+                "room_version" => room_version = reader.optional("room_version", &mut extra)?,
+                "creation_content" => {
+                    creation_content = reader.optional("creation_content", &mut extra)?
+                }
+                "initial_state" => initial_state = reader.optional("initial_state", &mut extra)?,
+                "preset" => preset = reader.optional("preset", &mut extra)?,
+                "is_direct" => is_direct = reader.optional("is_direct", &mut extra)?,
+                "power_level_content_override" => {
+                    power_level_content_override =
+                        reader.optional("power_level_content_override", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -264,7 +295,12 @@ impl ServerEndpoint for CreateRoom {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<CreateRoomResponse>(response)
     }
 
     #[inline]
@@ -305,20 +341,20 @@ impl StateEvent {
     }
 }
 
-impl<'de> codec::Object<'de> for StateEvent {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for StateEvent {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_type = None;
         let mut state_key = None;
         let mut content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "type" => event_type = codec::value(&mut entries)?,
-                "state_key" => state_key = codec::value(&mut entries)?,
-                "content" => content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "type" => event_type = reader.field("type")?,
+                "state_key" => state_key = reader.optional("state_key", &mut extra)?,
+                "content" => content = reader.field("content")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -332,7 +368,7 @@ impl<'de> codec::Object<'de> for StateEvent {
 
 impl<'de> Deserialize<'de> for StateEvent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -342,7 +378,11 @@ impl Serialize for StateEvent {
         map.serialize_entry("type", &self.event_type)?;
         codec::entry(&mut map, "state_key", self.state_key.as_ref())?;
         map.serialize_entry("content", &self.content)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("state_key", self.state_key.is_some())],
+        )?;
         map.end()
     }
 }
@@ -376,16 +416,16 @@ impl CreateRoomResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for CreateRoomResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CreateRoomResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "room_id" => room_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "room_id" => room_id = reader.field("room_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -397,7 +437,7 @@ impl<'de> codec::Object<'de> for CreateRoomResponse {
 
 impl<'de> Deserialize<'de> for CreateRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -405,7 +445,7 @@ impl Serialize for CreateRoomResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("room_id", &self.room_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -4,15 +4,19 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec, uia::AuthData, uia::UiaEndpoint};
+use crate::{
+    ApiError, Endpoint, Extra, SortedMap, UserId, codec, codec::Read, codec::Reader, uia::AuthData,
+    uia::UiaEndpoint,
+};
 
 /// Publishes the user's cross-signing keys.
 ///
@@ -118,28 +122,43 @@ impl Serialize for UploadCrossSigningKeys {
         codec::entry(&mut map, "self_signing_key", self.self_signing_key.as_ref())?;
         codec::entry(&mut map, "user_signing_key", self.user_signing_key.as_ref())?;
         codec::entry(&mut map, "auth", self.auth.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("master_key", self.master_key.is_some()),
+                ("self_signing_key", self.self_signing_key.is_some()),
+                ("user_signing_key", self.user_signing_key.is_some()),
+                ("auth", self.auth.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for UploadCrossSigningKeys {
+impl codec::Object for UploadCrossSigningKeys {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut master_key = None;
         let mut self_signing_key = None;
         let mut user_signing_key = None;
         let mut auth = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "master_key" => master_key = codec::value(&mut entries)?,
-                "self_signing_key" => self_signing_key = codec::value(&mut entries)?,
-                "user_signing_key" => user_signing_key = codec::value(&mut entries)?,
-                "auth" => auth = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "master_key" => master_key = reader.optional("master_key", &mut extra)?,
+                "self_signing_key" => {
+                    self_signing_key = reader.optional("self_signing_key", &mut extra)?
+                }
+                "user_signing_key" => {
+                    user_signing_key = reader.optional("user_signing_key", &mut extra)?
+                }
+                "auth" => auth = reader.optional("auth", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -163,7 +182,12 @@ impl ServerEndpoint for UploadCrossSigningKeys {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<UploadCrossSigningKeysResponse>(response)
     }
 
     #[inline]
@@ -179,13 +203,13 @@ pub struct UploadCrossSigningKeysResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for UploadCrossSigningKeysResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UploadCrossSigningKeysResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -193,14 +217,14 @@ impl<'de> codec::Object<'de> for UploadCrossSigningKeysResponse {
 
 impl<'de> Deserialize<'de> for UploadCrossSigningKeysResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for UploadCrossSigningKeysResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -262,6 +286,11 @@ impl ServerEndpoint for UploadCrossSigningSignatures {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<UploadCrossSigningSignaturesResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &UploadCrossSigningSignaturesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -289,16 +318,16 @@ impl UploadCrossSigningSignaturesResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for UploadCrossSigningSignaturesResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UploadCrossSigningSignaturesResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut failures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "failures" => failures = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "failures" => failures = reader.optional("failures", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { failures, extra })
@@ -307,7 +336,7 @@ impl<'de> codec::Object<'de> for UploadCrossSigningSignaturesResponse {
 
 impl<'de> Deserialize<'de> for UploadCrossSigningSignaturesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -315,7 +344,11 @@ impl Serialize for UploadCrossSigningSignaturesResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "failures", self.failures.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("failures", self.failures.is_some())],
+        )?;
         map.end()
     }
 }

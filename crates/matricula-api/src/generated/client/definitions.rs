@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use matricula_core::{Secret, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use crate::{
-    EventId, Extra, Raw, RoomAliasId, RoomId, SortedMap, UserId, codec, codec::text_enum, common,
+    EventId, Extra, LenientList, Raw, RoomAliasId, RoomId, SortedMap, UserId, codec, codec::Read,
+    codec::Reader, codec::text_enum, common,
 };
 
 text_enum! {
@@ -56,18 +57,18 @@ impl RequestTokenResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for RequestTokenResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RequestTokenResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut sid = None;
         let mut submit_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "sid" => sid = codec::value(&mut entries)?,
-                "submit_url" => submit_url = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "sid" => sid = reader.field("sid")?,
+                "submit_url" => submit_url = reader.optional("submit_url", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -80,7 +81,7 @@ impl<'de> codec::Object<'de> for RequestTokenResponse {
 
 impl<'de> Deserialize<'de> for RequestTokenResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -89,7 +90,11 @@ impl Serialize for RequestTokenResponse {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sid", &self.sid)?;
         codec::entry(&mut map, "submit_url", self.submit_url.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("submit_url", self.submit_url.is_some())],
+        )?;
         map.end()
     }
 }
@@ -144,22 +149,22 @@ impl Invite3pid {
     }
 }
 
-impl<'de> codec::Object<'de> for Invite3pid {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Invite3pid {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut medium = None;
         let mut address = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
-                "medium" => medium = codec::value(&mut entries)?,
-                "address" => address = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "id_server" => id_server = reader.field("id_server")?,
+                "id_access_token" => id_access_token = reader.field("id_access_token")?,
+                "medium" => medium = reader.field("medium")?,
+                "address" => address = reader.field("address")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -174,7 +179,7 @@ impl<'de> codec::Object<'de> for Invite3pid {
 
 impl<'de> Deserialize<'de> for Invite3pid {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -185,7 +190,7 @@ impl Serialize for Invite3pid {
         map.serialize_entry("id_access_token", &codec::Exposed(&self.id_access_token))?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("address", &self.address)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -205,7 +210,7 @@ pub struct CrossSigningKey {
     /// `user_id`.
     pub user_id: String,
     /// `usage`.
-    pub usage: Vec<CrossSigningKeyUsage>,
+    pub usage: LenientList<CrossSigningKeyUsage>,
     /// `keys`.
     pub keys: SortedMap<String, String>,
     /// `signatures`.
@@ -219,12 +224,12 @@ impl CrossSigningKey {
     #[inline]
     pub fn new(
         user_id: impl Into<String>,
-        usage: Vec<CrossSigningKeyUsage>,
+        usage: impl Into<LenientList<CrossSigningKeyUsage>>,
         keys: SortedMap<String, String>,
     ) -> Self {
         Self {
             user_id: user_id.into(),
-            usage,
+            usage: usage.into(),
             keys,
             signatures: None,
             extra: Default::default(),
@@ -240,28 +245,28 @@ impl CrossSigningKey {
     }
 }
 
-impl<'de> codec::Object<'de> for CrossSigningKey {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CrossSigningKey {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_id = None;
         let mut usage = None;
         let mut keys = None;
         let mut signatures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_id" => user_id = codec::value(&mut entries)?,
-                "usage" => usage = codec::list(&mut entries)?,
-                "keys" => keys = codec::value(&mut entries)?,
-                "signatures" => signatures = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_id" => user_id = reader.field("user_id")?,
+                "usage" => usage = reader.or_empty("usage", &mut extra)?,
+                "keys" => keys = reader.or_empty("keys", &mut extra)?,
+                "signatures" => signatures = reader.optional("signatures", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             user_id: codec::required(user_id, "user_id")?,
-            usage: codec::required(usage, "usage")?,
-            keys: codec::required(keys, "keys")?,
+            usage: codec::or_empty(usage, "usage", reader)?,
+            keys: codec::or_empty(keys, "keys", reader)?,
             signatures,
             extra,
         })
@@ -270,7 +275,7 @@ impl<'de> codec::Object<'de> for CrossSigningKey {
 
 impl<'de> Deserialize<'de> for CrossSigningKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -278,10 +283,30 @@ impl Serialize for CrossSigningKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("user_id", &self.user_id)?;
-        map.serialize_entry("usage", &self.usage)?;
-        map.serialize_entry("keys", &self.keys)?;
+        codec::list_entry(
+            &mut map,
+            "usage",
+            &self.usage,
+            self.usage.is_empty(),
+            &self.extra,
+        )?;
+        codec::list_entry(
+            &mut map,
+            "keys",
+            &self.keys,
+            self.keys.is_empty(),
+            &self.extra,
+        )?;
         codec::entry(&mut map, "signatures", self.signatures.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("usage", !self.usage.is_empty()),
+                ("keys", !self.keys.is_empty()),
+                ("signatures", self.signatures.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -336,22 +361,22 @@ impl ClientDevice {
     }
 }
 
-impl<'de> codec::Object<'de> for ClientDevice {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ClientDevice {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut device_id = None;
         let mut display_name = None;
         let mut last_seen_ip = None;
         let mut last_seen_ts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "device_id" => device_id = codec::value(&mut entries)?,
-                "display_name" => display_name = codec::value(&mut entries)?,
-                "last_seen_ip" => last_seen_ip = codec::value(&mut entries)?,
-                "last_seen_ts" => last_seen_ts = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "device_id" => device_id = reader.field("device_id")?,
+                "display_name" => display_name = reader.optional("display_name", &mut extra)?,
+                "last_seen_ip" => last_seen_ip = reader.optional("last_seen_ip", &mut extra)?,
+                "last_seen_ts" => last_seen_ts = reader.optional("last_seen_ts", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -366,7 +391,7 @@ impl<'de> codec::Object<'de> for ClientDevice {
 
 impl<'de> Deserialize<'de> for ClientDevice {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -377,7 +402,15 @@ impl Serialize for ClientDevice {
         codec::entry(&mut map, "display_name", self.display_name.as_ref())?;
         codec::entry(&mut map, "last_seen_ip", self.last_seen_ip.as_ref())?;
         codec::entry(&mut map, "last_seen_ts", self.last_seen_ts.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("display_name", self.display_name.is_some()),
+                ("last_seen_ip", self.last_seen_ip.is_some()),
+                ("last_seen_ts", self.last_seen_ts.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -396,13 +429,13 @@ pub struct EventFilter {
     /// The maximum number of events.
     pub limit: Option<u64>,
     /// Excluded senders, even if `senders` lists them.
-    pub not_senders: Option<Vec<UserId>>,
+    pub not_senders: Option<LenientList<UserId>>,
     /// Excluded event types, even if `types` lists them. `*` matches any characters.
-    pub not_types: Option<Vec<String>>,
+    pub not_types: Option<LenientList<String>>,
     /// Only from these users.
-    pub senders: Option<Vec<UserId>>,
+    pub senders: Option<LenientList<UserId>>,
     /// Only these event types. `*` matches any characters.
-    pub types: Option<Vec<String>>,
+    pub types: Option<LenientList<String>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -418,55 +451,51 @@ impl EventFilter {
 
     /// Sets `not_senders`.
     #[must_use]
-    #[inline]
-    pub fn not_senders(mut self, not_senders: Vec<UserId>) -> Self {
-        self.not_senders = Some(not_senders);
+    pub fn not_senders(mut self, not_senders: impl Into<LenientList<UserId>>) -> Self {
+        self.not_senders = Some(not_senders.into());
         self
     }
 
     /// Sets `not_types`.
     #[must_use]
-    #[inline]
-    pub fn not_types(mut self, not_types: Vec<String>) -> Self {
-        self.not_types = Some(not_types);
+    pub fn not_types(mut self, not_types: impl Into<LenientList<String>>) -> Self {
+        self.not_types = Some(not_types.into());
         self
     }
 
     /// Sets `senders`.
     #[must_use]
-    #[inline]
-    pub fn senders(mut self, senders: Vec<UserId>) -> Self {
-        self.senders = Some(senders);
+    pub fn senders(mut self, senders: impl Into<LenientList<UserId>>) -> Self {
+        self.senders = Some(senders.into());
         self
     }
 
     /// Sets `types`.
     #[must_use]
-    #[inline]
-    pub fn types(mut self, types: Vec<String>) -> Self {
-        self.types = Some(types);
+    pub fn types(mut self, types: impl Into<LenientList<String>>) -> Self {
+        self.types = Some(types.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for EventFilter {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for EventFilter {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut limit = None;
         let mut not_senders = None;
         let mut not_types = None;
         let mut senders = None;
         let mut types = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "limit" => limit = codec::value(&mut entries)?,
-                "not_senders" => not_senders = codec::value(&mut entries)?,
-                "not_types" => not_types = codec::value(&mut entries)?,
-                "senders" => senders = codec::value(&mut entries)?,
-                "types" => types = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "limit" => limit = reader.optional("limit", &mut extra)?,
+                "not_senders" => not_senders = reader.optional("not_senders", &mut extra)?,
+                "not_types" => not_types = reader.optional("not_types", &mut extra)?,
+                "senders" => senders = reader.optional("senders", &mut extra)?,
+                "types" => types = reader.optional("types", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -482,7 +511,7 @@ impl<'de> codec::Object<'de> for EventFilter {
 
 impl<'de> Deserialize<'de> for EventFilter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -494,7 +523,17 @@ impl Serialize for EventFilter {
         codec::entry(&mut map, "not_types", self.not_types.as_ref())?;
         codec::entry(&mut map, "senders", self.senders.as_ref())?;
         codec::entry(&mut map, "types", self.types.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("limit", self.limit.is_some()),
+                ("not_senders", self.not_senders.is_some()),
+                ("not_types", self.not_types.is_some()),
+                ("senders", self.senders.is_some()),
+                ("types", self.types.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -505,13 +544,13 @@ pub struct RoomEventFilter {
     /// The maximum number of events.
     pub limit: Option<u64>,
     /// Excluded senders, even if `senders` lists them.
-    pub not_senders: Option<Vec<UserId>>,
+    pub not_senders: Option<LenientList<UserId>>,
     /// Excluded event types, even if `types` lists them. `*` matches any characters.
-    pub not_types: Option<Vec<String>>,
+    pub not_types: Option<LenientList<String>>,
     /// Only from these users.
-    pub senders: Option<Vec<UserId>>,
+    pub senders: Option<LenientList<UserId>>,
     /// Only these event types. `*` matches any characters.
-    pub types: Option<Vec<String>>,
+    pub types: Option<LenientList<String>>,
     /// Whether to count unread events of threads separately. Since 1.4.
     pub unread_thread_notifications: Option<bool>,
     /// Whether to send only the members who sent the events. Big rooms load much faster.
@@ -519,9 +558,9 @@ pub struct RoomEventFilter {
     /// Whether to send members again that were already sent.
     pub include_redundant_members: Option<bool>,
     /// Excluded rooms, even if `rooms` lists them.
-    pub not_rooms: Option<Vec<RoomId>>,
+    pub not_rooms: Option<LenientList<RoomId>>,
     /// Only these rooms.
-    pub rooms: Option<Vec<RoomId>>,
+    pub rooms: Option<LenientList<RoomId>>,
     /// If true, only events with a `url` in their content; if false, only events without one.
     pub contains_url: Option<bool>,
     /// Fields that the specification does not name.
@@ -539,33 +578,29 @@ impl RoomEventFilter {
 
     /// Sets `not_senders`.
     #[must_use]
-    #[inline]
-    pub fn not_senders(mut self, not_senders: Vec<UserId>) -> Self {
-        self.not_senders = Some(not_senders);
+    pub fn not_senders(mut self, not_senders: impl Into<LenientList<UserId>>) -> Self {
+        self.not_senders = Some(not_senders.into());
         self
     }
 
     /// Sets `not_types`.
     #[must_use]
-    #[inline]
-    pub fn not_types(mut self, not_types: Vec<String>) -> Self {
-        self.not_types = Some(not_types);
+    pub fn not_types(mut self, not_types: impl Into<LenientList<String>>) -> Self {
+        self.not_types = Some(not_types.into());
         self
     }
 
     /// Sets `senders`.
     #[must_use]
-    #[inline]
-    pub fn senders(mut self, senders: Vec<UserId>) -> Self {
-        self.senders = Some(senders);
+    pub fn senders(mut self, senders: impl Into<LenientList<UserId>>) -> Self {
+        self.senders = Some(senders.into());
         self
     }
 
     /// Sets `types`.
     #[must_use]
-    #[inline]
-    pub fn types(mut self, types: Vec<String>) -> Self {
-        self.types = Some(types);
+    pub fn types(mut self, types: impl Into<LenientList<String>>) -> Self {
+        self.types = Some(types.into());
         self
     }
 
@@ -595,17 +630,15 @@ impl RoomEventFilter {
 
     /// Sets `not_rooms`.
     #[must_use]
-    #[inline]
-    pub fn not_rooms(mut self, not_rooms: Vec<RoomId>) -> Self {
-        self.not_rooms = Some(not_rooms);
+    pub fn not_rooms(mut self, not_rooms: impl Into<LenientList<RoomId>>) -> Self {
+        self.not_rooms = Some(not_rooms.into());
         self
     }
 
     /// Sets `rooms`.
     #[must_use]
-    #[inline]
-    pub fn rooms(mut self, rooms: Vec<RoomId>) -> Self {
-        self.rooms = Some(rooms);
+    pub fn rooms(mut self, rooms: impl Into<LenientList<RoomId>>) -> Self {
+        self.rooms = Some(rooms.into());
         self
     }
 
@@ -618,10 +651,9 @@ impl RoomEventFilter {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomEventFilter {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomEventFilter {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut limit = None;
         let mut not_senders = None;
         let mut not_types = None;
@@ -634,24 +666,29 @@ impl<'de> codec::Object<'de> for RoomEventFilter {
         let mut rooms = None;
         let mut contains_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "limit" => limit = codec::value(&mut entries)?,
-                "not_senders" => not_senders = codec::value(&mut entries)?,
-                "not_types" => not_types = codec::value(&mut entries)?,
-                "senders" => senders = codec::value(&mut entries)?,
-                "types" => types = codec::value(&mut entries)?,
+                "limit" => limit = reader.optional("limit", &mut extra)?,
+                "not_senders" => not_senders = reader.optional("not_senders", &mut extra)?,
+                "not_types" => not_types = reader.optional("not_types", &mut extra)?,
+                "senders" => senders = reader.optional("senders", &mut extra)?,
+                "types" => types = reader.optional("types", &mut extra)?,
                 "unread_thread_notifications" => {
-                    unread_thread_notifications = codec::value(&mut entries)?
+                    unread_thread_notifications =
+                        reader.optional("unread_thread_notifications", &mut extra)?
                 }
-                "lazy_load_members" => lazy_load_members = codec::value(&mut entries)?,
+                "lazy_load_members" => {
+                    lazy_load_members = reader.optional("lazy_load_members", &mut extra)?
+                }
                 "include_redundant_members" => {
-                    include_redundant_members = codec::value(&mut entries)?
+                    include_redundant_members =
+                        reader.optional("include_redundant_members", &mut extra)?
                 }
-                "not_rooms" => not_rooms = codec::value(&mut entries)?,
-                "rooms" => rooms = codec::value(&mut entries)?,
-                "contains_url" => contains_url = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "not_rooms" => not_rooms = reader.optional("not_rooms", &mut extra)?,
+                "rooms" => rooms = reader.optional("rooms", &mut extra)?,
+                "contains_url" => contains_url = reader.optional("contains_url", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -673,7 +710,7 @@ impl<'de> codec::Object<'de> for RoomEventFilter {
 
 impl<'de> Deserialize<'de> for RoomEventFilter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -703,7 +740,29 @@ impl Serialize for RoomEventFilter {
         codec::entry(&mut map, "not_rooms", self.not_rooms.as_ref())?;
         codec::entry(&mut map, "rooms", self.rooms.as_ref())?;
         codec::entry(&mut map, "contains_url", self.contains_url.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("limit", self.limit.is_some()),
+                ("not_senders", self.not_senders.is_some()),
+                ("not_types", self.not_types.is_some()),
+                ("senders", self.senders.is_some()),
+                ("types", self.types.is_some()),
+                (
+                    "unread_thread_notifications",
+                    self.unread_thread_notifications.is_some(),
+                ),
+                ("lazy_load_members", self.lazy_load_members.is_some()),
+                (
+                    "include_redundant_members",
+                    self.include_redundant_members.is_some(),
+                ),
+                ("not_rooms", self.not_rooms.is_some()),
+                ("rooms", self.rooms.is_some()),
+                ("contains_url", self.contains_url.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -712,9 +771,9 @@ impl Serialize for RoomEventFilter {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomFilter {
     /// Excluded rooms, even if `rooms` lists them.
-    pub not_rooms: Option<Vec<RoomId>>,
+    pub not_rooms: Option<LenientList<RoomId>>,
     /// Only these rooms.
-    pub rooms: Option<Vec<RoomId>>,
+    pub rooms: Option<LenientList<RoomId>>,
     /// The filter for typing notifications and receipts.
     pub ephemeral: Option<RoomEventFilter>,
     /// Whether to include rooms that the user left. Absent means false.
@@ -732,17 +791,15 @@ pub struct RoomFilter {
 impl RoomFilter {
     /// Sets `not_rooms`.
     #[must_use]
-    #[inline]
-    pub fn not_rooms(mut self, not_rooms: Vec<RoomId>) -> Self {
-        self.not_rooms = Some(not_rooms);
+    pub fn not_rooms(mut self, not_rooms: impl Into<LenientList<RoomId>>) -> Self {
+        self.not_rooms = Some(not_rooms.into());
         self
     }
 
     /// Sets `rooms`.
     #[must_use]
-    #[inline]
-    pub fn rooms(mut self, rooms: Vec<RoomId>) -> Self {
-        self.rooms = Some(rooms);
+    pub fn rooms(mut self, rooms: impl Into<LenientList<RoomId>>) -> Self {
+        self.rooms = Some(rooms.into());
         self
     }
 
@@ -787,10 +844,9 @@ impl RoomFilter {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomFilter {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomFilter {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut not_rooms = None;
         let mut rooms = None;
         let mut ephemeral = None;
@@ -799,16 +855,17 @@ impl<'de> codec::Object<'de> for RoomFilter {
         let mut timeline = None;
         let mut account_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "not_rooms" => not_rooms = codec::value(&mut entries)?,
-                "rooms" => rooms = codec::value(&mut entries)?,
-                "ephemeral" => ephemeral = codec::value(&mut entries)?,
-                "include_leave" => include_leave = codec::value(&mut entries)?,
-                "state" => state = codec::value(&mut entries)?,
-                "timeline" => timeline = codec::value(&mut entries)?,
-                "account_data" => account_data = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "not_rooms" => not_rooms = reader.optional("not_rooms", &mut extra)?,
+                "rooms" => rooms = reader.optional("rooms", &mut extra)?,
+                "ephemeral" => ephemeral = reader.optional("ephemeral", &mut extra)?,
+                "include_leave" => include_leave = reader.optional("include_leave", &mut extra)?,
+                "state" => state = reader.optional("state", &mut extra)?,
+                "timeline" => timeline = reader.optional("timeline", &mut extra)?,
+                "account_data" => account_data = reader.optional("account_data", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -826,7 +883,7 @@ impl<'de> codec::Object<'de> for RoomFilter {
 
 impl<'de> Deserialize<'de> for RoomFilter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -840,7 +897,19 @@ impl Serialize for RoomFilter {
         codec::entry(&mut map, "state", self.state.as_ref())?;
         codec::entry(&mut map, "timeline", self.timeline.as_ref())?;
         codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("not_rooms", self.not_rooms.is_some()),
+                ("rooms", self.rooms.is_some()),
+                ("ephemeral", self.ephemeral.is_some()),
+                ("include_leave", self.include_leave.is_some()),
+                ("state", self.state.is_some()),
+                ("timeline", self.timeline.is_some()),
+                ("account_data", self.account_data.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -849,7 +918,7 @@ impl Serialize for RoomFilter {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncFilter {
     /// The fields of events to send, such as `content.body`. Absent means all.
-    pub event_fields: Option<Vec<String>>,
+    pub event_fields: Option<LenientList<String>>,
     /// The format of events. Absent means the client format.
     pub event_format: Option<SyncFilterEventFormat>,
     /// The filter for presence updates.
@@ -865,9 +934,8 @@ pub struct SyncFilter {
 impl SyncFilter {
     /// Sets `event_fields`.
     #[must_use]
-    #[inline]
-    pub fn event_fields(mut self, event_fields: Vec<String>) -> Self {
-        self.event_fields = Some(event_fields);
+    pub fn event_fields(mut self, event_fields: impl Into<LenientList<String>>) -> Self {
+        self.event_fields = Some(event_fields.into());
         self
     }
 
@@ -904,24 +972,24 @@ impl SyncFilter {
     }
 }
 
-impl<'de> codec::Object<'de> for SyncFilter {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SyncFilter {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_fields = None;
         let mut event_format = None;
         let mut presence = None;
         let mut account_data = None;
         let mut room = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "event_fields" => event_fields = codec::value(&mut entries)?,
-                "event_format" => event_format = codec::value(&mut entries)?,
-                "presence" => presence = codec::value(&mut entries)?,
-                "account_data" => account_data = codec::value(&mut entries)?,
-                "room" => room = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "event_fields" => event_fields = reader.optional("event_fields", &mut extra)?,
+                "event_format" => event_format = reader.optional("event_format", &mut extra)?,
+                "presence" => presence = reader.optional("presence", &mut extra)?,
+                "account_data" => account_data = reader.optional("account_data", &mut extra)?,
+                "room" => room = reader.optional("room", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -937,7 +1005,7 @@ impl<'de> codec::Object<'de> for SyncFilter {
 
 impl<'de> Deserialize<'de> for SyncFilter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -949,7 +1017,17 @@ impl Serialize for SyncFilter {
         codec::entry(&mut map, "presence", self.presence.as_ref())?;
         codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
         codec::entry(&mut map, "room", self.room.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("event_fields", self.event_fields.is_some()),
+                ("event_format", self.event_format.is_some()),
+                ("presence", self.presence.is_some()),
+                ("account_data", self.account_data.is_some()),
+                ("room", self.room.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -988,22 +1066,22 @@ impl ThirdPartySigned {
     }
 }
 
-impl<'de> codec::Object<'de> for ThirdPartySigned {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ThirdPartySigned {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut sender = None;
         let mut mxid = None;
         let mut token = None;
         let mut signatures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "sender" => sender = codec::value(&mut entries)?,
-                "mxid" => mxid = codec::value(&mut entries)?,
-                "token" => token = codec::secret(&mut entries)?,
-                "signatures" => signatures = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "sender" => sender = reader.field("sender")?,
+                "mxid" => mxid = reader.field("mxid")?,
+                "token" => token = reader.field("token")?,
+                "signatures" => signatures = reader.field("signatures")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1018,7 +1096,7 @@ impl<'de> codec::Object<'de> for ThirdPartySigned {
 
 impl<'de> Deserialize<'de> for ThirdPartySigned {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1029,7 +1107,7 @@ impl Serialize for ThirdPartySigned {
         map.serialize_entry("mxid", &self.mxid)?;
         map.serialize_entry("token", &codec::Exposed(&self.token))?;
         map.serialize_entry("signatures", &self.signatures)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1075,22 +1153,24 @@ impl KeyBackupData {
     }
 }
 
-impl<'de> codec::Object<'de> for KeyBackupData {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KeyBackupData {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut first_message_index = None;
         let mut forwarded_count = None;
         let mut is_verified = None;
         let mut session_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "first_message_index" => first_message_index = codec::value(&mut entries)?,
-                "forwarded_count" => forwarded_count = codec::value(&mut entries)?,
-                "is_verified" => is_verified = codec::value(&mut entries)?,
-                "session_data" => session_data = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "first_message_index" => {
+                    first_message_index = reader.field("first_message_index")?
+                }
+                "forwarded_count" => forwarded_count = reader.field("forwarded_count")?,
+                "is_verified" => is_verified = reader.field("is_verified")?,
+                "session_data" => session_data = reader.field("session_data")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1105,7 +1185,7 @@ impl<'de> codec::Object<'de> for KeyBackupData {
 
 impl<'de> Deserialize<'de> for KeyBackupData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1116,7 +1196,7 @@ impl Serialize for KeyBackupData {
         map.serialize_entry("forwarded_count", &self.forwarded_count)?;
         map.serialize_entry("is_verified", &self.is_verified)?;
         map.serialize_entry("session_data", &self.session_data)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1141,16 +1221,16 @@ impl RoomKeyBackup {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomKeyBackup {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomKeyBackup {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut sessions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "sessions" => sessions = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "sessions" => sessions = reader.field("sessions")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1162,7 +1242,7 @@ impl<'de> codec::Object<'de> for RoomKeyBackup {
 
 impl<'de> Deserialize<'de> for RoomKeyBackup {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1170,7 +1250,7 @@ impl Serialize for RoomKeyBackup {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sessions", &self.sessions)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1213,24 +1293,24 @@ impl DeviceKeys {
     }
 }
 
-impl<'de> codec::Object<'de> for DeviceKeys {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeviceKeys {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_id = None;
         let mut device_id = None;
         let mut algorithms = None;
         let mut keys = None;
         let mut signatures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_id" => user_id = codec::value(&mut entries)?,
-                "device_id" => device_id = codec::value(&mut entries)?,
-                "algorithms" => algorithms = codec::list(&mut entries)?,
-                "keys" => keys = codec::value(&mut entries)?,
-                "signatures" => signatures = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_id" => user_id = reader.field("user_id")?,
+                "device_id" => device_id = reader.field("device_id")?,
+                "algorithms" => algorithms = reader.list_field("algorithms")?,
+                "keys" => keys = reader.field("keys")?,
+                "signatures" => signatures = reader.field("signatures")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1246,7 +1326,7 @@ impl<'de> codec::Object<'de> for DeviceKeys {
 
 impl<'de> Deserialize<'de> for DeviceKeys {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1258,7 +1338,7 @@ impl Serialize for DeviceKeys {
         map.serialize_entry("algorithms", &self.algorithms)?;
         map.serialize_entry("keys", &self.keys)?;
         map.serialize_entry("signatures", &self.signatures)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1285,23 +1365,23 @@ impl KeyObject {
     }
 }
 
-impl<'de> codec::Object<'de> for KeyObject {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KeyObject {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut key = None;
         let mut signatures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "key" => key = codec::value(&mut entries)?,
-                "signatures" => signatures = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "key" => key = reader.field("key")?,
+                "signatures" => signatures = reader.or_empty("signatures", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             key: codec::required(key, "key")?,
-            signatures: codec::required(signatures, "signatures")?,
+            signatures: codec::or_empty(signatures, "signatures", reader)?,
             extra,
         })
     }
@@ -1309,7 +1389,7 @@ impl<'de> codec::Object<'de> for KeyObject {
 
 impl<'de> Deserialize<'de> for KeyObject {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1317,8 +1397,18 @@ impl Serialize for KeyObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("key", &self.key)?;
-        map.serialize_entry("signatures", &self.signatures)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "signatures",
+            &self.signatures,
+            self.signatures.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("signatures", !self.signatures.is_empty())],
+        )?;
         map.end()
     }
 }
@@ -1331,15 +1421,15 @@ pub struct PublicRoomsChunk {
     /// `name`.
     pub name: Option<String>,
     /// `num_joined_members`.
-    pub num_joined_members: u64,
+    pub num_joined_members: Option<u64>,
     /// `room_id`.
     pub room_id: RoomId,
     /// `topic`.
     pub topic: Option<String>,
     /// `world_readable`.
-    pub world_readable: bool,
+    pub world_readable: Option<bool>,
     /// `guest_can_join`.
-    pub guest_can_join: bool,
+    pub guest_can_join: Option<bool>,
     /// `avatar_url`.
     pub avatar_url: Option<String>,
     /// `join_rule`.
@@ -1353,20 +1443,15 @@ pub struct PublicRoomsChunk {
 impl PublicRoomsChunk {
     /// Creates a value from the required fields.
     #[inline]
-    pub fn new(
-        num_joined_members: u64,
-        room_id: RoomId,
-        world_readable: bool,
-        guest_can_join: bool,
-    ) -> Self {
+    pub fn new(room_id: RoomId) -> Self {
         Self {
             canonical_alias: None,
             name: None,
-            num_joined_members,
+            num_joined_members: None,
             room_id,
             topic: None,
-            world_readable,
-            guest_can_join,
+            world_readable: None,
+            guest_can_join: None,
             avatar_url: None,
             join_rule: None,
             room_type: None,
@@ -1389,10 +1474,34 @@ impl PublicRoomsChunk {
         self
     }
 
+    /// Sets `num_joined_members`.
+    #[must_use]
+    #[inline]
+    pub fn num_joined_members(mut self, num_joined_members: u64) -> Self {
+        self.num_joined_members = Some(num_joined_members);
+        self
+    }
+
     /// Sets `topic`.
     #[must_use]
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topic = Some(topic.into());
+        self
+    }
+
+    /// Sets `world_readable`.
+    #[must_use]
+    #[inline]
+    pub fn world_readable(mut self, world_readable: bool) -> Self {
+        self.world_readable = Some(world_readable);
+        self
+    }
+
+    /// Sets `guest_can_join`.
+    #[must_use]
+    #[inline]
+    pub fn guest_can_join(mut self, guest_can_join: bool) -> Self {
+        self.guest_can_join = Some(guest_can_join);
         self
     }
 
@@ -1418,10 +1527,9 @@ impl PublicRoomsChunk {
     }
 }
 
-impl<'de> codec::Object<'de> for PublicRoomsChunk {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PublicRoomsChunk {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut canonical_alias = None;
         let mut name = None;
         let mut num_joined_members = None;
@@ -1433,32 +1541,40 @@ impl<'de> codec::Object<'de> for PublicRoomsChunk {
         let mut join_rule = None;
         let mut room_type = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
                 "canonical_alias" => {
-                    canonical_alias = codec::lenient(&mut entries, "canonical_alias", &mut extra)?
+                    canonical_alias = reader
+                        .optional("canonical_alias", &mut extra)?
                         .and_then(|codec::NonEmpty(value)| value)
                 }
-                "name" => name = codec::value(&mut entries)?,
-                "num_joined_members" => num_joined_members = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "topic" => topic = codec::value(&mut entries)?,
-                "world_readable" => world_readable = codec::value(&mut entries)?,
-                "guest_can_join" => guest_can_join = codec::value(&mut entries)?,
-                "avatar_url" => avatar_url = codec::value(&mut entries)?,
-                "join_rule" => join_rule = codec::value(&mut entries)?,
-                "room_type" => room_type = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "name" => name = reader.optional("name", &mut extra)?,
+                "num_joined_members" => {
+                    num_joined_members = reader.optional("num_joined_members", &mut extra)?
+                }
+                "room_id" => room_id = reader.field("room_id")?,
+                "topic" => topic = reader.optional("topic", &mut extra)?,
+                "world_readable" => {
+                    world_readable = reader.optional("world_readable", &mut extra)?
+                }
+                "guest_can_join" => {
+                    guest_can_join = reader.optional("guest_can_join", &mut extra)?
+                }
+                "avatar_url" => avatar_url = reader.optional("avatar_url", &mut extra)?,
+                "join_rule" => join_rule = reader.optional("join_rule", &mut extra)?,
+                "room_type" => room_type = reader.optional("room_type", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             canonical_alias,
             name,
-            num_joined_members: codec::required(num_joined_members, "num_joined_members")?,
+            num_joined_members,
             room_id: codec::required(room_id, "room_id")?,
             topic,
-            world_readable: codec::required(world_readable, "world_readable")?,
-            guest_can_join: codec::required(guest_can_join, "guest_can_join")?,
+            world_readable,
+            guest_can_join,
             avatar_url,
             join_rule,
             room_type,
@@ -1469,7 +1585,7 @@ impl<'de> codec::Object<'de> for PublicRoomsChunk {
 
 impl<'de> Deserialize<'de> for PublicRoomsChunk {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1478,18 +1594,32 @@ impl Serialize for PublicRoomsChunk {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
         codec::entry(&mut map, "name", self.name.as_ref())?;
-        map.serialize_entry("num_joined_members", &self.num_joined_members)?;
+        codec::entry(
+            &mut map,
+            "num_joined_members",
+            self.num_joined_members.as_ref(),
+        )?;
         map.serialize_entry("room_id", &self.room_id)?;
         codec::entry(&mut map, "topic", self.topic.as_ref())?;
-        map.serialize_entry("world_readable", &self.world_readable)?;
-        map.serialize_entry("guest_can_join", &self.guest_can_join)?;
+        codec::entry(&mut map, "world_readable", self.world_readable.as_ref())?;
+        codec::entry(&mut map, "guest_can_join", self.guest_can_join.as_ref())?;
         codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
         codec::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
         codec::entry(&mut map, "room_type", self.room_type.as_ref())?;
         codec::extra(
             &mut map,
             &self.extra,
-            &[("canonical_alias", self.canonical_alias.is_some())],
+            &[
+                ("canonical_alias", self.canonical_alias.is_some()),
+                ("name", self.name.is_some()),
+                ("num_joined_members", self.num_joined_members.is_some()),
+                ("topic", self.topic.is_some()),
+                ("world_readable", self.world_readable.is_some()),
+                ("guest_can_join", self.guest_can_join.is_some()),
+                ("avatar_url", self.avatar_url.is_some()),
+                ("join_rule", self.join_rule.is_some()),
+                ("room_type", self.room_type.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -1499,7 +1629,7 @@ impl Serialize for PublicRoomsChunk {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublicRoomsResponse {
     /// `chunk`.
-    pub chunk: Vec<PublicRoomsChunk>,
+    pub chunk: LenientList<PublicRoomsChunk>,
     /// `next_batch`.
     pub next_batch: Option<String>,
     /// `prev_batch`.
@@ -1512,10 +1642,9 @@ pub struct PublicRoomsResponse {
 
 impl PublicRoomsResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(chunk: Vec<PublicRoomsChunk>) -> Self {
+    pub fn new(chunk: impl Into<LenientList<PublicRoomsChunk>>) -> Self {
         Self {
-            chunk,
+            chunk: chunk.into(),
             next_batch: None,
             prev_batch: None,
             total_room_count_estimate: None,
@@ -1546,28 +1675,29 @@ impl PublicRoomsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for PublicRoomsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PublicRoomsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut chunk = None;
         let mut next_batch = None;
         let mut prev_batch = None;
         let mut total_room_count_estimate = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "chunk" => chunk = codec::list(&mut entries)?,
-                "next_batch" => next_batch = codec::value(&mut entries)?,
-                "prev_batch" => prev_batch = codec::value(&mut entries)?,
+                "chunk" => chunk = reader.or_empty("chunk", &mut extra)?,
+                "next_batch" => next_batch = reader.optional("next_batch", &mut extra)?,
+                "prev_batch" => prev_batch = reader.optional("prev_batch", &mut extra)?,
                 "total_room_count_estimate" => {
-                    total_room_count_estimate = codec::value(&mut entries)?
+                    total_room_count_estimate =
+                        reader.optional("total_room_count_estimate", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
-            chunk: chunk.unwrap_or_default(),
+            chunk: codec::or_empty(chunk, "chunk", reader)?,
             next_batch,
             prev_batch,
             total_room_count_estimate,
@@ -1578,14 +1708,20 @@ impl<'de> codec::Object<'de> for PublicRoomsResponse {
 
 impl<'de> Deserialize<'de> for PublicRoomsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for PublicRoomsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("chunk", &self.chunk)?;
+        codec::list_entry(
+            &mut map,
+            "chunk",
+            &self.chunk,
+            self.chunk.is_empty(),
+            &self.extra,
+        )?;
         codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
         codec::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
         codec::entry(
@@ -1593,7 +1729,19 @@ impl Serialize for PublicRoomsResponse {
             "total_room_count_estimate",
             self.total_room_count_estimate.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("chunk", !self.chunk.is_empty()),
+                ("next_batch", self.next_batch.is_some()),
+                ("prev_batch", self.prev_batch.is_some()),
+                (
+                    "total_room_count_estimate",
+                    self.total_room_count_estimate.is_some(),
+                ),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1640,22 +1788,22 @@ impl IdP {
     }
 }
 
-impl<'de> codec::Object<'de> for IdP {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for IdP {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut id = None;
         let mut name = None;
         let mut icon = None;
         let mut brand = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "id" => id = codec::value(&mut entries)?,
-                "name" => name = codec::value(&mut entries)?,
-                "icon" => icon = codec::value(&mut entries)?,
-                "brand" => brand = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "id" => id = reader.field("id")?,
+                "name" => name = reader.field("name")?,
+                "icon" => icon = reader.optional("icon", &mut extra)?,
+                "brand" => brand = reader.optional("brand", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1670,7 +1818,7 @@ impl<'de> codec::Object<'de> for IdP {
 
 impl<'de> Deserialize<'de> for IdP {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1681,7 +1829,14 @@ impl Serialize for IdP {
         map.serialize_entry("name", &self.name)?;
         codec::entry(&mut map, "icon", self.icon.as_ref())?;
         codec::entry(&mut map, "brand", self.brand.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("icon", self.icon.is_some()),
+                ("brand", self.brand.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1705,16 +1860,16 @@ impl HomeserverInformation {
     }
 }
 
-impl<'de> codec::Object<'de> for HomeserverInformation {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for HomeserverInformation {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut base_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "base_url" => base_url = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "base_url" => base_url = reader.field("base_url")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1726,7 +1881,7 @@ impl<'de> codec::Object<'de> for HomeserverInformation {
 
 impl<'de> Deserialize<'de> for HomeserverInformation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1734,7 +1889,7 @@ impl Serialize for HomeserverInformation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("base_url", &self.base_url)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1758,16 +1913,16 @@ impl IdentityServerInformation {
     }
 }
 
-impl<'de> codec::Object<'de> for IdentityServerInformation {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for IdentityServerInformation {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut base_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "base_url" => base_url = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "base_url" => base_url = reader.field("base_url")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1779,7 +1934,7 @@ impl<'de> codec::Object<'de> for IdentityServerInformation {
 
 impl<'de> Deserialize<'de> for IdentityServerInformation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1787,7 +1942,7 @@ impl Serialize for IdentityServerInformation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("base_url", &self.base_url)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1823,18 +1978,20 @@ impl Wellknown {
     }
 }
 
-impl<'de> codec::Object<'de> for Wellknown {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Wellknown {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut homeserver = None;
         let mut identity_server = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "m.homeserver" => homeserver = codec::value(&mut entries)?,
-                "m.identity_server" => identity_server = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.homeserver" => homeserver = reader.field("m.homeserver")?,
+                "m.identity_server" => {
+                    identity_server = reader.optional("m.identity_server", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1847,7 +2004,7 @@ impl<'de> codec::Object<'de> for Wellknown {
 
 impl<'de> Deserialize<'de> for Wellknown {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1856,7 +2013,11 @@ impl Serialize for Wellknown {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("m.homeserver", &self.homeserver)?;
         codec::entry(&mut map, "m.identity_server", self.identity_server.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("m.identity_server", self.identity_server.is_some())],
+        )?;
         map.end()
     }
 }
@@ -1881,7 +2042,7 @@ pub struct ClientEventWithoutRoomId {
     /// `sender`.
     pub sender: UserId,
     /// When it was sent, by the clock of the sender's server.
-    pub origin_server_ts: Timestamp,
+    pub origin_server_ts: Option<Timestamp>,
     /// The content, unparsed.
     pub content: Raw,
     /// Data that the user's server adds.
@@ -1897,7 +2058,6 @@ impl ClientEventWithoutRoomId {
         event_id: EventId,
         event_type: impl Into<String>,
         sender: UserId,
-        origin_server_ts: Timestamp,
         content: Raw,
     ) -> Self {
         Self {
@@ -1905,7 +2065,7 @@ impl ClientEventWithoutRoomId {
             event_type: event_type.into(),
             state_key: None,
             sender,
-            origin_server_ts,
+            origin_server_ts: None,
             content,
             unsigned: None,
             extra: Default::default(),
@@ -1919,6 +2079,14 @@ impl ClientEventWithoutRoomId {
         self
     }
 
+    /// Sets `origin_server_ts`.
+    #[must_use]
+    #[inline]
+    pub fn origin_server_ts(mut self, origin_server_ts: Timestamp) -> Self {
+        self.origin_server_ts = Some(origin_server_ts);
+        self
+    }
+
     /// Sets `unsigned`.
     #[must_use]
     #[inline]
@@ -1928,10 +2096,9 @@ impl ClientEventWithoutRoomId {
     }
 }
 
-impl<'de> codec::Object<'de> for ClientEventWithoutRoomId {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ClientEventWithoutRoomId {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut event_type = None;
         let mut state_key = None;
@@ -1940,16 +2107,19 @@ impl<'de> codec::Object<'de> for ClientEventWithoutRoomId {
         let mut content = None;
         let mut unsigned = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "event_id" => event_id = codec::value(&mut entries)?,
-                "type" => event_type = codec::value(&mut entries)?,
-                "state_key" => state_key = codec::value(&mut entries)?,
-                "sender" => sender = codec::value(&mut entries)?,
-                "origin_server_ts" => origin_server_ts = codec::value(&mut entries)?,
-                "content" => content = codec::value(&mut entries)?,
-                "unsigned" => unsigned = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "event_id" => event_id = reader.field("event_id")?,
+                "type" => event_type = reader.field("type")?,
+                "state_key" => state_key = reader.optional("state_key", &mut extra)?,
+                "sender" => sender = reader.field("sender")?,
+                "origin_server_ts" => {
+                    origin_server_ts = reader.optional("origin_server_ts", &mut extra)?
+                }
+                "content" => content = reader.field("content")?,
+                "unsigned" => unsigned = reader.optional("unsigned", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1957,7 +2127,7 @@ impl<'de> codec::Object<'de> for ClientEventWithoutRoomId {
             event_type: codec::required(event_type, "type")?,
             state_key,
             sender: codec::required(sender, "sender")?,
-            origin_server_ts: codec::required(origin_server_ts, "origin_server_ts")?,
+            origin_server_ts,
             content: codec::required(content, "content")?,
             unsigned,
             extra,
@@ -1967,7 +2137,7 @@ impl<'de> codec::Object<'de> for ClientEventWithoutRoomId {
 
 impl<'de> Deserialize<'de> for ClientEventWithoutRoomId {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1978,10 +2148,18 @@ impl Serialize for ClientEventWithoutRoomId {
         map.serialize_entry("type", &self.event_type)?;
         codec::entry(&mut map, "state_key", self.state_key.as_ref())?;
         map.serialize_entry("sender", &self.sender)?;
-        map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
+        codec::entry(&mut map, "origin_server_ts", self.origin_server_ts.as_ref())?;
         map.serialize_entry("content", &self.content)?;
         codec::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("state_key", self.state_key.is_some()),
+                ("origin_server_ts", self.origin_server_ts.is_some()),
+                ("unsigned", self.unsigned.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1996,7 +2174,7 @@ pub struct OpenidToken {
     /// `matrix_server_name`.
     pub matrix_server_name: String,
     /// In seconds.
-    pub expires_in: Duration,
+    pub expires_in: Option<Duration>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -2008,41 +2186,52 @@ impl OpenidToken {
         access_token: impl Into<Secret>,
         token_type: impl Into<String>,
         matrix_server_name: impl Into<String>,
-        expires_in: Duration,
     ) -> Self {
         Self {
             access_token: access_token.into(),
             token_type: token_type.into(),
             matrix_server_name: matrix_server_name.into(),
-            expires_in,
+            expires_in: None,
             extra: Default::default(),
         }
     }
+
+    /// Sets `expires_in`.
+    #[must_use]
+    #[inline]
+    pub fn expires_in(mut self, expires_in: Duration) -> Self {
+        self.expires_in = Some(expires_in);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for OpenidToken {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for OpenidToken {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut access_token = None;
         let mut token_type = None;
         let mut matrix_server_name = None;
         let mut expires_in = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "access_token" => access_token = codec::secret(&mut entries)?,
-                "token_type" => token_type = codec::value(&mut entries)?,
-                "matrix_server_name" => matrix_server_name = codec::value(&mut entries)?,
-                "expires_in" => expires_in = codec::seconds(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "access_token" => access_token = reader.field("access_token")?,
+                "token_type" => token_type = reader.field("token_type")?,
+                "matrix_server_name" => matrix_server_name = reader.field("matrix_server_name")?,
+                "expires_in" => {
+                    expires_in = reader
+                        .optional("expires_in", &mut extra)?
+                        .map(|codec::Seconds(time)| time)
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             access_token: codec::required(access_token, "access_token")?,
             token_type: codec::required(token_type, "token_type")?,
             matrix_server_name: codec::required(matrix_server_name, "matrix_server_name")?,
-            expires_in: codec::required(expires_in, "expires_in")?,
+            expires_in,
             extra,
         })
     }
@@ -2050,7 +2239,7 @@ impl<'de> codec::Object<'de> for OpenidToken {
 
 impl<'de> Deserialize<'de> for OpenidToken {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2060,8 +2249,16 @@ impl Serialize for OpenidToken {
         map.serialize_entry("access_token", &codec::Exposed(&self.access_token))?;
         map.serialize_entry("token_type", &self.token_type)?;
         map.serialize_entry("matrix_server_name", &self.matrix_server_name)?;
-        map.serialize_entry("expires_in", &codec::Seconds(self.expires_in))?;
-        self.extra.write(&mut map)?;
+        codec::entry(
+            &mut map,
+            "expires_in",
+            self.expires_in.map(codec::Seconds).as_ref(),
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("expires_in", self.expires_in.is_some())],
+        )?;
         map.end()
     }
 }
@@ -2111,16 +2308,16 @@ impl StateEventBatch {
     }
 }
 
-impl<'de> codec::Object<'de> for StateEventBatch {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for StateEventBatch {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "events" => events = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "events" => events = reader.optional("events", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { events, extra })
@@ -2129,7 +2326,7 @@ impl<'de> codec::Object<'de> for StateEventBatch {
 
 impl<'de> Deserialize<'de> for StateEventBatch {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2137,7 +2334,7 @@ impl Serialize for StateEventBatch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "events", self.events.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("events", self.events.is_some())])?;
         map.end()
     }
 }
@@ -2183,26 +2380,26 @@ impl TimelineBatch {
     }
 }
 
-impl<'de> codec::Object<'de> for TimelineBatch {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for TimelineBatch {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut limited = None;
         let mut prev_batch = None;
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "limited" => limited = codec::value(&mut entries)?,
-                "prev_batch" => prev_batch = codec::value(&mut entries)?,
-                "events" => events = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "limited" => limited = reader.optional("limited", &mut extra)?,
+                "prev_batch" => prev_batch = reader.optional("prev_batch", &mut extra)?,
+                "events" => events = reader.or_empty("events", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             limited,
             prev_batch,
-            events: events.unwrap_or_default(),
+            events: codec::or_empty(events, "events", reader)?,
             extra,
         })
     }
@@ -2210,7 +2407,7 @@ impl<'de> codec::Object<'de> for TimelineBatch {
 
 impl<'de> Deserialize<'de> for TimelineBatch {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2219,8 +2416,22 @@ impl Serialize for TimelineBatch {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "limited", self.limited.as_ref())?;
         codec::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
-        map.serialize_entry("events", &self.events)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "events",
+            &self.events,
+            self.events.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("limited", self.limited.is_some()),
+                ("prev_batch", self.prev_batch.is_some()),
+                ("events", !self.events.is_empty()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -2244,16 +2455,16 @@ impl EventBatch {
     }
 }
 
-impl<'de> codec::Object<'de> for EventBatch {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for EventBatch {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "events" => events = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "events" => events = reader.optional("events", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { events, extra })
@@ -2262,7 +2473,7 @@ impl<'de> codec::Object<'de> for EventBatch {
 
 impl<'de> Deserialize<'de> for EventBatch {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2270,7 +2481,7 @@ impl Serialize for EventBatch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "events", self.events.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("events", self.events.is_some())])?;
         map.end()
     }
 }

@@ -2,14 +2,18 @@
 //! The operations of `device_management`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, codec, codec::Read, codec::Reader, uia::AuthData,
+    uia::UiaEndpoint,
+};
 
 /// Lists the user's devices.
 ///
@@ -53,6 +57,11 @@ impl ServerEndpoint for GetDevices {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetDevicesResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetDevicesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -62,7 +71,7 @@ impl ServerEndpoint for GetDevices {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDevicesResponse {
     /// All of the user's devices.
-    pub devices: Option<Vec<definitions::ClientDevice>>,
+    pub devices: Option<LenientList<definitions::ClientDevice>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -70,23 +79,22 @@ pub struct GetDevicesResponse {
 impl GetDevicesResponse {
     /// Sets `devices`.
     #[must_use]
-    #[inline]
-    pub fn devices(mut self, devices: Vec<definitions::ClientDevice>) -> Self {
-        self.devices = Some(devices);
+    pub fn devices(mut self, devices: impl Into<LenientList<definitions::ClientDevice>>) -> Self {
+        self.devices = Some(devices.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for GetDevicesResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetDevicesResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut devices = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "devices" => devices = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "devices" => devices = reader.optional("devices", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { devices, extra })
@@ -95,7 +103,7 @@ impl<'de> codec::Object<'de> for GetDevicesResponse {
 
 impl<'de> Deserialize<'de> for GetDevicesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -103,7 +111,11 @@ impl Serialize for GetDevicesResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "devices", self.devices.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("devices", self.devices.is_some())],
+        )?;
         map.end()
     }
 }
@@ -166,6 +178,11 @@ impl ServerEndpoint for GetDevice {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let device_id: String = request.path("deviceId")?;
         Ok(Self { device_id })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::ClientDevice>(response)
     }
 
     #[inline]
@@ -240,25 +257,31 @@ impl Serialize for UpdateDevice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "display_name", self.display_name.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("display_name", self.display_name.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for UpdateDevice {
+impl codec::Object for UpdateDevice {
     type Params = (String,);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (device_id,): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut display_name = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "display_name" => display_name = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "display_name" => display_name = reader.optional("display_name", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -279,7 +302,12 @@ impl ServerEndpoint for UpdateDevice {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let device_id: String = request.path("deviceId")?;
-        request.object((device_id,))
+        request.object(|reader| codec::Object::read_object((device_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<UpdateDeviceResponse>(response)
     }
 
     #[inline]
@@ -295,13 +323,13 @@ pub struct UpdateDeviceResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for UpdateDeviceResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UpdateDeviceResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -309,14 +337,14 @@ impl<'de> codec::Object<'de> for UpdateDeviceResponse {
 
 impl<'de> Deserialize<'de> for UpdateDeviceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for UpdateDeviceResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -406,25 +434,27 @@ impl Serialize for DeleteDevice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "auth", self.auth.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("auth", self.auth.is_some())])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for DeleteDevice {
+impl codec::Object for DeleteDevice {
     type Params = (String,);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (device_id,): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut auth = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "auth" => auth = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "auth" => auth = reader.optional("auth", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -445,7 +475,12 @@ impl ServerEndpoint for DeleteDevice {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let device_id: String = request.path("deviceId")?;
-        request.object((device_id,))
+        request.object(|reader| codec::Object::read_object((device_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<DeleteDeviceResponse>(response)
     }
 
     #[inline]
@@ -461,13 +496,13 @@ pub struct DeleteDeviceResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for DeleteDeviceResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeleteDeviceResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -475,14 +510,14 @@ impl<'de> codec::Object<'de> for DeleteDeviceResponse {
 
 impl<'de> Deserialize<'de> for DeleteDeviceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for DeleteDeviceResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -570,24 +605,26 @@ impl Serialize for DeleteDevices {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("devices", &self.devices)?;
         codec::entry(&mut map, "auth", self.auth.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("auth", self.auth.is_some())])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for DeleteDevices {
+impl codec::Object for DeleteDevices {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut devices = None;
         let mut auth = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "devices" => devices = codec::value(&mut entries)?,
-                "auth" => auth = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "devices" => devices = reader.field("devices")?,
+                "auth" => auth = reader.optional("auth", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -607,7 +644,12 @@ impl ServerEndpoint for DeleteDevices {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<DeleteDevicesResponse>(response)
     }
 
     #[inline]
@@ -623,13 +665,13 @@ pub struct DeleteDevicesResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for DeleteDevicesResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeleteDevicesResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -637,14 +679,14 @@ impl<'de> codec::Object<'de> for DeleteDevicesResponse {
 
 impl<'de> Deserialize<'de> for DeleteDevicesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for DeleteDevicesResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -2,13 +2,17 @@
 //! The operations of `directory`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomAliasId, RoomId, ServerName, codec};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, RoomAliasId, RoomId, ServerName, codec, codec::Read,
+    codec::Reader,
+};
 
 /// Resolves a room alias.
 ///
@@ -68,6 +72,11 @@ impl ServerEndpoint for GetRoomIdByAlias {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetRoomIdByAliasResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetRoomIdByAliasResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -79,7 +88,7 @@ pub struct GetRoomIdByAliasResponse {
     /// `room_id`.
     pub room_id: Option<RoomId>,
     /// `servers`.
-    pub servers: Option<Vec<ServerName>>,
+    pub servers: Option<LenientList<ServerName>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -95,25 +104,24 @@ impl GetRoomIdByAliasResponse {
 
     /// Sets `servers`.
     #[must_use]
-    #[inline]
-    pub fn servers(mut self, servers: Vec<ServerName>) -> Self {
-        self.servers = Some(servers);
+    pub fn servers(mut self, servers: impl Into<LenientList<ServerName>>) -> Self {
+        self.servers = Some(servers.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for GetRoomIdByAliasResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetRoomIdByAliasResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut room_id = None;
         let mut servers = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "servers" => servers = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "room_id" => room_id = reader.optional("room_id", &mut extra)?,
+                "servers" => servers = reader.optional("servers", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -126,7 +134,7 @@ impl<'de> codec::Object<'de> for GetRoomIdByAliasResponse {
 
 impl<'de> Deserialize<'de> for GetRoomIdByAliasResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -135,7 +143,14 @@ impl Serialize for GetRoomIdByAliasResponse {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "room_id", self.room_id.as_ref())?;
         codec::entry(&mut map, "servers", self.servers.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("room_id", self.room_id.is_some()),
+                ("servers", self.servers.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -199,25 +214,27 @@ impl Serialize for SetRoomAlias {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("room_id", &self.room_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetRoomAlias {
+impl codec::Object for SetRoomAlias {
     type Params = (RoomAliasId,);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (room_alias,): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "room_id" => room_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "room_id" => room_id = reader.field("room_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -238,7 +255,12 @@ impl ServerEndpoint for SetRoomAlias {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_alias: RoomAliasId = request.path("roomAlias")?;
-        request.object((room_alias,))
+        request.object(|reader| codec::Object::read_object((room_alias,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetRoomAliasResponse>(response)
     }
 
     #[inline]
@@ -254,13 +276,13 @@ pub struct SetRoomAliasResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetRoomAliasResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetRoomAliasResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -268,14 +290,14 @@ impl<'de> codec::Object<'de> for SetRoomAliasResponse {
 
 impl<'de> Deserialize<'de> for SetRoomAliasResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetRoomAliasResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -339,6 +361,11 @@ impl ServerEndpoint for DeleteRoomAlias {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<DeleteRoomAliasResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &DeleteRoomAliasResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -351,13 +378,13 @@ pub struct DeleteRoomAliasResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for DeleteRoomAliasResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeleteRoomAliasResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -365,14 +392,14 @@ impl<'de> codec::Object<'de> for DeleteRoomAliasResponse {
 
 impl<'de> Deserialize<'de> for DeleteRoomAliasResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for DeleteRoomAliasResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -437,6 +464,11 @@ impl ServerEndpoint for GetLocalAliases {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetLocalAliasesResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetLocalAliasesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -446,32 +478,31 @@ impl ServerEndpoint for GetLocalAliases {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetLocalAliasesResponse {
     /// `aliases`.
-    pub aliases: Vec<RoomAliasId>,
+    pub aliases: LenientList<RoomAliasId>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetLocalAliasesResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(aliases: Vec<RoomAliasId>) -> Self {
+    pub fn new(aliases: impl Into<LenientList<RoomAliasId>>) -> Self {
         Self {
-            aliases,
+            aliases: aliases.into(),
             extra: Default::default(),
         }
     }
 }
 
-impl<'de> codec::Object<'de> for GetLocalAliasesResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetLocalAliasesResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut aliases = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "aliases" => aliases = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "aliases" => aliases = reader.list_field("aliases")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -483,7 +514,7 @@ impl<'de> codec::Object<'de> for GetLocalAliasesResponse {
 
 impl<'de> Deserialize<'de> for GetLocalAliasesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -491,7 +522,7 @@ impl Serialize for GetLocalAliasesResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("aliases", &self.aliases)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -2,13 +2,16 @@
 //! The operations of `event_context`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, common};
+use crate::{
+    ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::Read, codec::Reader, common,
+};
 
 /// Reads the events before and after an event.
 ///
@@ -116,6 +119,11 @@ impl ServerEndpoint for GetEventContext {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetEventContextResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetEventContextResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -188,10 +196,9 @@ impl GetEventContextResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetEventContextResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetEventContextResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut start = None;
         let mut end = None;
         let mut events_before = None;
@@ -199,15 +206,16 @@ impl<'de> codec::Object<'de> for GetEventContextResponse {
         let mut events_after = None;
         let mut state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "start" => start = codec::value(&mut entries)?,
-                "end" => end = codec::value(&mut entries)?,
-                "events_before" => events_before = codec::value(&mut entries)?,
-                "event" => event = codec::value(&mut entries)?,
-                "events_after" => events_after = codec::value(&mut entries)?,
-                "state" => state = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "start" => start = reader.optional("start", &mut extra)?,
+                "end" => end = reader.optional("end", &mut extra)?,
+                "events_before" => events_before = reader.optional("events_before", &mut extra)?,
+                "event" => event = reader.optional("event", &mut extra)?,
+                "events_after" => events_after = reader.optional("events_after", &mut extra)?,
+                "state" => state = reader.optional("state", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -224,7 +232,7 @@ impl<'de> codec::Object<'de> for GetEventContextResponse {
 
 impl<'de> Deserialize<'de> for GetEventContextResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -237,7 +245,18 @@ impl Serialize for GetEventContextResponse {
         codec::entry(&mut map, "event", self.event.as_ref())?;
         codec::entry(&mut map, "events_after", self.events_after.as_ref())?;
         codec::entry(&mut map, "state", self.state.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("start", self.start.is_some()),
+                ("end", self.end.is_some()),
+                ("events_before", self.events_before.is_some()),
+                ("event", self.event.is_some()),
+                ("events_after", self.events_after.is_some()),
+                ("state", self.state.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

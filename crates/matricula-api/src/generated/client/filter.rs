@@ -4,14 +4,15 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, UserId, codec};
+use crate::{ApiError, Endpoint, Extra, UserId, codec, codec::Read, codec::Reader};
 
 /// Stores a filter for later syncs.
 ///
@@ -130,30 +131,45 @@ impl Serialize for CreateFilter {
         codec::entry(&mut map, "presence", self.presence.as_ref())?;
         codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
         codec::entry(&mut map, "room", self.room.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("event_fields", self.event_fields.is_some()),
+                ("event_format", self.event_format.is_some()),
+                ("presence", self.presence.is_some()),
+                ("account_data", self.account_data.is_some()),
+                ("room", self.room.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for CreateFilter {
+impl codec::Object for CreateFilter {
     type Params = (UserId,);
 
-    fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (user_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut event_fields = None;
         let mut event_format = None;
         let mut presence = None;
         let mut account_data = None;
         let mut room = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "event_fields" => event_fields = codec::value(&mut entries)?,
-                "event_format" => event_format = codec::value(&mut entries)?,
-                "presence" => presence = codec::value(&mut entries)?,
-                "account_data" => account_data = codec::value(&mut entries)?,
-                "room" => room = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "event_fields" => event_fields = reader.optional("event_fields", &mut extra)?,
+                "event_format" => event_format = reader.optional("event_format", &mut extra)?,
+                "presence" => presence = reader.optional("presence", &mut extra)?,
+                "account_data" => account_data = reader.optional("account_data", &mut extra)?,
+                "room" => room = reader.optional("room", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -182,7 +198,12 @@ impl ServerEndpoint for CreateFilter {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
-        request.object((user_id,))
+        request.object(|reader| codec::Object::read_object((user_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<CreateFilterResponse>(response)
     }
 
     #[inline]
@@ -210,16 +231,16 @@ impl CreateFilterResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for CreateFilterResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CreateFilterResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut filter_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "filter_id" => filter_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "filter_id" => filter_id = reader.field("filter_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -231,7 +252,7 @@ impl<'de> codec::Object<'de> for CreateFilterResponse {
 
 impl<'de> Deserialize<'de> for CreateFilterResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -239,7 +260,7 @@ impl Serialize for CreateFilterResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("filter_id", &self.filter_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -307,6 +328,11 @@ impl ServerEndpoint for GetFilter {
         let user_id: UserId = request.path("userId")?;
         let filter_id: String = request.path("filterId")?;
         Ok(Self { user_id, filter_id })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::SyncFilter>(response)
     }
 
     #[inline]

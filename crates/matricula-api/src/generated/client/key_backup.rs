@@ -2,15 +2,16 @@
 //! The operations of `key_backup`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, SortedMap, codec};
+use crate::{ApiError, Endpoint, Extra, RoomId, SortedMap, codec, codec::Read, codec::Reader};
 
 /// Describes the current key backup.
 ///
@@ -56,6 +57,11 @@ impl ServerEndpoint for GetCurrentRoomKeysVersion {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetCurrentRoomKeysVersionResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetCurrentRoomKeysVersionResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -69,7 +75,7 @@ pub struct GetCurrentRoomKeysVersionResponse {
     /// `auth_data`.
     pub auth_data: Map<String, Value>,
     /// `count`.
-    pub count: u64,
+    pub count: Option<u64>,
     /// `etag`.
     pub etag: String,
     /// `version`.
@@ -84,45 +90,52 @@ impl GetCurrentRoomKeysVersionResponse {
     pub fn new(
         algorithm: definitions::BackupAlgorithm,
         auth_data: Map<String, Value>,
-        count: u64,
         etag: impl Into<String>,
         version: impl Into<String>,
     ) -> Self {
         Self {
             algorithm,
             auth_data,
-            count,
+            count: None,
             etag: etag.into(),
             version: version.into(),
             extra: Default::default(),
         }
     }
+
+    /// Sets `count`.
+    #[must_use]
+    #[inline]
+    pub fn count(mut self, count: u64) -> Self {
+        self.count = Some(count);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for GetCurrentRoomKeysVersionResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetCurrentRoomKeysVersionResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut auth_data = None;
         let mut count = None;
         let mut etag = None;
         let mut version = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "auth_data" => auth_data = codec::value(&mut entries)?,
-                "count" => count = codec::value(&mut entries)?,
-                "etag" => etag = codec::value(&mut entries)?,
-                "version" => version = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => algorithm = reader.field("algorithm")?,
+                "auth_data" => auth_data = reader.field("auth_data")?,
+                "count" => count = reader.optional("count", &mut extra)?,
+                "etag" => etag = reader.field("etag")?,
+                "version" => version = reader.field("version")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             algorithm: codec::required(algorithm, "algorithm")?,
             auth_data: codec::required(auth_data, "auth_data")?,
-            count: codec::required(count, "count")?,
+            count,
             etag: codec::required(etag, "etag")?,
             version: codec::required(version, "version")?,
             extra,
@@ -132,7 +145,7 @@ impl<'de> codec::Object<'de> for GetCurrentRoomKeysVersionResponse {
 
 impl<'de> Deserialize<'de> for GetCurrentRoomKeysVersionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -141,10 +154,10 @@ impl Serialize for GetCurrentRoomKeysVersionResponse {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", &self.algorithm)?;
         map.serialize_entry("auth_data", &self.auth_data)?;
-        map.serialize_entry("count", &self.count)?;
+        codec::entry(&mut map, "count", self.count.as_ref())?;
         map.serialize_entry("etag", &self.etag)?;
         map.serialize_entry("version", &self.version)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("count", self.count.is_some())])?;
         map.end()
     }
 }
@@ -208,24 +221,26 @@ impl Serialize for CreateRoomKeysVersion {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", &self.algorithm)?;
         map.serialize_entry("auth_data", &self.auth_data)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for CreateRoomKeysVersion {
+impl codec::Object for CreateRoomKeysVersion {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut auth_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "auth_data" => auth_data = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => algorithm = reader.field("algorithm")?,
+                "auth_data" => auth_data = reader.field("auth_data")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -245,7 +260,12 @@ impl ServerEndpoint for CreateRoomKeysVersion {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<CreateRoomKeysVersionResponse>(response)
     }
 
     #[inline]
@@ -273,16 +293,16 @@ impl CreateRoomKeysVersionResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for CreateRoomKeysVersionResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CreateRoomKeysVersionResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut version = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "version" => version = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "version" => version = reader.field("version")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -294,7 +314,7 @@ impl<'de> codec::Object<'de> for CreateRoomKeysVersionResponse {
 
 impl<'de> Deserialize<'de> for CreateRoomKeysVersionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -302,7 +322,7 @@ impl Serialize for CreateRoomKeysVersionResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("version", &self.version)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -370,6 +390,11 @@ impl ServerEndpoint for GetRoomKeysVersion {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetRoomKeysVersionResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetRoomKeysVersionResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -383,7 +408,7 @@ pub struct GetRoomKeysVersionResponse {
     /// `auth_data`.
     pub auth_data: Map<String, Value>,
     /// `count`.
-    pub count: u64,
+    pub count: Option<u64>,
     /// `etag`.
     pub etag: String,
     /// `version`.
@@ -398,45 +423,52 @@ impl GetRoomKeysVersionResponse {
     pub fn new(
         algorithm: definitions::BackupAlgorithm,
         auth_data: Map<String, Value>,
-        count: u64,
         etag: impl Into<String>,
         version: impl Into<String>,
     ) -> Self {
         Self {
             algorithm,
             auth_data,
-            count,
+            count: None,
             etag: etag.into(),
             version: version.into(),
             extra: Default::default(),
         }
     }
+
+    /// Sets `count`.
+    #[must_use]
+    #[inline]
+    pub fn count(mut self, count: u64) -> Self {
+        self.count = Some(count);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for GetRoomKeysVersionResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetRoomKeysVersionResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut auth_data = None;
         let mut count = None;
         let mut etag = None;
         let mut version = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "auth_data" => auth_data = codec::value(&mut entries)?,
-                "count" => count = codec::value(&mut entries)?,
-                "etag" => etag = codec::value(&mut entries)?,
-                "version" => version = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => algorithm = reader.field("algorithm")?,
+                "auth_data" => auth_data = reader.field("auth_data")?,
+                "count" => count = reader.optional("count", &mut extra)?,
+                "etag" => etag = reader.field("etag")?,
+                "version" => version = reader.field("version")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             algorithm: codec::required(algorithm, "algorithm")?,
             auth_data: codec::required(auth_data, "auth_data")?,
-            count: codec::required(count, "count")?,
+            count,
             etag: codec::required(etag, "etag")?,
             version: codec::required(version, "version")?,
             extra,
@@ -446,7 +478,7 @@ impl<'de> codec::Object<'de> for GetRoomKeysVersionResponse {
 
 impl<'de> Deserialize<'de> for GetRoomKeysVersionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -455,10 +487,10 @@ impl Serialize for GetRoomKeysVersionResponse {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", &self.algorithm)?;
         map.serialize_entry("auth_data", &self.auth_data)?;
-        map.serialize_entry("count", &self.count)?;
+        codec::entry(&mut map, "count", self.count.as_ref())?;
         map.serialize_entry("etag", &self.etag)?;
         map.serialize_entry("version", &self.version)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("count", self.count.is_some())])?;
         map.end()
     }
 }
@@ -544,26 +576,35 @@ impl Serialize for PutRoomKeysVersion {
         map.serialize_entry("algorithm", &self.algorithm)?;
         map.serialize_entry("auth_data", &self.auth_data)?;
         codec::entry(&mut map, "version", self.body_version.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("version", self.body_version.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for PutRoomKeysVersion {
+impl codec::Object for PutRoomKeysVersion {
     type Params = (String,);
 
-    fn read<A: MapAccess<'de>>((version,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (version,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut auth_data = None;
         let mut body_version = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "auth_data" => auth_data = codec::value(&mut entries)?,
-                "version" => body_version = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => algorithm = reader.field("algorithm")?,
+                "auth_data" => auth_data = reader.field("auth_data")?,
+                "version" => body_version = reader.optional("version", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -588,7 +629,12 @@ impl ServerEndpoint for PutRoomKeysVersion {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.path("version")?;
-        request.object((version,))
+        request.object(|reader| codec::Object::read_object((version,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<PutRoomKeysVersionResponse>(response)
     }
 
     #[inline]
@@ -604,13 +650,13 @@ pub struct PutRoomKeysVersionResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for PutRoomKeysVersionResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PutRoomKeysVersionResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -618,14 +664,14 @@ impl<'de> codec::Object<'de> for PutRoomKeysVersionResponse {
 
 impl<'de> Deserialize<'de> for PutRoomKeysVersionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for PutRoomKeysVersionResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -693,6 +739,11 @@ impl ServerEndpoint for DeleteRoomKeysVersion {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<DeleteRoomKeysVersionResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &DeleteRoomKeysVersionResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -705,13 +756,13 @@ pub struct DeleteRoomKeysVersionResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for DeleteRoomKeysVersionResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeleteRoomKeysVersionResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -719,14 +770,14 @@ impl<'de> codec::Object<'de> for DeleteRoomKeysVersionResponse {
 
 impl<'de> Deserialize<'de> for DeleteRoomKeysVersionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for DeleteRoomKeysVersionResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -809,6 +860,11 @@ impl ServerEndpoint for GetRoomKeyBySessionId {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::KeyBackupData>(response)
+    }
+
+    #[inline]
     fn write_success(response: &definitions::KeyBackupData) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -879,31 +935,35 @@ impl Serialize for PutRoomKeyBySessionId {
         map.serialize_entry("forwarded_count", &self.forwarded_count)?;
         map.serialize_entry("is_verified", &self.is_verified)?;
         map.serialize_entry("session_data", &self.session_data)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for PutRoomKeyBySessionId {
+impl codec::Object for PutRoomKeyBySessionId {
     type Params = (RoomId, String, String);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (room_id, session_id, version): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut first_message_index = None;
         let mut forwarded_count = None;
         let mut is_verified = None;
         let mut session_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "first_message_index" => first_message_index = codec::value(&mut entries)?,
-                "forwarded_count" => forwarded_count = codec::value(&mut entries)?,
-                "is_verified" => is_verified = codec::value(&mut entries)?,
-                "session_data" => session_data = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "first_message_index" => {
+                    first_message_index = reader.field("first_message_index")?
+                }
+                "forwarded_count" => forwarded_count = reader.field("forwarded_count")?,
+                "is_verified" => is_verified = reader.field("is_verified")?,
+                "session_data" => session_data = reader.field("session_data")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -936,7 +996,12 @@ impl ServerEndpoint for PutRoomKeyBySessionId {
         let room_id: RoomId = request.path("roomId")?;
         let session_id: String = request.path("sessionId")?;
         let version: String = request.query("version")?;
-        request.object((room_id, session_id, version))
+        request.object(|reader| codec::Object::read_object((room_id, session_id, version), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RoomKeysUpdateResponse>(response)
     }
 
     #[inline]
@@ -951,39 +1016,47 @@ pub struct RoomKeysUpdateResponse {
     /// `etag`.
     pub etag: String,
     /// `count`.
-    pub count: u64,
+    pub count: Option<u64>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RoomKeysUpdateResponse {
     /// Creates a value from the required fields.
-    pub fn new(etag: impl Into<String>, count: u64) -> Self {
+    pub fn new(etag: impl Into<String>) -> Self {
         Self {
             etag: etag.into(),
-            count,
+            count: None,
             extra: Default::default(),
         }
     }
+
+    /// Sets `count`.
+    #[must_use]
+    #[inline]
+    pub fn count(mut self, count: u64) -> Self {
+        self.count = Some(count);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for RoomKeysUpdateResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomKeysUpdateResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut etag = None;
         let mut count = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "etag" => etag = codec::value(&mut entries)?,
-                "count" => count = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "etag" => etag = reader.field("etag")?,
+                "count" => count = reader.optional("count", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             etag: codec::required(etag, "etag")?,
-            count: codec::required(count, "count")?,
+            count,
             extra,
         })
     }
@@ -991,7 +1064,7 @@ impl<'de> codec::Object<'de> for RoomKeysUpdateResponse {
 
 impl<'de> Deserialize<'de> for RoomKeysUpdateResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -999,8 +1072,8 @@ impl Serialize for RoomKeysUpdateResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("etag", &self.etag)?;
-        map.serialize_entry("count", &self.count)?;
-        self.extra.write(&mut map)?;
+        codec::entry(&mut map, "count", self.count.as_ref())?;
+        codec::extra(&mut map, &self.extra, &[("count", self.count.is_some())])?;
         map.end()
     }
 }
@@ -1083,6 +1156,11 @@ impl ServerEndpoint for DeleteRoomKeyBySessionId {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RoomKeysUpdateResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1154,6 +1232,11 @@ impl ServerEndpoint for GetRoomKeysByRoomId {
         let room_id: RoomId = request.path("roomId")?;
         let version: String = request.query("version")?;
         Ok(Self { room_id, version })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::RoomKeyBackup>(response)
     }
 
     #[inline]
@@ -1233,25 +1316,27 @@ impl Serialize for PutRoomKeysByRoomId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sessions", &self.sessions)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for PutRoomKeysByRoomId {
+impl codec::Object for PutRoomKeysByRoomId {
     type Params = (RoomId, String);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (room_id, version): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut sessions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "sessions" => sessions = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "sessions" => sessions = reader.field("sessions")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1275,7 +1360,12 @@ impl ServerEndpoint for PutRoomKeysByRoomId {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let version: String = request.query("version")?;
-        request.object((room_id, version))
+        request.object(|reader| codec::Object::read_object((room_id, version), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RoomKeysUpdateResponse>(response)
     }
 
     #[inline]
@@ -1353,6 +1443,11 @@ impl ServerEndpoint for DeleteRoomKeysByRoomId {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RoomKeysUpdateResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1416,6 +1511,11 @@ impl ServerEndpoint for GetRoomKeys {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetRoomKeysResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetRoomKeysResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -1441,16 +1541,16 @@ impl GetRoomKeysResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRoomKeysResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetRoomKeysResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut rooms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "rooms" => rooms = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "rooms" => rooms = reader.field("rooms")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1462,7 +1562,7 @@ impl<'de> codec::Object<'de> for GetRoomKeysResponse {
 
 impl<'de> Deserialize<'de> for GetRoomKeysResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1470,7 +1570,7 @@ impl Serialize for GetRoomKeysResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("rooms", &self.rooms)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1536,22 +1636,27 @@ impl Serialize for PutRoomKeys {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("rooms", &self.rooms)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for PutRoomKeys {
+impl codec::Object for PutRoomKeys {
     type Params = (String,);
 
-    fn read<A: MapAccess<'de>>((version,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (version,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut rooms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "rooms" => rooms = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "rooms" => rooms = reader.field("rooms")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1572,7 +1677,12 @@ impl ServerEndpoint for PutRoomKeys {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.query("version")?;
-        request.object((version,))
+        request.object(|reader| codec::Object::read_object((version,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RoomKeysUpdateResponse>(response)
     }
 
     #[inline]
@@ -1636,6 +1746,11 @@ impl ServerEndpoint for DeleteRoomKeys {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.query("version")?;
         Ok(Self { version })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RoomKeysUpdateResponse>(response)
     }
 
     #[inline]

@@ -6,15 +6,19 @@ use std::time::Duration;
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, SortedMap, StringOr, UserId, codec};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, SortedMap, StringOr, UserId, codec, codec::Read,
+    codec::Reader,
+};
 
 /// Publishes the device's keys.
 ///
@@ -97,26 +101,36 @@ impl Serialize for UploadKeys {
         codec::entry(&mut map, "device_keys", self.device_keys.as_ref())?;
         codec::entry(&mut map, "one_time_keys", self.one_time_keys.as_ref())?;
         codec::entry(&mut map, "fallback_keys", self.fallback_keys.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("device_keys", self.device_keys.is_some()),
+                ("one_time_keys", self.one_time_keys.is_some()),
+                ("fallback_keys", self.fallback_keys.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for UploadKeys {
+impl codec::Object for UploadKeys {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut device_keys = None;
         let mut one_time_keys = None;
         let mut fallback_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "device_keys" => device_keys = codec::value(&mut entries)?,
-                "one_time_keys" => one_time_keys = codec::value(&mut entries)?,
-                "fallback_keys" => fallback_keys = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "device_keys" => device_keys = reader.optional("device_keys", &mut extra)?,
+                "one_time_keys" => one_time_keys = reader.optional("one_time_keys", &mut extra)?,
+                "fallback_keys" => fallback_keys = reader.optional("fallback_keys", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -138,7 +152,12 @@ impl ServerEndpoint for UploadKeys {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<UploadKeysResponse>(response)
     }
 
     #[inline]
@@ -167,16 +186,18 @@ impl UploadKeysResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for UploadKeysResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UploadKeysResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut one_time_key_counts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "one_time_key_counts" => one_time_key_counts = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "one_time_key_counts" => {
+                    one_time_key_counts = reader.field("one_time_key_counts")?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -188,7 +209,7 @@ impl<'de> codec::Object<'de> for UploadKeysResponse {
 
 impl<'de> Deserialize<'de> for UploadKeysResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -196,7 +217,7 @@ impl Serialize for UploadKeysResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("one_time_key_counts", &self.one_time_key_counts)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -271,24 +292,34 @@ impl Serialize for QueryKeys {
             self.timeout.map(codec::Millis).as_ref(),
         )?;
         map.serialize_entry("device_keys", &self.device_keys)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("timeout", self.timeout.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for QueryKeys {
+impl codec::Object for QueryKeys {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut timeout = None;
         let mut device_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "timeout" => timeout = codec::millis(&mut entries)?,
-                "device_keys" => device_keys = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "timeout" => {
+                    timeout = reader
+                        .optional("timeout", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                "device_keys" => device_keys = reader.field("device_keys")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -308,7 +339,12 @@ impl ServerEndpoint for QueryKeys {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<QueryKeysResponse>(response)
     }
 
     #[inline]
@@ -335,16 +371,18 @@ impl UnsignedDeviceInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for UnsignedDeviceInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UnsignedDeviceInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut device_display_name = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "device_display_name" => device_display_name = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "device_display_name" => {
+                    device_display_name = reader.optional("device_display_name", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -356,7 +394,7 @@ impl<'de> codec::Object<'de> for UnsignedDeviceInfo {
 
 impl<'de> Deserialize<'de> for UnsignedDeviceInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -368,7 +406,11 @@ impl Serialize for UnsignedDeviceInfo {
             "device_display_name",
             self.device_display_name.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("device_display_name", self.device_display_name.is_some())],
+        )?;
         map.end()
     }
 }
@@ -381,7 +423,7 @@ pub struct DeviceInformation {
     /// `device_id`.
     pub device_id: String,
     /// `algorithms`.
-    pub algorithms: Vec<String>,
+    pub algorithms: LenientList<String>,
     /// `keys`.
     pub keys: SortedMap<String, String>,
     /// `signatures`.
@@ -398,14 +440,14 @@ impl DeviceInformation {
     pub fn new(
         user_id: impl Into<String>,
         device_id: impl Into<String>,
-        algorithms: Vec<String>,
+        algorithms: impl Into<LenientList<String>>,
         keys: SortedMap<String, String>,
         signatures: SortedMap<UserId, SortedMap<String, String>>,
     ) -> Self {
         Self {
             user_id: user_id.into(),
             device_id: device_id.into(),
-            algorithms,
+            algorithms: algorithms.into(),
             keys,
             signatures,
             unsigned: None,
@@ -422,10 +464,9 @@ impl DeviceInformation {
     }
 }
 
-impl<'de> codec::Object<'de> for DeviceInformation {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeviceInformation {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_id = None;
         let mut device_id = None;
         let mut algorithms = None;
@@ -433,23 +474,24 @@ impl<'de> codec::Object<'de> for DeviceInformation {
         let mut signatures = None;
         let mut unsigned = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_id" => user_id = codec::value(&mut entries)?,
-                "device_id" => device_id = codec::value(&mut entries)?,
-                "algorithms" => algorithms = codec::list(&mut entries)?,
-                "keys" => keys = codec::value(&mut entries)?,
-                "signatures" => signatures = codec::value(&mut entries)?,
-                "unsigned" => unsigned = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_id" => user_id = reader.field("user_id")?,
+                "device_id" => device_id = reader.field("device_id")?,
+                "algorithms" => algorithms = reader.or_empty("algorithms", &mut extra)?,
+                "keys" => keys = reader.or_empty("keys", &mut extra)?,
+                "signatures" => signatures = reader.or_empty("signatures", &mut extra)?,
+                "unsigned" => unsigned = reader.optional("unsigned", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             user_id: codec::required(user_id, "user_id")?,
             device_id: codec::required(device_id, "device_id")?,
-            algorithms: codec::required(algorithms, "algorithms")?,
-            keys: codec::required(keys, "keys")?,
-            signatures: codec::required(signatures, "signatures")?,
+            algorithms: codec::or_empty(algorithms, "algorithms", reader)?,
+            keys: codec::or_empty(keys, "keys", reader)?,
+            signatures: codec::or_empty(signatures, "signatures", reader)?,
             unsigned,
             extra,
         })
@@ -458,7 +500,7 @@ impl<'de> codec::Object<'de> for DeviceInformation {
 
 impl<'de> Deserialize<'de> for DeviceInformation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -467,11 +509,38 @@ impl Serialize for DeviceInformation {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("user_id", &self.user_id)?;
         map.serialize_entry("device_id", &self.device_id)?;
-        map.serialize_entry("algorithms", &self.algorithms)?;
-        map.serialize_entry("keys", &self.keys)?;
-        map.serialize_entry("signatures", &self.signatures)?;
+        codec::list_entry(
+            &mut map,
+            "algorithms",
+            &self.algorithms,
+            self.algorithms.is_empty(),
+            &self.extra,
+        )?;
+        codec::list_entry(
+            &mut map,
+            "keys",
+            &self.keys,
+            self.keys.is_empty(),
+            &self.extra,
+        )?;
+        codec::list_entry(
+            &mut map,
+            "signatures",
+            &self.signatures,
+            self.signatures.is_empty(),
+            &self.extra,
+        )?;
         codec::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("algorithms", !self.algorithms.is_empty()),
+                ("keys", !self.keys.is_empty()),
+                ("signatures", !self.signatures.is_empty()),
+                ("unsigned", self.unsigned.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -547,24 +616,28 @@ impl QueryKeysResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for QueryKeysResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for QueryKeysResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut failures = None;
         let mut device_keys = None;
         let mut master_keys = None;
         let mut self_signing_keys = None;
         let mut user_signing_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "failures" => failures = codec::value(&mut entries)?,
-                "device_keys" => device_keys = codec::value(&mut entries)?,
-                "master_keys" => master_keys = codec::value(&mut entries)?,
-                "self_signing_keys" => self_signing_keys = codec::value(&mut entries)?,
-                "user_signing_keys" => user_signing_keys = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "failures" => failures = reader.optional("failures", &mut extra)?,
+                "device_keys" => device_keys = reader.optional("device_keys", &mut extra)?,
+                "master_keys" => master_keys = reader.optional("master_keys", &mut extra)?,
+                "self_signing_keys" => {
+                    self_signing_keys = reader.optional("self_signing_keys", &mut extra)?
+                }
+                "user_signing_keys" => {
+                    user_signing_keys = reader.optional("user_signing_keys", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -580,7 +653,7 @@ impl<'de> codec::Object<'de> for QueryKeysResponse {
 
 impl<'de> Deserialize<'de> for QueryKeysResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -600,7 +673,17 @@ impl Serialize for QueryKeysResponse {
             "user_signing_keys",
             self.user_signing_keys.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("failures", self.failures.is_some()),
+                ("device_keys", self.device_keys.is_some()),
+                ("master_keys", self.master_keys.is_some()),
+                ("self_signing_keys", self.self_signing_keys.is_some()),
+                ("user_signing_keys", self.user_signing_keys.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -674,24 +757,34 @@ impl Serialize for ClaimKeys {
             self.timeout.map(codec::Millis).as_ref(),
         )?;
         map.serialize_entry("one_time_keys", &self.one_time_keys)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("timeout", self.timeout.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for ClaimKeys {
+impl codec::Object for ClaimKeys {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut timeout = None;
         let mut one_time_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "timeout" => timeout = codec::millis(&mut entries)?,
-                "one_time_keys" => one_time_keys = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "timeout" => {
+                    timeout = reader
+                        .optional("timeout", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                "one_time_keys" => one_time_keys = reader.field("one_time_keys")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -711,7 +804,12 @@ impl ServerEndpoint for ClaimKeys {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<ClaimKeysResponse>(response)
     }
 
     #[inline]
@@ -757,18 +855,18 @@ impl ClaimKeysResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for ClaimKeysResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ClaimKeysResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut failures = None;
         let mut one_time_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "failures" => failures = codec::value(&mut entries)?,
-                "one_time_keys" => one_time_keys = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "failures" => failures = reader.optional("failures", &mut extra)?,
+                "one_time_keys" => one_time_keys = reader.field("one_time_keys")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -781,7 +879,7 @@ impl<'de> codec::Object<'de> for ClaimKeysResponse {
 
 impl<'de> Deserialize<'de> for ClaimKeysResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -790,7 +888,11 @@ impl Serialize for ClaimKeysResponse {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "failures", self.failures.as_ref())?;
         map.serialize_entry("one_time_keys", &self.one_time_keys)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("failures", self.failures.is_some())],
+        )?;
         map.end()
     }
 }
@@ -858,6 +960,11 @@ impl ServerEndpoint for GetKeysChanges {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetKeysChangesResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetKeysChangesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -867,9 +974,9 @@ impl ServerEndpoint for GetKeysChanges {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetKeysChangesResponse {
     /// Users whose device keys must be queried again.
-    pub changed: Option<Vec<String>>,
+    pub changed: Option<LenientList<String>>,
     /// Users who no longer share an encrypted room.
-    pub left: Option<Vec<String>>,
+    pub left: Option<LenientList<String>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -877,33 +984,31 @@ pub struct GetKeysChangesResponse {
 impl GetKeysChangesResponse {
     /// Sets `changed`.
     #[must_use]
-    #[inline]
-    pub fn changed(mut self, changed: Vec<String>) -> Self {
-        self.changed = Some(changed);
+    pub fn changed(mut self, changed: impl Into<LenientList<String>>) -> Self {
+        self.changed = Some(changed.into());
         self
     }
 
     /// Sets `left`.
     #[must_use]
-    #[inline]
-    pub fn left(mut self, left: Vec<String>) -> Self {
-        self.left = Some(left);
+    pub fn left(mut self, left: impl Into<LenientList<String>>) -> Self {
+        self.left = Some(left.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for GetKeysChangesResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetKeysChangesResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut changed = None;
         let mut left = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "changed" => changed = codec::value(&mut entries)?,
-                "left" => left = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "changed" => changed = reader.optional("changed", &mut extra)?,
+                "left" => left = reader.optional("left", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -916,7 +1021,7 @@ impl<'de> codec::Object<'de> for GetKeysChangesResponse {
 
 impl<'de> Deserialize<'de> for GetKeysChangesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -925,7 +1030,14 @@ impl Serialize for GetKeysChangesResponse {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "changed", self.changed.as_ref())?;
         codec::entry(&mut map, "left", self.left.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("changed", self.changed.is_some()),
+                ("left", self.left.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

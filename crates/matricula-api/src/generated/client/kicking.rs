@@ -2,13 +2,14 @@
 //! The operations of `kicking`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
+use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec, codec::Read, codec::Reader};
 
 /// Removes a user from a room.
 ///
@@ -80,24 +81,29 @@ impl Serialize for Kick {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("user_id", &self.user_id)?;
         codec::entry(&mut map, "reason", self.reason.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("reason", self.reason.is_some())])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Kick {
+impl codec::Object for Kick {
     type Params = (RoomId,);
 
-    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (room_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut user_id = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_id" => user_id = codec::value(&mut entries)?,
-                "reason" => reason = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_id" => user_id = reader.field("user_id")?,
+                "reason" => reason = reader.optional("reason", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -120,7 +126,12 @@ impl ServerEndpoint for Kick {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
-        request.object((room_id,))
+        request.object(|reader| codec::Object::read_object((room_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<KickResponse>(response)
     }
 
     #[inline]
@@ -136,13 +147,13 @@ pub struct KickResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for KickResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KickResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -150,14 +161,14 @@ impl<'de> codec::Object<'de> for KickResponse {
 
 impl<'de> Deserialize<'de> for KickResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for KickResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

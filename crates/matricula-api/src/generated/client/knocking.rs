@@ -2,13 +2,16 @@
 //! The operations of `knocking`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, codec};
+use crate::{
+    ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, codec, codec::Read, codec::Reader,
+};
 
 /// Knocks on a room: asks to be invited.
 ///
@@ -94,25 +97,27 @@ impl Serialize for KnockRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "reason", self.reason.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("reason", self.reason.is_some())])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for KnockRoom {
+impl codec::Object for KnockRoom {
     type Params = (RoomIdOrAlias, Option<Vec<ServerName>>);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (room_id_or_alias, via): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "reason" => reason = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "reason" => reason = reader.optional("reason", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -136,7 +141,12 @@ impl ServerEndpoint for KnockRoom {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id_or_alias: RoomIdOrAlias = request.path("roomIdOrAlias")?;
         let via: Option<Vec<ServerName>> = request.optional_list("via")?;
-        request.object((room_id_or_alias, via))
+        request.object(|reader| codec::Object::read_object((room_id_or_alias, via), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<KnockRoomResponse>(response)
     }
 
     #[inline]
@@ -165,16 +175,16 @@ impl KnockRoomResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for KnockRoomResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KnockRoomResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "room_id" => room_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "room_id" => room_id = reader.field("room_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -186,7 +196,7 @@ impl<'de> codec::Object<'de> for KnockRoomResponse {
 
 impl<'de> Deserialize<'de> for KnockRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -194,7 +204,7 @@ impl Serialize for KnockRoomResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("room_id", &self.room_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -4,13 +4,14 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, codec};
+use crate::{ApiError, Endpoint, Extra, RoomId, codec, codec::Read, codec::Reader};
 
 /// Leaves a room, or rejects an invitation.
 ///
@@ -81,22 +82,27 @@ impl Serialize for LeaveRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "reason", self.reason.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("reason", self.reason.is_some())])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for LeaveRoom {
+impl codec::Object for LeaveRoom {
     type Params = (RoomId,);
 
-    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (room_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "reason" => reason = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "reason" => reason = reader.optional("reason", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -117,7 +123,12 @@ impl ServerEndpoint for LeaveRoom {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
-        request.object((room_id,))
+        request.object(|reader| codec::Object::read_object((room_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LeaveRoomResponse>(response)
     }
 
     #[inline]
@@ -133,13 +144,13 @@ pub struct LeaveRoomResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for LeaveRoomResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for LeaveRoomResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -147,14 +158,14 @@ impl<'de> codec::Object<'de> for LeaveRoomResponse {
 
 impl<'de> Deserialize<'de> for LeaveRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for LeaveRoomResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -220,6 +231,11 @@ impl ServerEndpoint for ForgetRoom {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<ForgetRoomResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &ForgetRoomResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -232,13 +248,13 @@ pub struct ForgetRoomResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for ForgetRoomResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ForgetRoomResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -246,14 +262,14 @@ impl<'de> codec::Object<'de> for ForgetRoomResponse {
 
 impl<'de> Deserialize<'de> for ForgetRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for ForgetRoomResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

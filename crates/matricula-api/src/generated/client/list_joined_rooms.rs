@@ -2,11 +2,13 @@
 //! The operations of `list_joined_rooms`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
-use crate::{ApiError, Endpoint, Extra, RoomId, codec};
+use crate::server::{
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, LenientList, RoomId, codec, codec::Read, codec::Reader};
 
 /// Lists the rooms that the user has joined.
 ///
@@ -49,6 +51,11 @@ impl ServerEndpoint for GetJoinedRooms {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetJoinedRoomsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetJoinedRoomsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -58,32 +65,31 @@ impl ServerEndpoint for GetJoinedRooms {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJoinedRoomsResponse {
     /// `joined_rooms`.
-    pub joined_rooms: Vec<RoomId>,
+    pub joined_rooms: LenientList<RoomId>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetJoinedRoomsResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(joined_rooms: Vec<RoomId>) -> Self {
+    pub fn new(joined_rooms: impl Into<LenientList<RoomId>>) -> Self {
         Self {
-            joined_rooms,
+            joined_rooms: joined_rooms.into(),
             extra: Default::default(),
         }
     }
 }
 
-impl<'de> codec::Object<'de> for GetJoinedRoomsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetJoinedRoomsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut joined_rooms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "joined_rooms" => joined_rooms = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "joined_rooms" => joined_rooms = reader.list_field("joined_rooms")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -95,7 +101,7 @@ impl<'de> codec::Object<'de> for GetJoinedRoomsResponse {
 
 impl<'de> Deserialize<'de> for GetJoinedRoomsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -103,7 +109,7 @@ impl Serialize for GetJoinedRoomsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("joined_rooms", &self.joined_rooms)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -4,14 +4,15 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, ServerName, codec};
+use crate::{ApiError, Endpoint, Extra, RoomId, ServerName, codec, codec::Read, codec::Reader};
 
 /// Checks whether a room is in the public room directory.
 ///
@@ -71,6 +72,11 @@ impl ServerEndpoint for GetRoomVisibilityOnDirectory {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetRoomVisibilityOnDirectoryResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetRoomVisibilityOnDirectoryResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -95,16 +101,16 @@ impl GetRoomVisibilityOnDirectoryResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRoomVisibilityOnDirectoryResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetRoomVisibilityOnDirectoryResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut visibility = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "visibility" => visibility = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "visibility" => visibility = reader.optional("visibility", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { visibility, extra })
@@ -113,7 +119,7 @@ impl<'de> codec::Object<'de> for GetRoomVisibilityOnDirectoryResponse {
 
 impl<'de> Deserialize<'de> for GetRoomVisibilityOnDirectoryResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -121,7 +127,11 @@ impl Serialize for GetRoomVisibilityOnDirectoryResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "visibility", self.visibility.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("visibility", self.visibility.is_some())],
+        )?;
         map.end()
     }
 }
@@ -193,22 +203,31 @@ impl Serialize for SetRoomVisibilityOnDirectory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "visibility", self.visibility.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("visibility", self.visibility.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetRoomVisibilityOnDirectory {
+impl codec::Object for SetRoomVisibilityOnDirectory {
     type Params = (RoomId,);
 
-    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (room_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut visibility = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "visibility" => visibility = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "visibility" => visibility = reader.optional("visibility", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -229,7 +248,12 @@ impl ServerEndpoint for SetRoomVisibilityOnDirectory {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
-        request.object((room_id,))
+        request.object(|reader| codec::Object::read_object((room_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetRoomVisibilityOnDirectoryResponse>(response)
     }
 
     #[inline]
@@ -245,13 +269,13 @@ pub struct SetRoomVisibilityOnDirectoryResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetRoomVisibilityOnDirectoryResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetRoomVisibilityOnDirectoryResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -259,14 +283,14 @@ impl<'de> codec::Object<'de> for SetRoomVisibilityOnDirectoryResponse {
 
 impl<'de> Deserialize<'de> for SetRoomVisibilityOnDirectoryResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetRoomVisibilityOnDirectoryResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -362,6 +386,11 @@ impl ServerEndpoint for GetPublicRooms {
             since,
             server,
         })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::PublicRoomsResponse>(response)
     }
 
     #[inline]
@@ -486,30 +515,50 @@ impl Serialize for QueryPublicRooms {
             "third_party_instance_id",
             self.third_party_instance_id.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("limit", self.limit.is_some()),
+                ("since", self.since.is_some()),
+                ("filter", self.filter.is_some()),
+                ("include_all_networks", self.include_all_networks.is_some()),
+                (
+                    "third_party_instance_id",
+                    self.third_party_instance_id.is_some(),
+                ),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for QueryPublicRooms {
+impl codec::Object for QueryPublicRooms {
     type Params = (Option<ServerName>,);
 
-    fn read<A: MapAccess<'de>>((server,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((server,): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut limit = None;
         let mut since = None;
         let mut filter = None;
         let mut include_all_networks = None;
         let mut third_party_instance_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "limit" => limit = codec::value(&mut entries)?,
-                "since" => since = codec::value(&mut entries)?,
-                "filter" => filter = codec::value(&mut entries)?,
-                "include_all_networks" => include_all_networks = codec::value(&mut entries)?,
-                "third_party_instance_id" => third_party_instance_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "limit" => limit = reader.optional("limit", &mut extra)?,
+                "since" => since = reader.optional("since", &mut extra)?,
+                "filter" => filter = reader.optional("filter", &mut extra)?,
+                "include_all_networks" => {
+                    include_all_networks = reader.optional("include_all_networks", &mut extra)?
+                }
+                "third_party_instance_id" => {
+                    third_party_instance_id =
+                        reader.optional("third_party_instance_id", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -538,7 +587,12 @@ impl ServerEndpoint for QueryPublicRooms {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server: Option<ServerName> = request.query_optional("server")?;
-        request.object((server,))
+        request.object(|reader| codec::Object::read_object((server,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::PublicRoomsResponse>(response)
     }
 
     #[inline]
@@ -575,18 +629,20 @@ impl Filter {
     }
 }
 
-impl<'de> codec::Object<'de> for Filter {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Filter {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut generic_search_term = None;
         let mut room_types = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "generic_search_term" => generic_search_term = codec::value(&mut entries)?,
-                "room_types" => room_types = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "generic_search_term" => {
+                    generic_search_term = reader.optional("generic_search_term", &mut extra)?
+                }
+                "room_types" => room_types = reader.optional("room_types", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -599,7 +655,7 @@ impl<'de> codec::Object<'de> for Filter {
 
 impl<'de> Deserialize<'de> for Filter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -612,7 +668,14 @@ impl Serialize for Filter {
             self.generic_search_term.as_ref(),
         )?;
         codec::entry(&mut map, "room_types", self.room_types.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("generic_search_term", self.generic_search_term.is_some()),
+                ("room_types", self.room_types.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

@@ -4,14 +4,18 @@
 use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Secret, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, ServerName, UserId, codec, uia::UserIdentifier};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, ServerName, UserId, codec, codec::Read, codec::Reader,
+    uia::UserIdentifier,
+};
 
 /// Lists the supported login types.
 ///
@@ -54,6 +58,11 @@ impl ServerEndpoint for GetLoginFlows {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetLoginFlowsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetLoginFlowsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -67,7 +76,7 @@ pub struct LoginFlow {
     /// Whether a signed-in client can create login tokens for other clients. Since 1.7.
     pub get_login_token: Option<bool>,
     /// `identity_providers`.
-    pub identity_providers: Option<Vec<definitions::IdP>>,
+    pub identity_providers: Option<LenientList<definitions::IdP>>,
     /// `oauth_aware_preferred`. Since 1.18.
     pub oauth_aware_preferred: Option<bool>,
     /// Fields that the specification does not name.
@@ -97,8 +106,11 @@ impl LoginFlow {
     /// Sets `identity_providers`.
     #[must_use]
     #[inline]
-    pub fn identity_providers(mut self, identity_providers: Vec<definitions::IdP>) -> Self {
-        self.identity_providers = Some(identity_providers);
+    pub fn identity_providers(
+        mut self,
+        identity_providers: impl Into<LenientList<definitions::IdP>>,
+    ) -> Self {
+        self.identity_providers = Some(identity_providers.into());
         self
     }
 
@@ -111,22 +123,28 @@ impl LoginFlow {
     }
 }
 
-impl<'de> codec::Object<'de> for LoginFlow {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for LoginFlow {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut login_type = None;
         let mut get_login_token = None;
         let mut identity_providers = None;
         let mut oauth_aware_preferred = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "type" => login_type = codec::value(&mut entries)?,
-                "get_login_token" => get_login_token = codec::value(&mut entries)?,
-                "identity_providers" => identity_providers = codec::value(&mut entries)?,
-                "oauth_aware_preferred" => oauth_aware_preferred = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "type" => login_type = reader.field("type")?,
+                "get_login_token" => {
+                    get_login_token = reader.optional("get_login_token", &mut extra)?
+                }
+                "identity_providers" => {
+                    identity_providers = reader.optional("identity_providers", &mut extra)?
+                }
+                "oauth_aware_preferred" => {
+                    oauth_aware_preferred = reader.optional("oauth_aware_preferred", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -141,7 +159,7 @@ impl<'de> codec::Object<'de> for LoginFlow {
 
 impl<'de> Deserialize<'de> for LoginFlow {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -160,7 +178,18 @@ impl Serialize for LoginFlow {
             "oauth_aware_preferred",
             self.oauth_aware_preferred.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("get_login_token", self.get_login_token.is_some()),
+                ("identity_providers", self.identity_providers.is_some()),
+                (
+                    "oauth_aware_preferred",
+                    self.oauth_aware_preferred.is_some(),
+                ),
+            ],
+        )?;
         map.end()
     }
 }
@@ -169,7 +198,7 @@ impl Serialize for LoginFlow {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetLoginFlowsResponse {
     /// The supported login types.
-    pub flows: Option<Vec<LoginFlow>>,
+    pub flows: Option<LenientList<LoginFlow>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -177,23 +206,22 @@ pub struct GetLoginFlowsResponse {
 impl GetLoginFlowsResponse {
     /// Sets `flows`.
     #[must_use]
-    #[inline]
-    pub fn flows(mut self, flows: Vec<LoginFlow>) -> Self {
-        self.flows = Some(flows);
+    pub fn flows(mut self, flows: impl Into<LenientList<LoginFlow>>) -> Self {
+        self.flows = Some(flows.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for GetLoginFlowsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetLoginFlowsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut flows = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "flows" => flows = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "flows" => flows = reader.optional("flows", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { flows, extra })
@@ -202,7 +230,7 @@ impl<'de> codec::Object<'de> for GetLoginFlowsResponse {
 
 impl<'de> Deserialize<'de> for GetLoginFlowsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -210,7 +238,7 @@ impl Serialize for GetLoginFlowsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "flows", self.flows.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("flows", self.flows.is_some())])?;
         map.end()
     }
 }
@@ -389,16 +417,34 @@ impl Serialize for Login {
             self.initial_device_display_name.as_ref(),
         )?;
         codec::entry(&mut map, "refresh_token", self.refresh_token.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("identifier", self.identifier.is_some()),
+                ("user", self.user.is_some()),
+                ("medium", self.medium.is_some()),
+                ("address", self.address.is_some()),
+                ("password", self.password.is_some()),
+                ("token", self.token.is_some()),
+                ("device_id", self.device_id.is_some()),
+                (
+                    "initial_device_display_name",
+                    self.initial_device_display_name.is_some(),
+                ),
+                ("refresh_token", self.refresh_token.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Login {
+impl codec::Object for Login {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut login_type = None;
         let mut identifier = None;
         let mut user = None;
@@ -410,21 +456,23 @@ impl<'de> codec::Object<'de> for Login {
         let mut initial_device_display_name = None;
         let mut refresh_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "type" => login_type = codec::value(&mut entries)?,
-                "identifier" => identifier = codec::value(&mut entries)?,
-                "user" => user = codec::value(&mut entries)?,
-                "medium" => medium = codec::value(&mut entries)?,
-                "address" => address = codec::value(&mut entries)?,
-                "password" => password = codec::secret(&mut entries)?,
-                "token" => token = codec::secret(&mut entries)?,
-                "device_id" => device_id = codec::value(&mut entries)?,
+                "type" => login_type = reader.field("type")?,
+                "identifier" => identifier = reader.optional("identifier", &mut extra)?,
+                "user" => user = reader.optional("user", &mut extra)?,
+                "medium" => medium = reader.optional("medium", &mut extra)?,
+                "address" => address = reader.optional("address", &mut extra)?,
+                "password" => password = reader.optional("password", &mut extra)?,
+                "token" => token = reader.optional("token", &mut extra)?,
+                "device_id" => device_id = reader.optional("device_id", &mut extra)?,
                 "initial_device_display_name" => {
-                    initial_device_display_name = codec::value(&mut entries)?
+                    initial_device_display_name =
+                        reader.optional("initial_device_display_name", &mut extra)?
                 }
-                "refresh_token" => refresh_token = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "refresh_token" => refresh_token = reader.optional("refresh_token", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -460,7 +508,12 @@ impl ServerEndpoint for Login {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LoginResponse>(response)
     }
 
     #[inline]
@@ -543,10 +596,9 @@ impl LoginResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for LoginResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for LoginResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_id = None;
         let mut access_token = None;
         let mut refresh_token = None;
@@ -555,16 +607,21 @@ impl<'de> codec::Object<'de> for LoginResponse {
         let mut device_id = None;
         let mut well_known = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_id" => user_id = codec::value(&mut entries)?,
-                "access_token" => access_token = codec::secret(&mut entries)?,
-                "refresh_token" => refresh_token = codec::secret(&mut entries)?,
-                "expires_in_ms" => expires_in_ms = codec::millis(&mut entries)?,
-                "home_server" => home_server = codec::value(&mut entries)?,
-                "device_id" => device_id = codec::value(&mut entries)?,
-                "well_known" => well_known = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_id" => user_id = reader.field("user_id")?,
+                "access_token" => access_token = reader.field("access_token")?,
+                "refresh_token" => refresh_token = reader.optional("refresh_token", &mut extra)?,
+                "expires_in_ms" => {
+                    expires_in_ms = reader
+                        .optional("expires_in_ms", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                "home_server" => home_server = reader.optional("home_server", &mut extra)?,
+                "device_id" => device_id = reader.field("device_id")?,
+                "well_known" => well_known = reader.optional("well_known", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -582,7 +639,7 @@ impl<'de> codec::Object<'de> for LoginResponse {
 
 impl<'de> Deserialize<'de> for LoginResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -604,7 +661,16 @@ impl Serialize for LoginResponse {
         codec::entry(&mut map, "home_server", self.home_server.as_ref())?;
         map.serialize_entry("device_id", &self.device_id)?;
         codec::entry(&mut map, "well_known", self.well_known.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("refresh_token", self.refresh_token.is_some()),
+                ("expires_in_ms", self.expires_in_ms.is_some()),
+                ("home_server", self.home_server.is_some()),
+                ("well_known", self.well_known.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

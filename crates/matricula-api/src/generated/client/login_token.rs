@@ -4,13 +4,16 @@
 use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Secret, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
+use crate::{
+    ApiError, Endpoint, Extra, codec, codec::Read, codec::Reader, uia::AuthData, uia::UiaEndpoint,
+};
 
 /// Creates a token that logs in another device.
 ///
@@ -84,22 +87,24 @@ impl Serialize for GenerateLoginToken {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "auth", self.auth.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("auth", self.auth.is_some())])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for GenerateLoginToken {
+impl codec::Object for GenerateLoginToken {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut auth = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "auth" => auth = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "auth" => auth = reader.optional("auth", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { auth, extra })
@@ -112,7 +117,12 @@ impl ServerEndpoint for GenerateLoginToken {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GenerateLoginTokenResponse>(response)
     }
 
     #[inline]
@@ -127,39 +137,51 @@ pub struct GenerateLoginTokenResponse {
     /// `login_token`.
     pub login_token: Secret,
     /// `expires_in_ms`.
-    pub expires_in_ms: Duration,
+    pub expires_in_ms: Option<Duration>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GenerateLoginTokenResponse {
     /// Creates a value from the required fields.
-    pub fn new(login_token: impl Into<Secret>, expires_in_ms: Duration) -> Self {
+    pub fn new(login_token: impl Into<Secret>) -> Self {
         Self {
             login_token: login_token.into(),
-            expires_in_ms,
+            expires_in_ms: None,
             extra: Default::default(),
         }
     }
+
+    /// Sets `expires_in_ms`.
+    #[must_use]
+    #[inline]
+    pub fn expires_in_ms(mut self, expires_in_ms: Duration) -> Self {
+        self.expires_in_ms = Some(expires_in_ms);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for GenerateLoginTokenResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GenerateLoginTokenResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut login_token = None;
         let mut expires_in_ms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "login_token" => login_token = codec::secret(&mut entries)?,
-                "expires_in_ms" => expires_in_ms = codec::millis(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "login_token" => login_token = reader.field("login_token")?,
+                "expires_in_ms" => {
+                    expires_in_ms = reader
+                        .optional("expires_in_ms", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             login_token: codec::required(login_token, "login_token")?,
-            expires_in_ms: codec::required(expires_in_ms, "expires_in_ms")?,
+            expires_in_ms,
             extra,
         })
     }
@@ -167,7 +189,7 @@ impl<'de> codec::Object<'de> for GenerateLoginTokenResponse {
 
 impl<'de> Deserialize<'de> for GenerateLoginTokenResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -175,8 +197,16 @@ impl Serialize for GenerateLoginTokenResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("login_token", &codec::Exposed(&self.login_token))?;
-        map.serialize_entry("expires_in_ms", &codec::Millis(self.expires_in_ms))?;
-        self.extra.write(&mut map)?;
+        codec::entry(
+            &mut map,
+            "expires_in_ms",
+            self.expires_in_ms.map(codec::Millis).as_ref(),
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("expires_in_ms", self.expires_in_ms.is_some())],
+        )?;
         map.end()
     }
 }

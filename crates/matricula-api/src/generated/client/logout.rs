@@ -4,11 +4,13 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
-use crate::{ApiError, Endpoint, Extra, codec};
+use crate::server::{
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, codec, codec::Read, codec::Reader};
 
 /// Ends the session.
 ///
@@ -52,6 +54,11 @@ impl ServerEndpoint for Logout {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LogoutResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &LogoutResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -64,13 +71,13 @@ pub struct LogoutResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for LogoutResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for LogoutResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -78,14 +85,14 @@ impl<'de> codec::Object<'de> for LogoutResponse {
 
 impl<'de> Deserialize<'de> for LogoutResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for LogoutResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -132,6 +139,11 @@ impl ServerEndpoint for LogoutAll {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LogoutAllResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &LogoutAllResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -144,13 +156,13 @@ pub struct LogoutAllResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for LogoutAllResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for LogoutAllResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -158,14 +170,14 @@ impl<'de> codec::Object<'de> for LogoutAllResponse {
 
 impl<'de> Deserialize<'de> for LogoutAllResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for LogoutAllResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -2,14 +2,15 @@
 //! The operations of `message_pagination`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, common};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, codec::Read, codec::Reader, common};
 
 /// Reads a room's events, page by page.
 ///
@@ -152,6 +153,11 @@ impl ServerEndpoint for GetRoomMessages {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetRoomMessagesResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetRoomMessagesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -200,28 +206,28 @@ impl GetRoomMessagesResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRoomMessagesResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetRoomMessagesResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut start = None;
         let mut end = None;
         let mut chunk = None;
         let mut state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "start" => start = codec::value(&mut entries)?,
-                "end" => end = codec::value(&mut entries)?,
-                "chunk" => chunk = codec::list(&mut entries)?,
-                "state" => state = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "start" => start = reader.field("start")?,
+                "end" => end = reader.optional("end", &mut extra)?,
+                "chunk" => chunk = reader.or_empty("chunk", &mut extra)?,
+                "state" => state = reader.optional("state", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             start: codec::required(start, "start")?,
             end,
-            chunk: chunk.unwrap_or_default(),
+            chunk: codec::or_empty(chunk, "chunk", reader)?,
             state,
             extra,
         })
@@ -230,7 +236,7 @@ impl<'de> codec::Object<'de> for GetRoomMessagesResponse {
 
 impl<'de> Deserialize<'de> for GetRoomMessagesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -239,9 +245,23 @@ impl Serialize for GetRoomMessagesResponse {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("start", &self.start)?;
         codec::entry(&mut map, "end", self.end.as_ref())?;
-        map.serialize_entry("chunk", &self.chunk)?;
+        codec::list_entry(
+            &mut map,
+            "chunk",
+            &self.chunk,
+            self.chunk.is_empty(),
+            &self.extra,
+        )?;
         codec::entry(&mut map, "state", self.state.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("end", self.end.is_some()),
+                ("chunk", !self.chunk.is_empty()),
+                ("state", self.state.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

@@ -2,13 +2,16 @@
 //! The operations of `mutual_rooms`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, RoomId, UserId, codec, codec::Read, codec::Reader,
+};
 
 /// Lists the rooms that the user shares with another user.
 ///
@@ -86,18 +89,23 @@ impl ServerEndpoint for GetMutualRooms {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetMutualRoomsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetMutualRoomsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
 }
 
 /// Response to [`GetMutualRooms`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetMutualRoomsResponse {
     /// `joined`.
-    pub joined: Vec<RoomId>,
+    pub joined: LenientList<RoomId>,
     /// `count`.
-    pub count: u64,
+    pub count: Option<u64>,
     /// `next_batch`.
     pub next_batch: Option<String>,
     /// Fields that the specification does not name.
@@ -106,14 +114,21 @@ pub struct GetMutualRoomsResponse {
 
 impl GetMutualRoomsResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(joined: Vec<RoomId>, count: u64) -> Self {
+    pub fn new(joined: impl Into<LenientList<RoomId>>) -> Self {
         Self {
-            joined,
-            count,
+            joined: joined.into(),
+            count: None,
             next_batch: None,
             extra: Default::default(),
         }
+    }
+
+    /// Sets `count`.
+    #[must_use]
+    #[inline]
+    pub fn count(mut self, count: u64) -> Self {
+        self.count = Some(count);
+        self
     }
 
     /// Sets `next_batch`.
@@ -124,25 +139,25 @@ impl GetMutualRoomsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetMutualRoomsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetMutualRoomsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut joined = None;
         let mut count = None;
         let mut next_batch = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "joined" => joined = codec::list(&mut entries)?,
-                "count" => count = codec::value(&mut entries)?,
-                "next_batch" => next_batch = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "joined" => joined = reader.list_field("joined")?,
+                "count" => count = reader.optional("count", &mut extra)?,
+                "next_batch" => next_batch = reader.optional("next_batch", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             joined: codec::required(joined, "joined")?,
-            count: codec::required(count, "count")?,
+            count,
             next_batch,
             extra,
         })
@@ -151,7 +166,7 @@ impl<'de> codec::Object<'de> for GetMutualRoomsResponse {
 
 impl<'de> Deserialize<'de> for GetMutualRoomsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -159,9 +174,16 @@ impl Serialize for GetMutualRoomsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("joined", &self.joined)?;
-        map.serialize_entry("count", &self.count)?;
+        codec::entry(&mut map, "count", self.count.as_ref())?;
         codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("count", self.count.is_some()),
+                ("next_batch", self.next_batch.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

@@ -2,15 +2,18 @@
 //! The operations of `notifications`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, Raw, StringOr, codec};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, Raw, StringOr, codec, codec::Read, codec::Reader,
+};
 
 /// Lists events that the user was notified about.
 ///
@@ -101,6 +104,11 @@ impl ServerEndpoint for GetNotifications {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetNotificationsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetNotificationsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -110,17 +118,17 @@ impl ServerEndpoint for GetNotifications {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
     /// `actions`.
-    pub actions: Vec<StringOr<Map<String, Value>>>,
+    pub actions: LenientList<StringOr<Map<String, Value>>>,
     /// `event`.
     pub event: Raw<definitions::ClientEventWithoutRoomId>,
     /// `profile_tag`.
     pub profile_tag: Option<String>,
     /// `read`.
-    pub read: bool,
+    pub read: Option<bool>,
     /// `room_id`.
     pub room_id: String,
     /// `ts`.
-    pub ts: Timestamp,
+    pub ts: Option<Timestamp>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -129,19 +137,17 @@ impl Notification {
     /// Creates a value from the required fields.
     #[inline]
     pub fn new(
-        actions: Vec<StringOr<Map<String, Value>>>,
+        actions: impl Into<LenientList<StringOr<Map<String, Value>>>>,
         event: Raw<definitions::ClientEventWithoutRoomId>,
-        read: bool,
         room_id: impl Into<String>,
-        ts: Timestamp,
     ) -> Self {
         Self {
-            actions,
+            actions: actions.into(),
             event,
             profile_tag: None,
-            read,
+            read: None,
             room_id: room_id.into(),
-            ts,
+            ts: None,
             extra: Default::default(),
         }
     }
@@ -152,12 +158,27 @@ impl Notification {
         self.profile_tag = Some(profile_tag.into());
         self
     }
+
+    /// Sets `read`.
+    #[must_use]
+    #[inline]
+    pub fn read(mut self, read: bool) -> Self {
+        self.read = Some(read);
+        self
+    }
+
+    /// Sets `ts`.
+    #[must_use]
+    #[inline]
+    pub fn ts(mut self, ts: Timestamp) -> Self {
+        self.ts = Some(ts);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for Notification {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Notification {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut actions = None;
         let mut event = None;
         let mut profile_tag = None;
@@ -165,24 +186,25 @@ impl<'de> codec::Object<'de> for Notification {
         let mut room_id = None;
         let mut ts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "actions" => actions = codec::list(&mut entries)?,
-                "event" => event = codec::value(&mut entries)?,
-                "profile_tag" => profile_tag = codec::value(&mut entries)?,
-                "read" => read = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "ts" => ts = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "actions" => actions = reader.or_empty("actions", &mut extra)?,
+                "event" => event = reader.field("event")?,
+                "profile_tag" => profile_tag = reader.optional("profile_tag", &mut extra)?,
+                "read" => read = reader.optional("read", &mut extra)?,
+                "room_id" => room_id = reader.field("room_id")?,
+                "ts" => ts = reader.optional("ts", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
-            actions: codec::required(actions, "actions")?,
+            actions: codec::or_empty(actions, "actions", reader)?,
             event: codec::required(event, "event")?,
             profile_tag,
-            read: codec::required(read, "read")?,
+            read,
             room_id: codec::required(room_id, "room_id")?,
-            ts: codec::required(ts, "ts")?,
+            ts,
             extra,
         })
     }
@@ -190,20 +212,35 @@ impl<'de> codec::Object<'de> for Notification {
 
 impl<'de> Deserialize<'de> for Notification {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for Notification {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("actions", &self.actions)?;
+        codec::list_entry(
+            &mut map,
+            "actions",
+            &self.actions,
+            self.actions.is_empty(),
+            &self.extra,
+        )?;
         map.serialize_entry("event", &self.event)?;
         codec::entry(&mut map, "profile_tag", self.profile_tag.as_ref())?;
-        map.serialize_entry("read", &self.read)?;
+        codec::entry(&mut map, "read", self.read.as_ref())?;
         map.serialize_entry("room_id", &self.room_id)?;
-        map.serialize_entry("ts", &self.ts)?;
-        self.extra.write(&mut map)?;
+        codec::entry(&mut map, "ts", self.ts.as_ref())?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("actions", !self.actions.is_empty()),
+                ("profile_tag", self.profile_tag.is_some()),
+                ("read", self.read.is_some()),
+                ("ts", self.ts.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -214,18 +251,17 @@ pub struct GetNotificationsResponse {
     /// `next_token`.
     pub next_token: Option<String>,
     /// `notifications`.
-    pub notifications: Vec<Notification>,
+    pub notifications: LenientList<Notification>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetNotificationsResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(notifications: Vec<Notification>) -> Self {
+    pub fn new(notifications: impl Into<LenientList<Notification>>) -> Self {
         Self {
             next_token: None,
-            notifications,
+            notifications: notifications.into(),
             extra: Default::default(),
         }
     }
@@ -238,18 +274,18 @@ impl GetNotificationsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetNotificationsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetNotificationsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut next_token = None;
         let mut notifications = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "next_token" => next_token = codec::value(&mut entries)?,
-                "notifications" => notifications = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "next_token" => next_token = reader.optional("next_token", &mut extra)?,
+                "notifications" => notifications = reader.list_field("notifications")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -262,7 +298,7 @@ impl<'de> codec::Object<'de> for GetNotificationsResponse {
 
 impl<'de> Deserialize<'de> for GetNotificationsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -271,7 +307,11 @@ impl Serialize for GetNotificationsResponse {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "next_token", self.next_token.as_ref())?;
         map.serialize_entry("notifications", &self.notifications)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("next_token", self.next_token.is_some())],
+        )?;
         map.end()
     }
 }

@@ -2,11 +2,15 @@
 //! The operations of `oauth_server_metadata`.
 
 use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
-use crate::{ApiError, Endpoint, Extra, codec, codec::text_enum};
+use crate::server::{
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, codec, codec::Read, codec::Reader, codec::text_enum,
+};
 
 /// Reads the OAuth 2.0 metadata of the server.
 ///
@@ -49,6 +53,11 @@ impl ServerEndpoint for GetAuthMetadata {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetAuthMetadataResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetAuthMetadataResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -80,19 +89,19 @@ pub struct GetAuthMetadataResponse {
     /// `registration_endpoint`.
     pub registration_endpoint: String,
     /// `response_types_supported`.
-    pub response_types_supported: Vec<String>,
+    pub response_types_supported: LenientList<String>,
     /// `grant_types_supported`.
-    pub grant_types_supported: Vec<String>,
+    pub grant_types_supported: LenientList<String>,
     /// `response_modes_supported`.
-    pub response_modes_supported: Vec<String>,
+    pub response_modes_supported: LenientList<String>,
     /// `code_challenge_methods_supported`.
-    pub code_challenge_methods_supported: Vec<String>,
+    pub code_challenge_methods_supported: LenientList<String>,
     /// `prompt_values_supported`.
-    pub prompt_values_supported: Option<Vec<String>>,
+    pub prompt_values_supported: Option<LenientList<String>>,
     /// `account_management_uri`. Since 1.18.
     pub account_management_uri: Option<String>,
     /// `account_management_actions_supported`. Since 1.18.
-    pub account_management_actions_supported: Option<Vec<AccountManagementAction>>,
+    pub account_management_actions_supported: Option<LenientList<AccountManagementAction>>,
     /// `device_authorization_endpoint`. Since 1.18.
     pub device_authorization_endpoint: Option<String>,
     /// Fields that the specification does not name.
@@ -103,8 +112,11 @@ impl GetAuthMetadataResponse {
     /// Sets `prompt_values_supported`.
     #[must_use]
     #[inline]
-    pub fn prompt_values_supported(mut self, prompt_values_supported: Vec<String>) -> Self {
-        self.prompt_values_supported = Some(prompt_values_supported);
+    pub fn prompt_values_supported(
+        mut self,
+        prompt_values_supported: impl Into<LenientList<String>>,
+    ) -> Self {
+        self.prompt_values_supported = Some(prompt_values_supported.into());
         self
     }
 
@@ -120,9 +132,10 @@ impl GetAuthMetadataResponse {
     #[inline]
     pub fn account_management_actions_supported(
         mut self,
-        account_management_actions_supported: Vec<AccountManagementAction>,
+        account_management_actions_supported: impl Into<LenientList<AccountManagementAction>>,
     ) -> Self {
-        self.account_management_actions_supported = Some(account_management_actions_supported);
+        self.account_management_actions_supported =
+            Some(account_management_actions_supported.into());
         self
     }
 
@@ -138,10 +151,9 @@ impl GetAuthMetadataResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetAuthMetadataResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetAuthMetadataResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut issuer = None;
         let mut authorization_endpoint = None;
         let mut token_endpoint = None;
@@ -156,28 +168,52 @@ impl<'de> codec::Object<'de> for GetAuthMetadataResponse {
         let mut account_management_actions_supported = None;
         let mut device_authorization_endpoint = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "issuer" => issuer = codec::value(&mut entries)?,
-                "authorization_endpoint" => authorization_endpoint = codec::value(&mut entries)?,
-                "token_endpoint" => token_endpoint = codec::value(&mut entries)?,
-                "revocation_endpoint" => revocation_endpoint = codec::value(&mut entries)?,
-                "registration_endpoint" => registration_endpoint = codec::value(&mut entries)?,
-                "response_types_supported" => response_types_supported = codec::list(&mut entries)?,
-                "grant_types_supported" => grant_types_supported = codec::list(&mut entries)?,
-                "response_modes_supported" => response_modes_supported = codec::list(&mut entries)?,
-                "code_challenge_methods_supported" => {
-                    code_challenge_methods_supported = codec::list(&mut entries)?
+                "issuer" => issuer = reader.field("issuer")?,
+                "authorization_endpoint" => {
+                    authorization_endpoint = reader.field("authorization_endpoint")?
                 }
-                "prompt_values_supported" => prompt_values_supported = codec::value(&mut entries)?,
-                "account_management_uri" => account_management_uri = codec::value(&mut entries)?,
+                "token_endpoint" => token_endpoint = reader.field("token_endpoint")?,
+                "revocation_endpoint" => {
+                    revocation_endpoint = reader.field("revocation_endpoint")?
+                }
+                "registration_endpoint" => {
+                    registration_endpoint = reader.field("registration_endpoint")?
+                }
+                "response_types_supported" => {
+                    response_types_supported =
+                        reader.or_empty("response_types_supported", &mut extra)?
+                }
+                "grant_types_supported" => {
+                    grant_types_supported = reader.or_empty("grant_types_supported", &mut extra)?
+                }
+                "response_modes_supported" => {
+                    response_modes_supported =
+                        reader.or_empty("response_modes_supported", &mut extra)?
+                }
+                "code_challenge_methods_supported" => {
+                    code_challenge_methods_supported =
+                        reader.or_empty("code_challenge_methods_supported", &mut extra)?
+                }
+                "prompt_values_supported" => {
+                    prompt_values_supported =
+                        reader.optional("prompt_values_supported", &mut extra)?
+                }
+                "account_management_uri" => {
+                    account_management_uri =
+                        reader.optional("account_management_uri", &mut extra)?
+                }
                 "account_management_actions_supported" => {
-                    account_management_actions_supported = codec::value(&mut entries)?
+                    account_management_actions_supported =
+                        reader.optional("account_management_actions_supported", &mut extra)?
                 }
                 "device_authorization_endpoint" => {
-                    device_authorization_endpoint = codec::value(&mut entries)?
+                    device_authorization_endpoint =
+                        reader.optional("device_authorization_endpoint", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -189,18 +225,25 @@ impl<'de> codec::Object<'de> for GetAuthMetadataResponse {
             token_endpoint: codec::required(token_endpoint, "token_endpoint")?,
             revocation_endpoint: codec::required(revocation_endpoint, "revocation_endpoint")?,
             registration_endpoint: codec::required(registration_endpoint, "registration_endpoint")?,
-            response_types_supported: codec::required(
+            response_types_supported: codec::or_empty(
                 response_types_supported,
                 "response_types_supported",
+                reader,
             )?,
-            grant_types_supported: codec::required(grant_types_supported, "grant_types_supported")?,
-            response_modes_supported: codec::required(
+            grant_types_supported: codec::or_empty(
+                grant_types_supported,
+                "grant_types_supported",
+                reader,
+            )?,
+            response_modes_supported: codec::or_empty(
                 response_modes_supported,
                 "response_modes_supported",
+                reader,
             )?,
-            code_challenge_methods_supported: codec::required(
+            code_challenge_methods_supported: codec::or_empty(
                 code_challenge_methods_supported,
                 "code_challenge_methods_supported",
+                reader,
             )?,
             prompt_values_supported,
             account_management_uri,
@@ -213,7 +256,7 @@ impl<'de> codec::Object<'de> for GetAuthMetadataResponse {
 
 impl<'de> Deserialize<'de> for GetAuthMetadataResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -225,12 +268,33 @@ impl Serialize for GetAuthMetadataResponse {
         map.serialize_entry("token_endpoint", &self.token_endpoint)?;
         map.serialize_entry("revocation_endpoint", &self.revocation_endpoint)?;
         map.serialize_entry("registration_endpoint", &self.registration_endpoint)?;
-        map.serialize_entry("response_types_supported", &self.response_types_supported)?;
-        map.serialize_entry("grant_types_supported", &self.grant_types_supported)?;
-        map.serialize_entry("response_modes_supported", &self.response_modes_supported)?;
-        map.serialize_entry(
+        codec::list_entry(
+            &mut map,
+            "response_types_supported",
+            &self.response_types_supported,
+            self.response_types_supported.is_empty(),
+            &self.extra,
+        )?;
+        codec::list_entry(
+            &mut map,
+            "grant_types_supported",
+            &self.grant_types_supported,
+            self.grant_types_supported.is_empty(),
+            &self.extra,
+        )?;
+        codec::list_entry(
+            &mut map,
+            "response_modes_supported",
+            &self.response_modes_supported,
+            self.response_modes_supported.is_empty(),
+            &self.extra,
+        )?;
+        codec::list_entry(
+            &mut map,
             "code_challenge_methods_supported",
             &self.code_challenge_methods_supported,
+            self.code_challenge_methods_supported.is_empty(),
+            &self.extra,
         )?;
         codec::entry(
             &mut map,
@@ -252,7 +316,44 @@ impl Serialize for GetAuthMetadataResponse {
             "device_authorization_endpoint",
             self.device_authorization_endpoint.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                (
+                    "response_types_supported",
+                    !self.response_types_supported.is_empty(),
+                ),
+                (
+                    "grant_types_supported",
+                    !self.grant_types_supported.is_empty(),
+                ),
+                (
+                    "response_modes_supported",
+                    !self.response_modes_supported.is_empty(),
+                ),
+                (
+                    "code_challenge_methods_supported",
+                    !self.code_challenge_methods_supported.is_empty(),
+                ),
+                (
+                    "prompt_values_supported",
+                    self.prompt_values_supported.is_some(),
+                ),
+                (
+                    "account_management_uri",
+                    self.account_management_uri.is_some(),
+                ),
+                (
+                    "account_management_actions_supported",
+                    self.account_management_actions_supported.is_some(),
+                ),
+                (
+                    "device_authorization_endpoint",
+                    self.device_authorization_endpoint.is_some(),
+                ),
+            ],
+        )?;
         map.end()
     }
 }

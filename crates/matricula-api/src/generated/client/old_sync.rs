@@ -4,15 +4,18 @@
 use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
+    IncomingRequest, InvalidPart, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
     ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::text_enum, common};
+use crate::{
+    ApiError, Endpoint, EventId, Extra, LenientList, Raw, RoomId, codec, codec::Read,
+    codec::Reader, codec::text_enum, common,
+};
 
 /// Waits for events (legacy).
 ///
@@ -92,6 +95,11 @@ impl ServerEndpoint for GetEvents {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetEventsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetEventsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -134,20 +142,20 @@ impl GetEventsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetEventsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetEventsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut start = None;
         let mut end = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "start" => start = codec::value(&mut entries)?,
-                "end" => end = codec::value(&mut entries)?,
-                "chunk" => chunk = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "start" => start = reader.optional("start", &mut extra)?,
+                "end" => end = reader.optional("end", &mut extra)?,
+                "chunk" => chunk = reader.optional("chunk", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -161,7 +169,7 @@ impl<'de> codec::Object<'de> for GetEventsResponse {
 
 impl<'de> Deserialize<'de> for GetEventsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -171,7 +179,15 @@ impl Serialize for GetEventsResponse {
         codec::entry(&mut map, "start", self.start.as_ref())?;
         codec::entry(&mut map, "end", self.end.as_ref())?;
         codec::entry(&mut map, "chunk", self.chunk.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("start", self.start.is_some()),
+                ("end", self.end.is_some()),
+                ("chunk", self.chunk.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -253,6 +269,11 @@ impl ServerEndpoint for InitialSync {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<InitialSyncResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &InitialSyncResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -300,26 +321,26 @@ impl PaginationChunk {
     }
 }
 
-impl<'de> codec::Object<'de> for PaginationChunk {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PaginationChunk {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut start = None;
         let mut end = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "start" => start = codec::value(&mut entries)?,
-                "end" => end = codec::value(&mut entries)?,
-                "chunk" => chunk = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "start" => start = reader.optional("start", &mut extra)?,
+                "end" => end = reader.field("end")?,
+                "chunk" => chunk = reader.or_empty("chunk", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             start,
             end: codec::required(end, "end")?,
-            chunk: codec::required(chunk, "chunk")?,
+            chunk: codec::or_empty(chunk, "chunk", reader)?,
             extra,
         })
     }
@@ -327,7 +348,7 @@ impl<'de> codec::Object<'de> for PaginationChunk {
 
 impl<'de> Deserialize<'de> for PaginationChunk {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -336,8 +357,21 @@ impl Serialize for PaginationChunk {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "start", self.start.as_ref())?;
         map.serialize_entry("end", &self.end)?;
-        map.serialize_entry("chunk", &self.chunk)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "chunk",
+            &self.chunk,
+            self.chunk.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("start", self.start.is_some()),
+                ("chunk", !self.chunk.is_empty()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -420,10 +454,9 @@ impl RoomInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut room_id = None;
         let mut membership = None;
         let mut invite = None;
@@ -432,16 +465,17 @@ impl<'de> codec::Object<'de> for RoomInfo {
         let mut visibility = None;
         let mut account_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "membership" => membership = codec::value(&mut entries)?,
-                "invite" => invite = codec::value(&mut entries)?,
-                "messages" => messages = codec::value(&mut entries)?,
-                "state" => state = codec::value(&mut entries)?,
-                "visibility" => visibility = codec::value(&mut entries)?,
-                "account_data" => account_data = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "room_id" => room_id = reader.field("room_id")?,
+                "membership" => membership = reader.field("membership")?,
+                "invite" => invite = reader.optional("invite", &mut extra)?,
+                "messages" => messages = reader.optional("messages", &mut extra)?,
+                "state" => state = reader.optional("state", &mut extra)?,
+                "visibility" => visibility = reader.optional("visibility", &mut extra)?,
+                "account_data" => account_data = reader.optional("account_data", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -459,7 +493,7 @@ impl<'de> codec::Object<'de> for RoomInfo {
 
 impl<'de> Deserialize<'de> for RoomInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -473,7 +507,17 @@ impl Serialize for RoomInfo {
         codec::entry(&mut map, "state", self.state.as_ref())?;
         codec::entry(&mut map, "visibility", self.visibility.as_ref())?;
         codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("invite", self.invite.is_some()),
+                ("messages", self.messages.is_some()),
+                ("state", self.state.is_some()),
+                ("visibility", self.visibility.is_some()),
+                ("account_data", self.account_data.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -486,7 +530,7 @@ pub struct InitialSyncResponse {
     /// `presence`.
     pub presence: Vec<Raw<common::Event>>,
     /// `rooms`.
-    pub rooms: Vec<RoomInfo>,
+    pub rooms: LenientList<RoomInfo>,
     /// `account_data`.
     pub account_data: Option<Vec<Raw<common::Event>>>,
     /// Fields that the specification does not name.
@@ -499,12 +543,12 @@ impl InitialSyncResponse {
     pub fn new(
         end: impl Into<String>,
         presence: Vec<Raw<common::Event>>,
-        rooms: Vec<RoomInfo>,
+        rooms: impl Into<LenientList<RoomInfo>>,
     ) -> Self {
         Self {
             end: end.into(),
             presence,
-            rooms,
+            rooms: rooms.into(),
             account_data: None,
             extra: Default::default(),
         }
@@ -519,28 +563,28 @@ impl InitialSyncResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for InitialSyncResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for InitialSyncResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut end = None;
         let mut presence = None;
         let mut rooms = None;
         let mut account_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "end" => end = codec::value(&mut entries)?,
-                "presence" => presence = codec::list(&mut entries)?,
-                "rooms" => rooms = codec::list(&mut entries)?,
-                "account_data" => account_data = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "end" => end = reader.field("end")?,
+                "presence" => presence = reader.or_empty("presence", &mut extra)?,
+                "rooms" => rooms = reader.or_empty("rooms", &mut extra)?,
+                "account_data" => account_data = reader.optional("account_data", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             end: codec::required(end, "end")?,
-            presence: codec::required(presence, "presence")?,
-            rooms: codec::required(rooms, "rooms")?,
+            presence: codec::or_empty(presence, "presence", reader)?,
+            rooms: codec::or_empty(rooms, "rooms", reader)?,
             account_data,
             extra,
         })
@@ -549,7 +593,7 @@ impl<'de> codec::Object<'de> for InitialSyncResponse {
 
 impl<'de> Deserialize<'de> for InitialSyncResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -557,10 +601,30 @@ impl Serialize for InitialSyncResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("end", &self.end)?;
-        map.serialize_entry("presence", &self.presence)?;
-        map.serialize_entry("rooms", &self.rooms)?;
+        codec::list_entry(
+            &mut map,
+            "presence",
+            &self.presence,
+            self.presence.is_empty(),
+            &self.extra,
+        )?;
+        codec::list_entry(
+            &mut map,
+            "rooms",
+            &self.rooms,
+            self.rooms.is_empty(),
+            &self.extra,
+        )?;
         codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("presence", !self.presence.is_empty()),
+                ("rooms", !self.rooms.is_empty()),
+                ("account_data", self.account_data.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -622,6 +686,11 @@ impl ServerEndpoint for GetOneEvent {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let event_id: EventId = request.path("eventId")?;
         Ok(Self { event_id })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Raw<common::ClientEvent>>(response)
     }
 
     #[inline]

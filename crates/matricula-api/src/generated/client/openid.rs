@@ -6,7 +6,8 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
 use crate::{ApiError, Endpoint, UserId, codec};
 
@@ -69,6 +70,11 @@ impl ServerEndpoint for RequestOpenIdToken {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::OpenidToken>(response)
     }
 
     #[inline]

@@ -4,14 +4,17 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
+use crate::{
+    ApiError, Endpoint, Extra, codec, codec::Read, codec::Reader, uia::AuthData, uia::UiaEndpoint,
+};
 
 /// Changes the password.
 ///
@@ -109,26 +112,37 @@ impl Serialize for ChangePassword {
         map.serialize_entry("new_password", &codec::Exposed(&self.new_password))?;
         codec::entry(&mut map, "logout_devices", self.logout_devices.as_ref())?;
         codec::entry(&mut map, "auth", self.auth.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("logout_devices", self.logout_devices.is_some()),
+                ("auth", self.auth.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for ChangePassword {
+impl codec::Object for ChangePassword {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut new_password = None;
         let mut logout_devices = None;
         let mut auth = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "new_password" => new_password = codec::secret(&mut entries)?,
-                "logout_devices" => logout_devices = codec::value(&mut entries)?,
-                "auth" => auth = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "new_password" => new_password = reader.field("new_password")?,
+                "logout_devices" => {
+                    logout_devices = reader.optional("logout_devices", &mut extra)?
+                }
+                "auth" => auth = reader.optional("auth", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -152,7 +166,12 @@ impl ServerEndpoint for ChangePassword {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<ChangePasswordResponse>(response)
     }
 
     #[inline]
@@ -168,13 +187,13 @@ pub struct ChangePasswordResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for ChangePasswordResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ChangePasswordResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -182,14 +201,14 @@ impl<'de> codec::Object<'de> for ChangePasswordResponse {
 
 impl<'de> Deserialize<'de> for ChangePasswordResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for ChangePasswordResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -296,16 +315,25 @@ impl Serialize for RequestTokenToResetPasswordEmail {
             "id_access_token",
             self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("next_link", self.next_link.is_some()),
+                ("id_server", self.id_server.is_some()),
+                ("id_access_token", self.id_access_token.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for RequestTokenToResetPasswordEmail {
+impl codec::Object for RequestTokenToResetPasswordEmail {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut client_secret = None;
         let mut email = None;
         let mut send_attempt = None;
@@ -313,15 +341,18 @@ impl<'de> codec::Object<'de> for RequestTokenToResetPasswordEmail {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "email" => email = codec::value(&mut entries)?,
-                "send_attempt" => send_attempt = codec::value(&mut entries)?,
-                "next_link" => next_link = codec::value(&mut entries)?,
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "email" => email = reader.field("email")?,
+                "send_attempt" => send_attempt = reader.field("send_attempt")?,
+                "next_link" => next_link = reader.optional("next_link", &mut extra)?,
+                "id_server" => id_server = reader.optional("id_server", &mut extra)?,
+                "id_access_token" => {
+                    id_access_token = reader.optional("id_access_token", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -351,7 +382,12 @@ impl ServerEndpoint for RequestTokenToResetPasswordEmail {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::RequestTokenResponse>(response)
     }
 
     #[inline]
@@ -467,16 +503,25 @@ impl Serialize for RequestTokenToResetPasswordMsisdn {
             "id_access_token",
             self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("next_link", self.next_link.is_some()),
+                ("id_server", self.id_server.is_some()),
+                ("id_access_token", self.id_access_token.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for RequestTokenToResetPasswordMsisdn {
+impl codec::Object for RequestTokenToResetPasswordMsisdn {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut client_secret = None;
         let mut country = None;
         let mut phone_number = None;
@@ -485,16 +530,19 @@ impl<'de> codec::Object<'de> for RequestTokenToResetPasswordMsisdn {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "country" => country = codec::value(&mut entries)?,
-                "phone_number" => phone_number = codec::value(&mut entries)?,
-                "send_attempt" => send_attempt = codec::value(&mut entries)?,
-                "next_link" => next_link = codec::value(&mut entries)?,
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "country" => country = reader.field("country")?,
+                "phone_number" => phone_number = reader.field("phone_number")?,
+                "send_attempt" => send_attempt = reader.field("send_attempt")?,
+                "next_link" => next_link = reader.optional("next_link", &mut extra)?,
+                "id_server" => id_server = reader.optional("id_server", &mut extra)?,
+                "id_access_token" => {
+                    id_access_token = reader.optional("id_access_token", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -526,7 +574,12 @@ impl ServerEndpoint for RequestTokenToResetPasswordMsisdn {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::RequestTokenResponse>(response)
     }
 
     #[inline]

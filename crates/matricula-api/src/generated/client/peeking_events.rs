@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
+    IncomingRequest, InvalidPart, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
     ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, Raw, codec, common};
+use crate::{ApiError, Endpoint, Extra, Raw, codec, codec::Read, codec::Reader, common};
 
 /// Waits for events of a room that the user need not have joined.
 ///
@@ -109,6 +109,11 @@ impl ServerEndpoint for PeekEvents {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<PeekEventsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &PeekEventsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -151,20 +156,20 @@ impl PeekEventsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for PeekEventsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PeekEventsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut start = None;
         let mut end = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "start" => start = codec::value(&mut entries)?,
-                "end" => end = codec::value(&mut entries)?,
-                "chunk" => chunk = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "start" => start = reader.optional("start", &mut extra)?,
+                "end" => end = reader.optional("end", &mut extra)?,
+                "chunk" => chunk = reader.optional("chunk", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -178,7 +183,7 @@ impl<'de> codec::Object<'de> for PeekEventsResponse {
 
 impl<'de> Deserialize<'de> for PeekEventsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -188,7 +193,15 @@ impl Serialize for PeekEventsResponse {
         codec::entry(&mut map, "start", self.start.as_ref())?;
         codec::entry(&mut map, "end", self.end.as_ref())?;
         codec::entry(&mut map, "chunk", self.chunk.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("start", self.start.is_some()),
+                ("end", self.end.is_some()),
+                ("chunk", self.chunk.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

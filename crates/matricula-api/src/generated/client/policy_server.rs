@@ -2,11 +2,15 @@
 //! The operations of `policy_server`.
 
 use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
-use crate::{ApiError, Endpoint, Extra, SortedMap, codec};
+use crate::server::{
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+};
+use crate::{
+    ApiError, Endpoint, Extra, SortedMap, codec, codec::Read, codec::Reader, sorted_map::Unsorted,
+};
 
 /// Reads the keys of a policy server.
 ///
@@ -49,6 +53,11 @@ impl ServerEndpoint for GetWellknownPolicy {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetWellknownPolicyResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetWellknownPolicyResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -73,16 +82,16 @@ impl PolicyServerKeys {
     }
 }
 
-impl<'de> codec::Object<'de> for PolicyServerKeys {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PolicyServerKeys {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut ed25519 = None;
-        let mut extra = Vec::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        let mut extra = Unsorted::default();
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "ed25519" => ed25519 = codec::value(&mut entries)?,
-                _ => extra.push((entry_key.into_owned(), entries.next_value::<String>()?)),
+                "ed25519" => ed25519 = reader.field("ed25519")?,
+                _ => extra.read(&entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -94,7 +103,7 @@ impl<'de> codec::Object<'de> for PolicyServerKeys {
 
 impl<'de> Deserialize<'de> for PolicyServerKeys {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -102,9 +111,7 @@ impl Serialize for PolicyServerKeys {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("ed25519", &self.ed25519)?;
-        for (name, value) in &self.extra {
-            map.serialize_entry(name, value)?;
-        }
+        codec::typed_extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -129,16 +136,16 @@ impl GetWellknownPolicyResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetWellknownPolicyResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetWellknownPolicyResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut public_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "public_keys" => public_keys = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "public_keys" => public_keys = reader.field("public_keys")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -150,7 +157,7 @@ impl<'de> codec::Object<'de> for GetWellknownPolicyResponse {
 
 impl<'de> Deserialize<'de> for GetWellknownPolicyResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -158,7 +165,7 @@ impl Serialize for GetWellknownPolicyResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("public_keys", &self.public_keys)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

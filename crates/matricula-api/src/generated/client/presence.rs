@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, UserId, codec, common};
+use crate::{ApiError, Endpoint, Extra, UserId, codec, codec::Read, codec::Reader, common};
 
 /// Reads a user's presence.
 ///
@@ -71,6 +72,11 @@ impl ServerEndpoint for GetPresence {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetPresenceResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetPresenceResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -128,22 +134,28 @@ impl GetPresenceResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetPresenceResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetPresenceResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut presence = None;
         let mut last_active_ago = None;
         let mut status_msg = None;
         let mut currently_active = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "presence" => presence = codec::value(&mut entries)?,
-                "last_active_ago" => last_active_ago = codec::millis(&mut entries)?,
-                "status_msg" => status_msg = codec::value(&mut entries)?,
-                "currently_active" => currently_active = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "presence" => presence = reader.field("presence")?,
+                "last_active_ago" => {
+                    last_active_ago = reader
+                        .optional("last_active_ago", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                "status_msg" => status_msg = reader.optional("status_msg", &mut extra)?,
+                "currently_active" => {
+                    currently_active = reader.optional("currently_active", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -158,7 +170,7 @@ impl<'de> codec::Object<'de> for GetPresenceResponse {
 
 impl<'de> Deserialize<'de> for GetPresenceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -173,7 +185,15 @@ impl Serialize for GetPresenceResponse {
         )?;
         codec::entry(&mut map, "status_msg", self.status_msg.as_ref())?;
         codec::entry(&mut map, "currently_active", self.currently_active.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("last_active_ago", self.last_active_ago.is_some()),
+                ("status_msg", self.status_msg.is_some()),
+                ("currently_active", self.currently_active.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -249,24 +269,33 @@ impl Serialize for SetPresence {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("presence", &self.presence)?;
         codec::entry(&mut map, "status_msg", self.status_msg.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("status_msg", self.status_msg.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetPresence {
+impl codec::Object for SetPresence {
     type Params = (UserId,);
 
-    fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (user_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut presence = None;
         let mut status_msg = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "presence" => presence = codec::value(&mut entries)?,
-                "status_msg" => status_msg = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "presence" => presence = reader.field("presence")?,
+                "status_msg" => status_msg = reader.optional("status_msg", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -289,7 +318,12 @@ impl ServerEndpoint for SetPresence {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
-        request.object((user_id,))
+        request.object(|reader| codec::Object::read_object((user_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetPresenceResponse>(response)
     }
 
     #[inline]
@@ -305,13 +339,13 @@ pub struct SetPresenceResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetPresenceResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetPresenceResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -319,14 +353,14 @@ impl<'de> codec::Object<'de> for SetPresenceResponse {
 
 impl<'de> Deserialize<'de> for SetPresenceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetPresenceResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

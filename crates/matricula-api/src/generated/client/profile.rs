@@ -2,14 +2,15 @@
 //! The operations of `profile`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, UserId, codec};
+use crate::{ApiError, Endpoint, Extra, UserId, codec, codec::Read, codec::Reader};
 
 /// Reads a profile field.
 ///
@@ -74,6 +75,11 @@ impl ServerEndpoint for GetProfileField {
         let user_id: UserId = request.path("userId")?;
         let key_name: String = request.path("keyName")?;
         Ok(Self { user_id, key_name })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Map<String, Value>>(response)
     }
 
     #[inline]
@@ -161,6 +167,11 @@ impl ServerEndpoint for SetProfileField {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetProfileFieldResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &SetProfileFieldResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -173,13 +184,13 @@ pub struct SetProfileFieldResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetProfileFieldResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetProfileFieldResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -187,14 +198,14 @@ impl<'de> codec::Object<'de> for SetProfileFieldResponse {
 
 impl<'de> Deserialize<'de> for SetProfileFieldResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetProfileFieldResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -268,6 +279,11 @@ impl ServerEndpoint for DeleteProfileField {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<DeleteProfileFieldResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &DeleteProfileFieldResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -280,13 +296,13 @@ pub struct DeleteProfileFieldResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for DeleteProfileFieldResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeleteProfileFieldResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -294,14 +310,14 @@ impl<'de> codec::Object<'de> for DeleteProfileFieldResponse {
 
 impl<'de> Deserialize<'de> for DeleteProfileFieldResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for DeleteProfileFieldResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -365,6 +381,11 @@ impl ServerEndpoint for GetUserProfile {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetUserProfileResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetUserProfileResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -406,20 +427,20 @@ impl GetUserProfileResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetUserProfileResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetUserProfileResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut avatar_url = None;
         let mut displayname = None;
         let mut tz = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "avatar_url" => avatar_url = codec::value(&mut entries)?,
-                "displayname" => displayname = codec::value(&mut entries)?,
-                "m.tz" => tz = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "avatar_url" => avatar_url = reader.optional("avatar_url", &mut extra)?,
+                "displayname" => displayname = reader.optional("displayname", &mut extra)?,
+                "m.tz" => tz = reader.optional("m.tz", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -433,7 +454,7 @@ impl<'de> codec::Object<'de> for GetUserProfileResponse {
 
 impl<'de> Deserialize<'de> for GetUserProfileResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -443,7 +464,15 @@ impl Serialize for GetUserProfileResponse {
         codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
         codec::entry(&mut map, "displayname", self.displayname.as_ref())?;
         codec::entry(&mut map, "m.tz", self.tz.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("avatar_url", self.avatar_url.is_some()),
+                ("displayname", self.displayname.is_some()),
+                ("m.tz", self.tz.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

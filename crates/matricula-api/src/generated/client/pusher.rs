@@ -4,13 +4,16 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, codec, codec::text_enum};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, codec, codec::Read, codec::Reader, codec::text_enum,
+};
 
 /// Lists the user's pushers.
 ///
@@ -54,6 +57,11 @@ impl ServerEndpoint for GetPushers {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetPushersResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetPushersResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -86,18 +94,18 @@ impl PusherData {
     }
 }
 
-impl<'de> codec::Object<'de> for PusherData {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PusherData {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut url = None;
         let mut format = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "url" => url = codec::value(&mut entries)?,
-                "format" => format = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "url" => url = reader.optional("url", &mut extra)?,
+                "format" => format = reader.optional("format", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { url, format, extra })
@@ -106,7 +114,7 @@ impl<'de> codec::Object<'de> for PusherData {
 
 impl<'de> Deserialize<'de> for PusherData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -115,7 +123,14 @@ impl Serialize for PusherData {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "url", self.url.as_ref())?;
         codec::entry(&mut map, "format", self.format.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("url", self.url.is_some()),
+                ("format", self.format.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -152,10 +167,9 @@ impl Pusher {
     }
 }
 
-impl<'de> codec::Object<'de> for Pusher {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Pusher {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut pushkey = None;
         let mut kind = None;
         let mut app_id = None;
@@ -165,17 +179,20 @@ impl<'de> codec::Object<'de> for Pusher {
         let mut lang = None;
         let mut data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "pushkey" => pushkey = codec::secret(&mut entries)?,
-                "kind" => kind = codec::value(&mut entries)?,
-                "app_id" => app_id = codec::value(&mut entries)?,
-                "app_display_name" => app_display_name = codec::value(&mut entries)?,
-                "device_display_name" => device_display_name = codec::value(&mut entries)?,
-                "profile_tag" => profile_tag = codec::value(&mut entries)?,
-                "lang" => lang = codec::value(&mut entries)?,
-                "data" => data = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "pushkey" => pushkey = reader.field("pushkey")?,
+                "kind" => kind = reader.field("kind")?,
+                "app_id" => app_id = reader.field("app_id")?,
+                "app_display_name" => app_display_name = reader.field("app_display_name")?,
+                "device_display_name" => {
+                    device_display_name = reader.field("device_display_name")?
+                }
+                "profile_tag" => profile_tag = reader.optional("profile_tag", &mut extra)?,
+                "lang" => lang = reader.field("lang")?,
+                "data" => data = reader.field("data")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -194,7 +211,7 @@ impl<'de> codec::Object<'de> for Pusher {
 
 impl<'de> Deserialize<'de> for Pusher {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -209,7 +226,11 @@ impl Serialize for Pusher {
         codec::entry(&mut map, "profile_tag", self.profile_tag.as_ref())?;
         map.serialize_entry("lang", &self.lang)?;
         map.serialize_entry("data", &self.data)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("profile_tag", self.profile_tag.is_some())],
+        )?;
         map.end()
     }
 }
@@ -218,7 +239,7 @@ impl Serialize for Pusher {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPushersResponse {
     /// `pushers`.
-    pub pushers: Option<Vec<Pusher>>,
+    pub pushers: Option<LenientList<Pusher>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -226,23 +247,22 @@ pub struct GetPushersResponse {
 impl GetPushersResponse {
     /// Sets `pushers`.
     #[must_use]
-    #[inline]
-    pub fn pushers(mut self, pushers: Vec<Pusher>) -> Self {
-        self.pushers = Some(pushers);
+    pub fn pushers(mut self, pushers: impl Into<LenientList<Pusher>>) -> Self {
+        self.pushers = Some(pushers.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for GetPushersResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetPushersResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut pushers = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "pushers" => pushers = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "pushers" => pushers = reader.optional("pushers", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { pushers, extra })
@@ -251,7 +271,7 @@ impl<'de> codec::Object<'de> for GetPushersResponse {
 
 impl<'de> Deserialize<'de> for GetPushersResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -259,7 +279,11 @@ impl Serialize for GetPushersResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "pushers", self.pushers.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("pushers", self.pushers.is_some())],
+        )?;
         map.end()
     }
 }
@@ -405,16 +429,28 @@ impl Serialize for SetPusher {
         codec::entry(&mut map, "lang", self.lang.as_ref())?;
         codec::entry(&mut map, "data", self.data.as_ref())?;
         codec::entry(&mut map, "append", self.append.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("app_display_name", self.app_display_name.is_some()),
+                ("device_display_name", self.device_display_name.is_some()),
+                ("profile_tag", self.profile_tag.is_some()),
+                ("lang", self.lang.is_some()),
+                ("data", self.data.is_some()),
+                ("append", self.append.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetPusher {
+impl codec::Object for SetPusher {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut pushkey = None;
         let mut kind = None;
         let mut app_id = None;
@@ -425,18 +461,23 @@ impl<'de> codec::Object<'de> for SetPusher {
         let mut data = None;
         let mut append = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "pushkey" => pushkey = codec::secret(&mut entries)?,
-                "kind" => kind = codec::value(&mut entries)?,
-                "app_id" => app_id = codec::value(&mut entries)?,
-                "app_display_name" => app_display_name = codec::value(&mut entries)?,
-                "device_display_name" => device_display_name = codec::value(&mut entries)?,
-                "profile_tag" => profile_tag = codec::value(&mut entries)?,
-                "lang" => lang = codec::value(&mut entries)?,
-                "data" => data = codec::value(&mut entries)?,
-                "append" => append = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "pushkey" => pushkey = reader.field("pushkey")?,
+                "kind" => kind = reader.field("kind")?,
+                "app_id" => app_id = reader.field("app_id")?,
+                "app_display_name" => {
+                    app_display_name = reader.optional("app_display_name", &mut extra)?
+                }
+                "device_display_name" => {
+                    device_display_name = reader.optional("device_display_name", &mut extra)?
+                }
+                "profile_tag" => profile_tag = reader.optional("profile_tag", &mut extra)?,
+                "lang" => lang = reader.optional("lang", &mut extra)?,
+                "data" => data = reader.optional("data", &mut extra)?,
+                "append" => append = reader.optional("append", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -472,7 +513,12 @@ impl ServerEndpoint for SetPusher {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetPusherResponse>(response)
     }
 
     #[inline]
@@ -516,18 +562,18 @@ impl SetPusherData {
     }
 }
 
-impl<'de> codec::Object<'de> for SetPusherData {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetPusherData {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut url = None;
         let mut format = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "url" => url = codec::value(&mut entries)?,
-                "format" => format = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "url" => url = reader.optional("url", &mut extra)?,
+                "format" => format = reader.optional("format", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { url, format, extra })
@@ -536,7 +582,7 @@ impl<'de> codec::Object<'de> for SetPusherData {
 
 impl<'de> Deserialize<'de> for SetPusherData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -545,7 +591,14 @@ impl Serialize for SetPusherData {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "url", self.url.as_ref())?;
         codec::entry(&mut map, "format", self.format.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("url", self.url.is_some()),
+                ("format", self.format.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -557,13 +610,13 @@ pub struct SetPusherResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetPusherResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetPusherResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -571,14 +624,14 @@ impl<'de> codec::Object<'de> for SetPusherResponse {
 
 impl<'de> Deserialize<'de> for SetPusherResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetPusherResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

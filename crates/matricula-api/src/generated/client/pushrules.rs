@@ -2,15 +2,18 @@
 //! The operations of `pushrules`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, StringOr, codec, common};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, StringOr, codec, codec::Read, codec::Reader, common,
+};
 
 /// Reads all push rules.
 ///
@@ -53,6 +56,11 @@ impl ServerEndpoint for GetPushRules {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetPushRulesResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetPushRulesResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -78,16 +86,16 @@ impl GetPushRulesResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetPushRulesResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetPushRulesResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut global = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "global" => global = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "global" => global = reader.field("global")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -99,7 +107,7 @@ impl<'de> codec::Object<'de> for GetPushRulesResponse {
 
 impl<'de> Deserialize<'de> for GetPushRulesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -107,7 +115,7 @@ impl Serialize for GetPushRulesResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("global", &self.global)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -150,6 +158,11 @@ impl ServerEndpoint for GetPushRulesGlobal {
     #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<common::PushRuleset>(response)
     }
 
     #[inline]
@@ -221,6 +234,11 @@ impl ServerEndpoint for GetPushRule {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         Ok(Self { kind, rule_id })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<common::PushRule>(response)
     }
 
     #[inline]
@@ -346,13 +364,20 @@ impl Serialize for SetPushRule {
         map.serialize_entry("actions", &self.actions)?;
         codec::entry(&mut map, "conditions", self.conditions.as_ref())?;
         codec::entry(&mut map, "pattern", self.pattern.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("conditions", self.conditions.is_some()),
+                ("pattern", self.pattern.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetPushRule {
+impl codec::Object for SetPushRule {
     type Params = (
         definitions::PushRuleKind,
         String,
@@ -360,20 +385,22 @@ impl<'de> codec::Object<'de> for SetPushRule {
         Option<String>,
     );
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (kind, rule_id, before, after): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut actions = None;
         let mut conditions = None;
         let mut pattern = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "actions" => actions = codec::value(&mut entries)?,
-                "conditions" => conditions = codec::value(&mut entries)?,
-                "pattern" => pattern = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "actions" => actions = reader.field("actions")?,
+                "conditions" => conditions = reader.optional("conditions", &mut extra)?,
+                "pattern" => pattern = reader.optional("pattern", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -407,7 +434,12 @@ impl ServerEndpoint for SetPushRule {
         let rule_id: String = request.path("ruleId")?;
         let before: Option<String> = request.query_optional("before")?;
         let after: Option<String> = request.query_optional("after")?;
-        request.object((kind, rule_id, before, after))
+        request.object(|reader| codec::Object::read_object((kind, rule_id, before, after), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetPushRuleResponse>(response)
     }
 
     #[inline]
@@ -423,13 +455,13 @@ pub struct SetPushRuleResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetPushRuleResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetPushRuleResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -437,14 +469,14 @@ impl<'de> codec::Object<'de> for SetPushRuleResponse {
 
 impl<'de> Deserialize<'de> for SetPushRuleResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetPushRuleResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -515,6 +547,11 @@ impl ServerEndpoint for DeletePushRule {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<DeletePushRuleResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &DeletePushRuleResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -527,13 +564,13 @@ pub struct DeletePushRuleResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for DeletePushRuleResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeletePushRuleResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -541,14 +578,14 @@ impl<'de> codec::Object<'de> for DeletePushRuleResponse {
 
 impl<'de> Deserialize<'de> for DeletePushRuleResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for DeletePushRuleResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -619,6 +656,11 @@ impl ServerEndpoint for IsPushRuleEnabled {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<IsPushRuleEnabledResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &IsPushRuleEnabledResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -644,16 +686,16 @@ impl IsPushRuleEnabledResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for IsPushRuleEnabledResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for IsPushRuleEnabledResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut enabled = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "enabled" => enabled = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "enabled" => enabled = reader.field("enabled")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -665,7 +707,7 @@ impl<'de> codec::Object<'de> for IsPushRuleEnabledResponse {
 
 impl<'de> Deserialize<'de> for IsPushRuleEnabledResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -673,7 +715,7 @@ impl Serialize for IsPushRuleEnabledResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("enabled", &self.enabled)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -739,25 +781,27 @@ impl Serialize for SetPushRuleEnabled {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("enabled", &self.enabled)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetPushRuleEnabled {
+impl codec::Object for SetPushRuleEnabled {
     type Params = (definitions::PushRuleKind, String);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (kind, rule_id): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut enabled = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "enabled" => enabled = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "enabled" => enabled = reader.field("enabled")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -781,7 +825,12 @@ impl ServerEndpoint for SetPushRuleEnabled {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
-        request.object((kind, rule_id))
+        request.object(|reader| codec::Object::read_object((kind, rule_id), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetPushRuleEnabledResponse>(response)
     }
 
     #[inline]
@@ -797,13 +846,13 @@ pub struct SetPushRuleEnabledResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetPushRuleEnabledResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetPushRuleEnabledResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -811,14 +860,14 @@ impl<'de> codec::Object<'de> for SetPushRuleEnabledResponse {
 
 impl<'de> Deserialize<'de> for SetPushRuleEnabledResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetPushRuleEnabledResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -889,6 +938,11 @@ impl ServerEndpoint for GetPushRuleActions {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetPushRuleActionsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetPushRuleActionsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -898,32 +952,31 @@ impl ServerEndpoint for GetPushRuleActions {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPushRuleActionsResponse {
     /// `actions`.
-    pub actions: Vec<StringOr<Map<String, Value>>>,
+    pub actions: LenientList<StringOr<Map<String, Value>>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetPushRuleActionsResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(actions: Vec<StringOr<Map<String, Value>>>) -> Self {
+    pub fn new(actions: impl Into<LenientList<StringOr<Map<String, Value>>>>) -> Self {
         Self {
-            actions,
+            actions: actions.into(),
             extra: Default::default(),
         }
     }
 }
 
-impl<'de> codec::Object<'de> for GetPushRuleActionsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetPushRuleActionsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut actions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "actions" => actions = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "actions" => actions = reader.list_field("actions")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -935,7 +988,7 @@ impl<'de> codec::Object<'de> for GetPushRuleActionsResponse {
 
 impl<'de> Deserialize<'de> for GetPushRuleActionsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -943,7 +996,7 @@ impl Serialize for GetPushRuleActionsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("actions", &self.actions)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1014,25 +1067,27 @@ impl Serialize for SetPushRuleActions {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("actions", &self.actions)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetPushRuleActions {
+impl codec::Object for SetPushRuleActions {
     type Params = (definitions::PushRuleKind, String);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (kind, rule_id): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut actions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "actions" => actions = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "actions" => actions = reader.field("actions")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1056,7 +1111,12 @@ impl ServerEndpoint for SetPushRuleActions {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
-        request.object((kind, rule_id))
+        request.object(|reader| codec::Object::read_object((kind, rule_id), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetPushRuleActionsResponse>(response)
     }
 
     #[inline]
@@ -1072,13 +1132,13 @@ pub struct SetPushRuleActionsResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetPushRuleActionsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetPushRuleActionsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -1086,14 +1146,14 @@ impl<'de> codec::Object<'de> for SetPushRuleActionsResponse {
 
 impl<'de> Deserialize<'de> for SetPushRuleActionsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetPushRuleActionsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

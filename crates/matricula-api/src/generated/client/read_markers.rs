@@ -4,13 +4,14 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, codec};
+use crate::{ApiError, Endpoint, Extra, RoomId, codec, codec::Read, codec::Reader};
 
 /// Sets the read markers of a room.
 ///
@@ -102,26 +103,39 @@ impl Serialize for SetReadMarker {
         codec::entry(&mut map, "m.fully_read", self.fully_read.as_ref())?;
         codec::entry(&mut map, "m.read", self.read.as_ref())?;
         codec::entry(&mut map, "m.read.private", self.read_private.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("m.fully_read", self.fully_read.is_some()),
+                ("m.read", self.read.is_some()),
+                ("m.read.private", self.read_private.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetReadMarker {
+impl codec::Object for SetReadMarker {
     type Params = (RoomId,);
 
-    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (room_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut fully_read = None;
         let mut read = None;
         let mut read_private = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "m.fully_read" => fully_read = codec::value(&mut entries)?,
-                "m.read" => read = codec::value(&mut entries)?,
-                "m.read.private" => read_private = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.fully_read" => fully_read = reader.optional("m.fully_read", &mut extra)?,
+                "m.read" => read = reader.optional("m.read", &mut extra)?,
+                "m.read.private" => read_private = reader.optional("m.read.private", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -146,7 +160,12 @@ impl ServerEndpoint for SetReadMarker {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
-        request.object((room_id,))
+        request.object(|reader| codec::Object::read_object((room_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetReadMarkerResponse>(response)
     }
 
     #[inline]
@@ -162,13 +181,13 @@ pub struct SetReadMarkerResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetReadMarkerResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetReadMarkerResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -176,14 +195,14 @@ impl<'de> codec::Object<'de> for SetReadMarkerResponse {
 
 impl<'de> Deserialize<'de> for SetReadMarkerResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetReadMarkerResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

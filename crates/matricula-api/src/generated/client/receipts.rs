@@ -4,13 +4,16 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec, codec::text_enum};
+use crate::{
+    ApiError, Endpoint, EventId, Extra, RoomId, codec, codec::Read, codec::Reader, codec::text_enum,
+};
 
 /// Sends a read receipt.
 ///
@@ -93,25 +96,31 @@ impl Serialize for SendReceipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "thread_id", self.thread_id.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("thread_id", self.thread_id.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SendReceipt {
+impl codec::Object for SendReceipt {
     type Params = (RoomId, ReceiptType, EventId);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (room_id, receipt_type, event_id): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut thread_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "thread_id" => thread_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "thread_id" => thread_id = reader.optional("thread_id", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -138,7 +147,13 @@ impl ServerEndpoint for SendReceipt {
         let room_id: RoomId = request.path("roomId")?;
         let receipt_type: ReceiptType = request.path("receiptType")?;
         let event_id: EventId = request.path("eventId")?;
-        request.object((room_id, receipt_type, event_id))
+        request
+            .object(|reader| codec::Object::read_object((room_id, receipt_type, event_id), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SendReceiptResponse>(response)
     }
 
     #[inline]
@@ -163,13 +178,13 @@ pub struct SendReceiptResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SendReceiptResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SendReceiptResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -177,14 +192,14 @@ impl<'de> codec::Object<'de> for SendReceiptResponse {
 
 impl<'de> Deserialize<'de> for SendReceiptResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SendReceiptResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -4,13 +4,14 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec};
+use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec, codec::Read, codec::Reader};
 
 /// Redacts an event.
 ///
@@ -84,25 +85,27 @@ impl Serialize for RedactEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "reason", self.reason.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("reason", self.reason.is_some())])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for RedactEvent {
+impl codec::Object for RedactEvent {
     type Params = (RoomId, EventId, String);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (room_id, event_id, txn_id): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "reason" => reason = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "reason" => reason = reader.optional("reason", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -129,7 +132,12 @@ impl ServerEndpoint for RedactEvent {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
         let txn_id: String = request.path("txnId")?;
-        request.object((room_id, event_id, txn_id))
+        request.object(|reader| codec::Object::read_object((room_id, event_id, txn_id), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RedactEventResponse>(response)
     }
 
     #[inline]
@@ -157,16 +165,16 @@ impl RedactEventResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for RedactEventResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RedactEventResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "event_id" => event_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "event_id" => event_id = reader.optional("event_id", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { event_id, extra })
@@ -175,7 +183,7 @@ impl<'de> codec::Object<'de> for RedactEventResponse {
 
 impl<'de> Deserialize<'de> for RedactEventResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -183,7 +191,11 @@ impl Serialize for RedactEventResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "event_id", self.event_id.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("event_id", self.event_id.is_some())],
+        )?;
         map.end()
     }
 }

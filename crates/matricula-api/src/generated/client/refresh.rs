@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, codec};
+use crate::{ApiError, Endpoint, Extra, codec, codec::Read, codec::Reader};
 
 /// Exchanges a refresh token for new tokens.
 ///
@@ -66,22 +67,24 @@ impl Serialize for Refresh {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("refresh_token", &codec::Exposed(&self.refresh_token))?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Refresh {
+impl codec::Object for Refresh {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut refresh_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "refresh_token" => refresh_token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "refresh_token" => refresh_token = reader.field("refresh_token")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -100,7 +103,12 @@ impl ServerEndpoint for Refresh {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RefreshResponse>(response)
     }
 
     #[inline]
@@ -149,20 +157,24 @@ impl RefreshResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for RefreshResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RefreshResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut access_token = None;
         let mut refresh_token = None;
         let mut expires_in_ms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "access_token" => access_token = codec::secret(&mut entries)?,
-                "refresh_token" => refresh_token = codec::secret(&mut entries)?,
-                "expires_in_ms" => expires_in_ms = codec::millis(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "access_token" => access_token = reader.field("access_token")?,
+                "refresh_token" => refresh_token = reader.optional("refresh_token", &mut extra)?,
+                "expires_in_ms" => {
+                    expires_in_ms = reader
+                        .optional("expires_in_ms", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -176,7 +188,7 @@ impl<'de> codec::Object<'de> for RefreshResponse {
 
 impl<'de> Deserialize<'de> for RefreshResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -194,7 +206,14 @@ impl Serialize for RefreshResponse {
             "expires_in_ms",
             self.expires_in_ms.map(codec::Millis).as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("refresh_token", self.refresh_token.is_some()),
+                ("expires_in_ms", self.expires_in_ms.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

@@ -6,16 +6,17 @@ use std::time::Duration;
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
 use crate::{
-    ApiError, Endpoint, Extra, ServerName, UserId, codec, codec::text_enum, uia::AuthData,
-    uia::UiaEndpoint,
+    ApiError, Endpoint, Extra, ServerName, UserId, codec, codec::Read, codec::Reader,
+    codec::text_enum, uia::AuthData, uia::UiaEndpoint,
 };
 
 /// Creates an account.
@@ -206,16 +207,34 @@ impl Serialize for Register {
                 .map(codec::Exposed)
                 .as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("auth", self.auth.is_some()),
+                ("username", self.username.is_some()),
+                ("password", self.password.is_some()),
+                ("device_id", self.device_id.is_some()),
+                (
+                    "initial_device_display_name",
+                    self.initial_device_display_name.is_some(),
+                ),
+                ("inhibit_login", self.inhibit_login.is_some()),
+                ("refresh_token", self.refresh_token.is_some()),
+                ("type", self.login_type.is_some()),
+                ("guest_access_token", self.guest_access_token.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Register {
+impl codec::Object for Register {
     type Params = (Option<RegisterKind>,);
 
-    fn read<A: MapAccess<'de>>((kind,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((kind,): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut auth = None;
         let mut username = None;
         let mut password = None;
@@ -226,20 +245,24 @@ impl<'de> codec::Object<'de> for Register {
         let mut login_type = None;
         let mut guest_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "auth" => auth = codec::value(&mut entries)?,
-                "username" => username = codec::value(&mut entries)?,
-                "password" => password = codec::secret(&mut entries)?,
-                "device_id" => device_id = codec::value(&mut entries)?,
+                "auth" => auth = reader.optional("auth", &mut extra)?,
+                "username" => username = reader.optional("username", &mut extra)?,
+                "password" => password = reader.optional("password", &mut extra)?,
+                "device_id" => device_id = reader.optional("device_id", &mut extra)?,
                 "initial_device_display_name" => {
-                    initial_device_display_name = codec::value(&mut entries)?
+                    initial_device_display_name =
+                        reader.optional("initial_device_display_name", &mut extra)?
                 }
-                "inhibit_login" => inhibit_login = codec::value(&mut entries)?,
-                "refresh_token" => refresh_token = codec::value(&mut entries)?,
-                "type" => login_type = codec::value(&mut entries)?,
-                "guest_access_token" => guest_access_token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "inhibit_login" => inhibit_login = reader.optional("inhibit_login", &mut extra)?,
+                "refresh_token" => refresh_token = reader.optional("refresh_token", &mut extra)?,
+                "type" => login_type = reader.optional("type", &mut extra)?,
+                "guest_access_token" => {
+                    guest_access_token = reader.optional("guest_access_token", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -276,7 +299,12 @@ impl ServerEndpoint for Register {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: Option<RegisterKind> = request.query_optional("kind")?;
-        request.object((kind,))
+        request.object(|reader| codec::Object::read_object((kind,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RegisterResponse>(response)
     }
 
     #[inline]
@@ -366,10 +394,9 @@ impl RegisterResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for RegisterResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RegisterResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_id = None;
         let mut access_token = None;
         let mut refresh_token = None;
@@ -377,15 +404,20 @@ impl<'de> codec::Object<'de> for RegisterResponse {
         let mut home_server = None;
         let mut device_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_id" => user_id = codec::value(&mut entries)?,
-                "access_token" => access_token = codec::secret(&mut entries)?,
-                "refresh_token" => refresh_token = codec::secret(&mut entries)?,
-                "expires_in_ms" => expires_in_ms = codec::millis(&mut entries)?,
-                "home_server" => home_server = codec::value(&mut entries)?,
-                "device_id" => device_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_id" => user_id = reader.field("user_id")?,
+                "access_token" => access_token = reader.optional("access_token", &mut extra)?,
+                "refresh_token" => refresh_token = reader.optional("refresh_token", &mut extra)?,
+                "expires_in_ms" => {
+                    expires_in_ms = reader
+                        .optional("expires_in_ms", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                "home_server" => home_server = reader.optional("home_server", &mut extra)?,
+                "device_id" => device_id = reader.optional("device_id", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -402,7 +434,7 @@ impl<'de> codec::Object<'de> for RegisterResponse {
 
 impl<'de> Deserialize<'de> for RegisterResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -427,7 +459,17 @@ impl Serialize for RegisterResponse {
         )?;
         codec::entry(&mut map, "home_server", self.home_server.as_ref())?;
         codec::entry(&mut map, "device_id", self.device_id.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("access_token", self.access_token.is_some()),
+                ("refresh_token", self.refresh_token.is_some()),
+                ("expires_in_ms", self.expires_in_ms.is_some()),
+                ("home_server", self.home_server.is_some()),
+                ("device_id", self.device_id.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -534,16 +576,25 @@ impl Serialize for RequestTokenToRegisterEmail {
             "id_access_token",
             self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("next_link", self.next_link.is_some()),
+                ("id_server", self.id_server.is_some()),
+                ("id_access_token", self.id_access_token.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for RequestTokenToRegisterEmail {
+impl codec::Object for RequestTokenToRegisterEmail {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut client_secret = None;
         let mut email = None;
         let mut send_attempt = None;
@@ -551,15 +602,18 @@ impl<'de> codec::Object<'de> for RequestTokenToRegisterEmail {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "email" => email = codec::value(&mut entries)?,
-                "send_attempt" => send_attempt = codec::value(&mut entries)?,
-                "next_link" => next_link = codec::value(&mut entries)?,
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "email" => email = reader.field("email")?,
+                "send_attempt" => send_attempt = reader.field("send_attempt")?,
+                "next_link" => next_link = reader.optional("next_link", &mut extra)?,
+                "id_server" => id_server = reader.optional("id_server", &mut extra)?,
+                "id_access_token" => {
+                    id_access_token = reader.optional("id_access_token", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -589,7 +643,12 @@ impl ServerEndpoint for RequestTokenToRegisterEmail {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::RequestTokenResponse>(response)
     }
 
     #[inline]
@@ -705,16 +764,25 @@ impl Serialize for RequestTokenToRegisterMsisdn {
             "id_access_token",
             self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("next_link", self.next_link.is_some()),
+                ("id_server", self.id_server.is_some()),
+                ("id_access_token", self.id_access_token.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for RequestTokenToRegisterMsisdn {
+impl codec::Object for RequestTokenToRegisterMsisdn {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut client_secret = None;
         let mut country = None;
         let mut phone_number = None;
@@ -723,16 +791,19 @@ impl<'de> codec::Object<'de> for RequestTokenToRegisterMsisdn {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "country" => country = codec::value(&mut entries)?,
-                "phone_number" => phone_number = codec::value(&mut entries)?,
-                "send_attempt" => send_attempt = codec::value(&mut entries)?,
-                "next_link" => next_link = codec::value(&mut entries)?,
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "country" => country = reader.field("country")?,
+                "phone_number" => phone_number = reader.field("phone_number")?,
+                "send_attempt" => send_attempt = reader.field("send_attempt")?,
+                "next_link" => next_link = reader.optional("next_link", &mut extra)?,
+                "id_server" => id_server = reader.optional("id_server", &mut extra)?,
+                "id_access_token" => {
+                    id_access_token = reader.optional("id_access_token", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -764,7 +835,12 @@ impl ServerEndpoint for RequestTokenToRegisterMsisdn {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::RequestTokenResponse>(response)
     }
 
     #[inline]
@@ -829,6 +905,11 @@ impl ServerEndpoint for CheckUsernameAvailability {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<CheckUsernameAvailabilityResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &CheckUsernameAvailabilityResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -853,16 +934,16 @@ impl CheckUsernameAvailabilityResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for CheckUsernameAvailabilityResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CheckUsernameAvailabilityResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut available = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "available" => available = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "available" => available = reader.optional("available", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { available, extra })
@@ -871,7 +952,7 @@ impl<'de> codec::Object<'de> for CheckUsernameAvailabilityResponse {
 
 impl<'de> Deserialize<'de> for CheckUsernameAvailabilityResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -879,7 +960,11 @@ impl Serialize for CheckUsernameAvailabilityResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "available", self.available.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("available", self.available.is_some())],
+        )?;
         map.end()
     }
 }

@@ -2,13 +2,14 @@
 //! The operations of `registration_tokens`.
 
 use matricula_core::{Api, Job, Method, Operation, Response, Secret, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, codec};
+use crate::{ApiError, Endpoint, Extra, codec, codec::Read, codec::Reader};
 
 /// Checks whether a registration token is valid.
 ///
@@ -70,6 +71,11 @@ impl ServerEndpoint for RegistrationTokenValidity {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RegistrationTokenValidityResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &RegistrationTokenValidityResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -95,16 +101,16 @@ impl RegistrationTokenValidityResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for RegistrationTokenValidityResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RegistrationTokenValidityResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut valid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "valid" => valid = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "valid" => valid = reader.field("valid")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -116,7 +122,7 @@ impl<'de> codec::Object<'de> for RegistrationTokenValidityResponse {
 
 impl<'de> Deserialize<'de> for RegistrationTokenValidityResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -124,7 +130,7 @@ impl Serialize for RegistrationTokenValidityResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("valid", &self.valid)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -2,14 +2,17 @@
 //! The operations of `relations`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, common};
+use crate::{
+    ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::Read, codec::Reader, common,
+};
 
 /// Lists the events that relate to an event.
 ///
@@ -166,6 +169,11 @@ impl ServerEndpoint for GetRelations {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetRelationsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetRelationsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -222,29 +230,31 @@ impl GetRelationsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRelationsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetRelationsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut next_batch = None;
         let mut prev_batch = None;
         let mut recursion_depth = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "next_batch" => next_batch = codec::value(&mut entries)?,
-                "prev_batch" => prev_batch = codec::value(&mut entries)?,
-                "recursion_depth" => recursion_depth = codec::value(&mut entries)?,
-                "chunk" => chunk = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "next_batch" => next_batch = reader.optional("next_batch", &mut extra)?,
+                "prev_batch" => prev_batch = reader.optional("prev_batch", &mut extra)?,
+                "recursion_depth" => {
+                    recursion_depth = reader.optional("recursion_depth", &mut extra)?
+                }
+                "chunk" => chunk = reader.or_empty("chunk", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             next_batch,
             prev_batch,
             recursion_depth,
-            chunk: chunk.unwrap_or_default(),
+            chunk: codec::or_empty(chunk, "chunk", reader)?,
             extra,
         })
     }
@@ -252,7 +262,7 @@ impl<'de> codec::Object<'de> for GetRelationsResponse {
 
 impl<'de> Deserialize<'de> for GetRelationsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -262,8 +272,23 @@ impl Serialize for GetRelationsResponse {
         codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
         codec::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
         codec::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
-        map.serialize_entry("chunk", &self.chunk)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "chunk",
+            &self.chunk,
+            self.chunk.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("next_batch", self.next_batch.is_some()),
+                ("prev_batch", self.prev_batch.is_some()),
+                ("recursion_depth", self.recursion_depth.is_some()),
+                ("chunk", !self.chunk.is_empty()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -432,6 +457,11 @@ impl ServerEndpoint for GetRelationsWithRelType {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetRelationsWithRelTypeResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetRelationsWithRelTypeResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -488,22 +518,24 @@ impl GetRelationsWithRelTypeResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRelationsWithRelTypeResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetRelationsWithRelTypeResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut next_batch = None;
         let mut prev_batch = None;
         let mut recursion_depth = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "next_batch" => next_batch = codec::value(&mut entries)?,
-                "prev_batch" => prev_batch = codec::value(&mut entries)?,
-                "recursion_depth" => recursion_depth = codec::value(&mut entries)?,
-                "chunk" => chunk = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "next_batch" => next_batch = reader.optional("next_batch", &mut extra)?,
+                "prev_batch" => prev_batch = reader.optional("prev_batch", &mut extra)?,
+                "recursion_depth" => {
+                    recursion_depth = reader.optional("recursion_depth", &mut extra)?
+                }
+                "chunk" => chunk = reader.list_field("chunk")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -518,7 +550,7 @@ impl<'de> codec::Object<'de> for GetRelationsWithRelTypeResponse {
 
 impl<'de> Deserialize<'de> for GetRelationsWithRelTypeResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -529,7 +561,15 @@ impl Serialize for GetRelationsWithRelTypeResponse {
         codec::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
         codec::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
         map.serialize_entry("chunk", &self.chunk)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("next_batch", self.next_batch.is_some()),
+                ("prev_batch", self.prev_batch.is_some()),
+                ("recursion_depth", self.recursion_depth.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -714,6 +754,11 @@ impl ServerEndpoint for GetRelationsWithRelTypeAndEventType {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetRelationsWithRelTypeAndEventTypeResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetRelationsWithRelTypeAndEventTypeResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -770,22 +815,24 @@ impl GetRelationsWithRelTypeAndEventTypeResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRelationsWithRelTypeAndEventTypeResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetRelationsWithRelTypeAndEventTypeResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut next_batch = None;
         let mut prev_batch = None;
         let mut recursion_depth = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "next_batch" => next_batch = codec::value(&mut entries)?,
-                "prev_batch" => prev_batch = codec::value(&mut entries)?,
-                "recursion_depth" => recursion_depth = codec::value(&mut entries)?,
-                "chunk" => chunk = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "next_batch" => next_batch = reader.optional("next_batch", &mut extra)?,
+                "prev_batch" => prev_batch = reader.optional("prev_batch", &mut extra)?,
+                "recursion_depth" => {
+                    recursion_depth = reader.optional("recursion_depth", &mut extra)?
+                }
+                "chunk" => chunk = reader.list_field("chunk")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -800,7 +847,7 @@ impl<'de> codec::Object<'de> for GetRelationsWithRelTypeAndEventTypeResponse {
 
 impl<'de> Deserialize<'de> for GetRelationsWithRelTypeAndEventTypeResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -811,7 +858,15 @@ impl Serialize for GetRelationsWithRelTypeAndEventTypeResponse {
         codec::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
         codec::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
         map.serialize_entry("chunk", &self.chunk)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("next_batch", self.next_batch.is_some()),
+                ("prev_batch", self.prev_batch.is_some()),
+                ("recursion_depth", self.recursion_depth.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

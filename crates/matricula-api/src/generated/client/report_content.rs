@@ -2,13 +2,16 @@
 //! The operations of `report_content`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, EventId, Extra, RoomId, UserId, codec};
+use crate::{
+    ApiError, Endpoint, EventId, Extra, RoomId, UserId, codec, codec::Read, codec::Reader,
+};
 
 /// Reports a room to the server's administrators.
 ///
@@ -71,22 +74,27 @@ impl Serialize for ReportRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("reason", &self.reason)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for ReportRoom {
+impl codec::Object for ReportRoom {
     type Params = (RoomId,);
 
-    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (room_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "reason" => reason = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "reason" => reason = reader.field("reason")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -107,7 +115,12 @@ impl ServerEndpoint for ReportRoom {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
-        request.object((room_id,))
+        request.object(|reader| codec::Object::read_object((room_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<ReportRoomResponse>(response)
     }
 
     #[inline]
@@ -123,13 +136,13 @@ pub struct ReportRoomResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for ReportRoomResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ReportRoomResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -137,14 +150,14 @@ impl<'de> codec::Object<'de> for ReportRoomResponse {
 
 impl<'de> Deserialize<'de> for ReportRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for ReportRoomResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -218,25 +231,27 @@ impl Serialize for ReportEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "reason", self.reason.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("reason", self.reason.is_some())])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for ReportEvent {
+impl codec::Object for ReportEvent {
     type Params = (RoomId, EventId);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (room_id, event_id): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "reason" => reason = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "reason" => reason = reader.optional("reason", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -260,7 +275,12 @@ impl ServerEndpoint for ReportEvent {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
-        request.object((room_id, event_id))
+        request.object(|reader| codec::Object::read_object((room_id, event_id), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<ReportEventResponse>(response)
     }
 
     #[inline]
@@ -276,13 +296,13 @@ pub struct ReportEventResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for ReportEventResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ReportEventResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -290,14 +310,14 @@ impl<'de> codec::Object<'de> for ReportEventResponse {
 
 impl<'de> Deserialize<'de> for ReportEventResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for ReportEventResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -363,22 +383,27 @@ impl Serialize for ReportUser {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("reason", &self.reason)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for ReportUser {
+impl codec::Object for ReportUser {
     type Params = (UserId,);
 
-    fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (user_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "reason" => reason = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "reason" => reason = reader.field("reason")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -399,7 +424,12 @@ impl ServerEndpoint for ReportUser {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
-        request.object((user_id,))
+        request.object(|reader| codec::Object::read_object((user_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<ReportUserResponse>(response)
     }
 
     #[inline]
@@ -415,13 +445,13 @@ pub struct ReportUserResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for ReportUserResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ReportUserResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -429,14 +459,14 @@ impl<'de> codec::Object<'de> for ReportUserResponse {
 
 impl<'de> Deserialize<'de> for ReportUserResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for ReportUserResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

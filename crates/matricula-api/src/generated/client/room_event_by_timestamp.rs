@@ -2,14 +2,15 @@
 //! The operations of `room_event_by_timestamp`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec};
+use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec, codec::Read, codec::Reader};
 
 /// Finds the event nearest to a timestamp.
 ///
@@ -84,6 +85,11 @@ impl ServerEndpoint for GetEventByTimestamp {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetEventByTimestampResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetEventByTimestampResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -95,7 +101,7 @@ pub struct GetEventByTimestampResponse {
     /// `event_id`.
     pub event_id: EventId,
     /// `origin_server_ts`.
-    pub origin_server_ts: Timestamp,
+    pub origin_server_ts: Option<Timestamp>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -103,32 +109,42 @@ pub struct GetEventByTimestampResponse {
 impl GetEventByTimestampResponse {
     /// Creates a value from the required fields.
     #[inline]
-    pub fn new(event_id: EventId, origin_server_ts: Timestamp) -> Self {
+    pub fn new(event_id: EventId) -> Self {
         Self {
             event_id,
-            origin_server_ts,
+            origin_server_ts: None,
             extra: Default::default(),
         }
     }
+
+    /// Sets `origin_server_ts`.
+    #[must_use]
+    #[inline]
+    pub fn origin_server_ts(mut self, origin_server_ts: Timestamp) -> Self {
+        self.origin_server_ts = Some(origin_server_ts);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for GetEventByTimestampResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetEventByTimestampResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut origin_server_ts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "event_id" => event_id = codec::value(&mut entries)?,
-                "origin_server_ts" => origin_server_ts = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "event_id" => event_id = reader.field("event_id")?,
+                "origin_server_ts" => {
+                    origin_server_ts = reader.optional("origin_server_ts", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             event_id: codec::required(event_id, "event_id")?,
-            origin_server_ts: codec::required(origin_server_ts, "origin_server_ts")?,
+            origin_server_ts,
             extra,
         })
     }
@@ -136,7 +152,7 @@ impl<'de> codec::Object<'de> for GetEventByTimestampResponse {
 
 impl<'de> Deserialize<'de> for GetEventByTimestampResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -144,8 +160,12 @@ impl Serialize for GetEventByTimestampResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("event_id", &self.event_id)?;
-        map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
-        self.extra.write(&mut map)?;
+        codec::entry(&mut map, "origin_server_ts", self.origin_server_ts.as_ref())?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("origin_server_ts", self.origin_server_ts.is_some())],
+        )?;
         map.end()
     }
 }

@@ -2,14 +2,18 @@
 //! The operations of `room_initial_sync`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, codec::text_enum, common};
+use crate::{
+    ApiError, Endpoint, Extra, Raw, RoomId, codec, codec::Read, codec::Reader, codec::text_enum,
+    common,
+};
 
 /// Reads the state of a room (legacy).
 ///
@@ -69,6 +73,11 @@ impl ServerEndpoint for RoomInitialSync {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RoomInitialSyncResponse>(response)
     }
 
     #[inline]
@@ -162,10 +171,9 @@ impl RoomInitialSyncResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomInitialSyncResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomInitialSyncResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut room_id = None;
         let mut membership = None;
         let mut messages = None;
@@ -173,15 +181,16 @@ impl<'de> codec::Object<'de> for RoomInitialSyncResponse {
         let mut visibility = None;
         let mut account_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "membership" => membership = codec::value(&mut entries)?,
-                "messages" => messages = codec::value(&mut entries)?,
-                "state" => state = codec::value(&mut entries)?,
-                "visibility" => visibility = codec::value(&mut entries)?,
-                "account_data" => account_data = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "room_id" => room_id = reader.field("room_id")?,
+                "membership" => membership = reader.optional("membership", &mut extra)?,
+                "messages" => messages = reader.optional("messages", &mut extra)?,
+                "state" => state = reader.optional("state", &mut extra)?,
+                "visibility" => visibility = reader.optional("visibility", &mut extra)?,
+                "account_data" => account_data = reader.optional("account_data", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -198,7 +207,7 @@ impl<'de> codec::Object<'de> for RoomInitialSyncResponse {
 
 impl<'de> Deserialize<'de> for RoomInitialSyncResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -211,7 +220,17 @@ impl Serialize for RoomInitialSyncResponse {
         codec::entry(&mut map, "state", self.state.as_ref())?;
         codec::entry(&mut map, "visibility", self.visibility.as_ref())?;
         codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("membership", self.membership.is_some()),
+                ("messages", self.messages.is_some()),
+                ("state", self.state.is_some()),
+                ("visibility", self.visibility.is_some()),
+                ("account_data", self.account_data.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

@@ -4,13 +4,14 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl, Timestamp,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::Read, codec::Reader};
 
 /// Sends an event to a room.
 ///
@@ -121,6 +122,11 @@ impl ServerEndpoint for SendMessage {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SendMessageResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &SendMessageResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -146,16 +152,16 @@ impl SendMessageResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for SendMessageResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SendMessageResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "event_id" => event_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "event_id" => event_id = reader.field("event_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -167,7 +173,7 @@ impl<'de> codec::Object<'de> for SendMessageResponse {
 
 impl<'de> Deserialize<'de> for SendMessageResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -175,7 +181,7 @@ impl Serialize for SendMessageResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("event_id", &self.event_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

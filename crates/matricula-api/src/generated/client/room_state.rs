@@ -2,13 +2,14 @@
 //! The operations of `room_state`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::Read, codec::Reader};
 
 /// Sends a state event.
 ///
@@ -118,6 +119,11 @@ impl ServerEndpoint for SendStateEvent {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SendStateEventResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &SendStateEventResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -143,16 +149,16 @@ impl SendStateEventResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for SendStateEventResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SendStateEventResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "event_id" => event_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "event_id" => event_id = reader.field("event_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -164,7 +170,7 @@ impl<'de> codec::Object<'de> for SendStateEventResponse {
 
 impl<'de> Deserialize<'de> for SendStateEventResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -172,7 +178,7 @@ impl Serialize for SendStateEventResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("event_id", &self.event_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -2,15 +2,17 @@
 //! The operations of `room_summary`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
 use crate::{
-    ApiError, Endpoint, Extra, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, codec, common,
+    ApiError, Endpoint, Extra, LenientList, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, codec,
+    codec::Read, codec::Reader, common,
 };
 
 /// Describes a room that the user need not have joined.
@@ -96,6 +98,11 @@ impl ServerEndpoint for GetRoomSummary {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetRoomSummaryResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetRoomSummaryResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -109,15 +116,15 @@ pub struct GetRoomSummaryResponse {
     /// `name`.
     pub name: Option<String>,
     /// `num_joined_members`.
-    pub num_joined_members: u64,
+    pub num_joined_members: Option<u64>,
     /// `room_id`.
     pub room_id: RoomId,
     /// `topic`.
     pub topic: Option<String>,
     /// `world_readable`.
-    pub world_readable: bool,
+    pub world_readable: Option<bool>,
     /// `guest_can_join`.
-    pub guest_can_join: bool,
+    pub guest_can_join: Option<bool>,
     /// `avatar_url`.
     pub avatar_url: Option<String>,
     /// `join_rule`.
@@ -125,7 +132,7 @@ pub struct GetRoomSummaryResponse {
     /// `room_type`.
     pub room_type: Option<String>,
     /// `allowed_room_ids`.
-    pub allowed_room_ids: Option<Vec<RoomId>>,
+    pub allowed_room_ids: Option<LenientList<RoomId>>,
     /// `encryption`.
     pub encryption: Option<definitions::RoomSummaryEncryption>,
     /// `room_version`.
@@ -139,20 +146,15 @@ pub struct GetRoomSummaryResponse {
 impl GetRoomSummaryResponse {
     /// Creates a value from the required fields.
     #[inline]
-    pub fn new(
-        num_joined_members: u64,
-        room_id: RoomId,
-        world_readable: bool,
-        guest_can_join: bool,
-    ) -> Self {
+    pub fn new(room_id: RoomId) -> Self {
         Self {
             canonical_alias: None,
             name: None,
-            num_joined_members,
+            num_joined_members: None,
             room_id,
             topic: None,
-            world_readable,
-            guest_can_join,
+            world_readable: None,
+            guest_can_join: None,
             avatar_url: None,
             join_rule: None,
             room_type: None,
@@ -179,10 +181,34 @@ impl GetRoomSummaryResponse {
         self
     }
 
+    /// Sets `num_joined_members`.
+    #[must_use]
+    #[inline]
+    pub fn num_joined_members(mut self, num_joined_members: u64) -> Self {
+        self.num_joined_members = Some(num_joined_members);
+        self
+    }
+
     /// Sets `topic`.
     #[must_use]
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topic = Some(topic.into());
+        self
+    }
+
+    /// Sets `world_readable`.
+    #[must_use]
+    #[inline]
+    pub fn world_readable(mut self, world_readable: bool) -> Self {
+        self.world_readable = Some(world_readable);
+        self
+    }
+
+    /// Sets `guest_can_join`.
+    #[must_use]
+    #[inline]
+    pub fn guest_can_join(mut self, guest_can_join: bool) -> Self {
+        self.guest_can_join = Some(guest_can_join);
         self
     }
 
@@ -209,9 +235,8 @@ impl GetRoomSummaryResponse {
 
     /// Sets `allowed_room_ids`.
     #[must_use]
-    #[inline]
-    pub fn allowed_room_ids(mut self, allowed_room_ids: Vec<RoomId>) -> Self {
-        self.allowed_room_ids = Some(allowed_room_ids);
+    pub fn allowed_room_ids(mut self, allowed_room_ids: impl Into<LenientList<RoomId>>) -> Self {
+        self.allowed_room_ids = Some(allowed_room_ids.into());
         self
     }
 
@@ -239,10 +264,9 @@ impl GetRoomSummaryResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRoomSummaryResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetRoomSummaryResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut canonical_alias = None;
         let mut name = None;
         let mut num_joined_members = None;
@@ -258,36 +282,46 @@ impl<'de> codec::Object<'de> for GetRoomSummaryResponse {
         let mut room_version = None;
         let mut membership = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
                 "canonical_alias" => {
-                    canonical_alias = codec::lenient(&mut entries, "canonical_alias", &mut extra)?
+                    canonical_alias = reader
+                        .optional("canonical_alias", &mut extra)?
                         .and_then(|codec::NonEmpty(value)| value)
                 }
-                "name" => name = codec::value(&mut entries)?,
-                "num_joined_members" => num_joined_members = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "topic" => topic = codec::value(&mut entries)?,
-                "world_readable" => world_readable = codec::value(&mut entries)?,
-                "guest_can_join" => guest_can_join = codec::value(&mut entries)?,
-                "avatar_url" => avatar_url = codec::value(&mut entries)?,
-                "join_rule" => join_rule = codec::value(&mut entries)?,
-                "room_type" => room_type = codec::value(&mut entries)?,
-                "allowed_room_ids" => allowed_room_ids = codec::value(&mut entries)?,
-                "encryption" => encryption = codec::value(&mut entries)?,
-                "room_version" => room_version = codec::value(&mut entries)?,
-                "membership" => membership = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "name" => name = reader.optional("name", &mut extra)?,
+                "num_joined_members" => {
+                    num_joined_members = reader.optional("num_joined_members", &mut extra)?
+                }
+                "room_id" => room_id = reader.field("room_id")?,
+                "topic" => topic = reader.optional("topic", &mut extra)?,
+                "world_readable" => {
+                    world_readable = reader.optional("world_readable", &mut extra)?
+                }
+                "guest_can_join" => {
+                    guest_can_join = reader.optional("guest_can_join", &mut extra)?
+                }
+                "avatar_url" => avatar_url = reader.optional("avatar_url", &mut extra)?,
+                "join_rule" => join_rule = reader.optional("join_rule", &mut extra)?,
+                "room_type" => room_type = reader.optional("room_type", &mut extra)?,
+                "allowed_room_ids" => {
+                    allowed_room_ids = reader.optional("allowed_room_ids", &mut extra)?
+                }
+                "encryption" => encryption = reader.optional("encryption", &mut extra)?,
+                "room_version" => room_version = reader.optional("room_version", &mut extra)?,
+                "membership" => membership = reader.optional("membership", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             canonical_alias,
             name,
-            num_joined_members: codec::required(num_joined_members, "num_joined_members")?,
+            num_joined_members,
             room_id: codec::required(room_id, "room_id")?,
             topic,
-            world_readable: codec::required(world_readable, "world_readable")?,
-            guest_can_join: codec::required(guest_can_join, "guest_can_join")?,
+            world_readable,
+            guest_can_join,
             avatar_url,
             join_rule,
             room_type,
@@ -302,7 +336,7 @@ impl<'de> codec::Object<'de> for GetRoomSummaryResponse {
 
 impl<'de> Deserialize<'de> for GetRoomSummaryResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -311,11 +345,15 @@ impl Serialize for GetRoomSummaryResponse {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
         codec::entry(&mut map, "name", self.name.as_ref())?;
-        map.serialize_entry("num_joined_members", &self.num_joined_members)?;
+        codec::entry(
+            &mut map,
+            "num_joined_members",
+            self.num_joined_members.as_ref(),
+        )?;
         map.serialize_entry("room_id", &self.room_id)?;
         codec::entry(&mut map, "topic", self.topic.as_ref())?;
-        map.serialize_entry("world_readable", &self.world_readable)?;
-        map.serialize_entry("guest_can_join", &self.guest_can_join)?;
+        codec::entry(&mut map, "world_readable", self.world_readable.as_ref())?;
+        codec::entry(&mut map, "guest_can_join", self.guest_can_join.as_ref())?;
         codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
         codec::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
         codec::entry(&mut map, "room_type", self.room_type.as_ref())?;
@@ -326,7 +364,21 @@ impl Serialize for GetRoomSummaryResponse {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("canonical_alias", self.canonical_alias.is_some())],
+            &[
+                ("canonical_alias", self.canonical_alias.is_some()),
+                ("name", self.name.is_some()),
+                ("num_joined_members", self.num_joined_members.is_some()),
+                ("topic", self.topic.is_some()),
+                ("world_readable", self.world_readable.is_some()),
+                ("guest_can_join", self.guest_can_join.is_some()),
+                ("avatar_url", self.avatar_url.is_some()),
+                ("join_rule", self.join_rule.is_some()),
+                ("room_type", self.room_type.is_some()),
+                ("allowed_room_ids", self.allowed_room_ids.is_some()),
+                ("encryption", self.encryption.is_some()),
+                ("room_version", self.room_version.is_some()),
+                ("membership", self.membership.is_some()),
+            ],
         )?;
         map.end()
     }

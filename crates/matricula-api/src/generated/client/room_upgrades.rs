@@ -2,13 +2,14 @@
 //! The operations of `room_upgrades`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, codec};
+use crate::{ApiError, Endpoint, Extra, RoomId, codec, codec::Read, codec::Reader};
 
 /// Replaces a room by one of another version.
 ///
@@ -84,24 +85,35 @@ impl Serialize for UpgradeRoom {
             "additional_creators",
             self.additional_creators.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("additional_creators", self.additional_creators.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for UpgradeRoom {
+impl codec::Object for UpgradeRoom {
     type Params = (RoomId,);
 
-    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (room_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut new_version = None;
         let mut additional_creators = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "new_version" => new_version = codec::value(&mut entries)?,
-                "additional_creators" => additional_creators = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "new_version" => new_version = reader.field("new_version")?,
+                "additional_creators" => {
+                    additional_creators = reader.optional("additional_creators", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -124,7 +136,12 @@ impl ServerEndpoint for UpgradeRoom {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
-        request.object((room_id,))
+        request.object(|reader| codec::Object::read_object((room_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<UpgradeRoomResponse>(response)
     }
 
     #[inline]
@@ -152,16 +169,16 @@ impl UpgradeRoomResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for UpgradeRoomResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UpgradeRoomResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut replacement_room = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "replacement_room" => replacement_room = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "replacement_room" => replacement_room = reader.field("replacement_room")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -173,7 +190,7 @@ impl<'de> codec::Object<'de> for UpgradeRoomResponse {
 
 impl<'de> Deserialize<'de> for UpgradeRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -181,7 +198,7 @@ impl Serialize for UpgradeRoomResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("replacement_room", &self.replacement_room)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

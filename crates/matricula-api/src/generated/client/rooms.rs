@@ -2,15 +2,16 @@
 //! The operations of `rooms`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
 use crate::{
-    ApiError, Endpoint, EventId, Extra, Raw, RoomId, SortedMap, UserId, codec, codec::text_enum,
-    common,
+    ApiError, Endpoint, EventId, Extra, Raw, RoomId, SortedMap, UserId, codec, codec::Read,
+    codec::Reader, codec::text_enum, common,
 };
 
 /// Reads an event.
@@ -77,6 +78,11 @@ impl ServerEndpoint for GetRoomEvent {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
         Ok(Self { room_id, event_id })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Raw<common::ClientEvent>>(response)
     }
 
     #[inline]
@@ -186,6 +192,11 @@ impl ServerEndpoint for GetStateEvent {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Raw>(response)
+    }
+
+    #[inline]
     fn write_success(response: &Raw) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -256,6 +267,11 @@ impl ServerEndpoint for GetRoomState {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<Vec<Raw<common::ClientEvent>>>(response)
     }
 
     #[inline]
@@ -382,6 +398,11 @@ impl ServerEndpoint for GetRoomMembers {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetRoomMembersResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetRoomMembersResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -406,16 +427,16 @@ impl GetRoomMembersResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRoomMembersResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetRoomMembersResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "chunk" => chunk = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "chunk" => chunk = reader.optional("chunk", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { chunk, extra })
@@ -424,7 +445,7 @@ impl<'de> codec::Object<'de> for GetRoomMembersResponse {
 
 impl<'de> Deserialize<'de> for GetRoomMembersResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -432,7 +453,7 @@ impl Serialize for GetRoomMembersResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "chunk", self.chunk.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("chunk", self.chunk.is_some())])?;
         map.end()
     }
 }
@@ -497,6 +518,11 @@ impl ServerEndpoint for GetJoinedMembers {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetJoinedMembersResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetJoinedMembersResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -529,18 +555,18 @@ impl JoinedMember {
     }
 }
 
-impl<'de> codec::Object<'de> for JoinedMember {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for JoinedMember {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut display_name = None;
         let mut avatar_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "display_name" => display_name = codec::value(&mut entries)?,
-                "avatar_url" => avatar_url = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "display_name" => display_name = reader.optional("display_name", &mut extra)?,
+                "avatar_url" => avatar_url = reader.optional("avatar_url", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -553,7 +579,7 @@ impl<'de> codec::Object<'de> for JoinedMember {
 
 impl<'de> Deserialize<'de> for JoinedMember {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -562,7 +588,14 @@ impl Serialize for JoinedMember {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "display_name", self.display_name.as_ref())?;
         codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("display_name", self.display_name.is_some()),
+                ("avatar_url", self.avatar_url.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -586,16 +619,16 @@ impl GetJoinedMembersResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetJoinedMembersResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetJoinedMembersResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut joined = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "joined" => joined = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "joined" => joined = reader.optional("joined", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { joined, extra })
@@ -604,7 +637,7 @@ impl<'de> codec::Object<'de> for GetJoinedMembersResponse {
 
 impl<'de> Deserialize<'de> for GetJoinedMembersResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -612,7 +645,7 @@ impl Serialize for GetJoinedMembersResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "joined", self.joined.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("joined", self.joined.is_some())])?;
         map.end()
     }
 }

@@ -4,15 +4,17 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
 use crate::{
-    ApiError, Endpoint, Extra, Raw, RoomId, SortedMap, UserId, codec, codec::text_enum, common,
+    ApiError, Endpoint, Extra, LenientList, Raw, RoomId, SortedMap, UserId, codec, codec::Read,
+    codec::Reader, codec::text_enum, common,
 };
 
 /// Searches messages.
@@ -83,25 +85,27 @@ impl Serialize for Search {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("search_categories", &self.search_categories)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Search {
+impl codec::Object for Search {
     type Params = (Option<String>,);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (next_batch,): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut search_categories = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "search_categories" => search_categories = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "search_categories" => search_categories = reader.field("search_categories")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -122,7 +126,12 @@ impl ServerEndpoint for Search {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let next_batch: Option<String> = request.query_optional("next_batch")?;
-        request.object((next_batch,))
+        request.object(|reader| codec::Object::read_object((next_batch,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SearchResponse>(response)
     }
 
     #[inline]
@@ -187,20 +196,22 @@ impl IncludeEventContext {
     }
 }
 
-impl<'de> codec::Object<'de> for IncludeEventContext {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for IncludeEventContext {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut before_limit = None;
         let mut after_limit = None;
         let mut include_profile = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "before_limit" => before_limit = codec::value(&mut entries)?,
-                "after_limit" => after_limit = codec::value(&mut entries)?,
-                "include_profile" => include_profile = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "before_limit" => before_limit = reader.optional("before_limit", &mut extra)?,
+                "after_limit" => after_limit = reader.optional("after_limit", &mut extra)?,
+                "include_profile" => {
+                    include_profile = reader.optional("include_profile", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -214,7 +225,7 @@ impl<'de> codec::Object<'de> for IncludeEventContext {
 
 impl<'de> Deserialize<'de> for IncludeEventContext {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -224,7 +235,15 @@ impl Serialize for IncludeEventContext {
         codec::entry(&mut map, "before_limit", self.before_limit.as_ref())?;
         codec::entry(&mut map, "after_limit", self.after_limit.as_ref())?;
         codec::entry(&mut map, "include_profile", self.include_profile.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("before_limit", self.before_limit.is_some()),
+                ("after_limit", self.after_limit.is_some()),
+                ("include_profile", self.include_profile.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -256,16 +275,16 @@ impl Group {
     }
 }
 
-impl<'de> codec::Object<'de> for Group {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Group {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "key" => key = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "key" => key = reader.optional("key", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { key, extra })
@@ -274,7 +293,7 @@ impl<'de> codec::Object<'de> for Group {
 
 impl<'de> Deserialize<'de> for Group {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -282,7 +301,7 @@ impl Serialize for Group {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "key", self.key.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("key", self.key.is_some())])?;
         map.end()
     }
 }
@@ -306,16 +325,16 @@ impl Groupings {
     }
 }
 
-impl<'de> codec::Object<'de> for Groupings {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Groupings {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut group_by = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "group_by" => group_by = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "group_by" => group_by = reader.optional("group_by", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { group_by, extra })
@@ -324,7 +343,7 @@ impl<'de> codec::Object<'de> for Groupings {
 
 impl<'de> Deserialize<'de> for Groupings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -332,7 +351,11 @@ impl Serialize for Groupings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "group_by", self.group_by.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("group_by", self.group_by.is_some())],
+        )?;
         map.end()
     }
 }
@@ -422,10 +445,9 @@ impl RoomEventsCriteria {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomEventsCriteria {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomEventsCriteria {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut search_term = None;
         let mut keys = None;
         let mut filter = None;
@@ -434,16 +456,17 @@ impl<'de> codec::Object<'de> for RoomEventsCriteria {
         let mut include_state = None;
         let mut groupings = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "search_term" => search_term = codec::value(&mut entries)?,
-                "keys" => keys = codec::value(&mut entries)?,
-                "filter" => filter = codec::value(&mut entries)?,
-                "order_by" => order_by = codec::value(&mut entries)?,
-                "event_context" => event_context = codec::value(&mut entries)?,
-                "include_state" => include_state = codec::value(&mut entries)?,
-                "groupings" => groupings = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "search_term" => search_term = reader.field("search_term")?,
+                "keys" => keys = reader.optional("keys", &mut extra)?,
+                "filter" => filter = reader.optional("filter", &mut extra)?,
+                "order_by" => order_by = reader.optional("order_by", &mut extra)?,
+                "event_context" => event_context = reader.optional("event_context", &mut extra)?,
+                "include_state" => include_state = reader.optional("include_state", &mut extra)?,
+                "groupings" => groupings = reader.optional("groupings", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -461,7 +484,7 @@ impl<'de> codec::Object<'de> for RoomEventsCriteria {
 
 impl<'de> Deserialize<'de> for RoomEventsCriteria {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -475,7 +498,18 @@ impl Serialize for RoomEventsCriteria {
         codec::entry(&mut map, "event_context", self.event_context.as_ref())?;
         codec::entry(&mut map, "include_state", self.include_state.as_ref())?;
         codec::entry(&mut map, "groupings", self.groupings.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("keys", self.keys.is_some()),
+                ("filter", self.filter.is_some()),
+                ("order_by", self.order_by.is_some()),
+                ("event_context", self.event_context.is_some()),
+                ("include_state", self.include_state.is_some()),
+                ("groupings", self.groupings.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -499,16 +533,16 @@ impl Categories {
     }
 }
 
-impl<'de> codec::Object<'de> for Categories {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Categories {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut room_events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "room_events" => room_events = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "room_events" => room_events = reader.optional("room_events", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { room_events, extra })
@@ -517,7 +551,7 @@ impl<'de> codec::Object<'de> for Categories {
 
 impl<'de> Deserialize<'de> for Categories {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -525,7 +559,11 @@ impl Serialize for Categories {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "room_events", self.room_events.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("room_events", self.room_events.is_some())],
+        )?;
         map.end()
     }
 }
@@ -557,18 +595,18 @@ impl UserProfile {
     }
 }
 
-impl<'de> codec::Object<'de> for UserProfile {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UserProfile {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut displayname = None;
         let mut avatar_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "displayname" => displayname = codec::value(&mut entries)?,
-                "avatar_url" => avatar_url = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "displayname" => displayname = reader.optional("displayname", &mut extra)?,
+                "avatar_url" => avatar_url = reader.optional("avatar_url", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -581,7 +619,7 @@ impl<'de> codec::Object<'de> for UserProfile {
 
 impl<'de> Deserialize<'de> for UserProfile {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -590,7 +628,14 @@ impl Serialize for UserProfile {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "displayname", self.displayname.as_ref())?;
         codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("displayname", self.displayname.is_some()),
+                ("avatar_url", self.avatar_url.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -652,24 +697,24 @@ impl EventContext {
     }
 }
 
-impl<'de> codec::Object<'de> for EventContext {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for EventContext {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut start = None;
         let mut end = None;
         let mut profile_info = None;
         let mut events_before = None;
         let mut events_after = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "start" => start = codec::value(&mut entries)?,
-                "end" => end = codec::value(&mut entries)?,
-                "profile_info" => profile_info = codec::value(&mut entries)?,
-                "events_before" => events_before = codec::value(&mut entries)?,
-                "events_after" => events_after = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "start" => start = reader.optional("start", &mut extra)?,
+                "end" => end = reader.optional("end", &mut extra)?,
+                "profile_info" => profile_info = reader.optional("profile_info", &mut extra)?,
+                "events_before" => events_before = reader.optional("events_before", &mut extra)?,
+                "events_after" => events_after = reader.optional("events_after", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -685,7 +730,7 @@ impl<'de> codec::Object<'de> for EventContext {
 
 impl<'de> Deserialize<'de> for EventContext {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -697,7 +742,17 @@ impl Serialize for EventContext {
         codec::entry(&mut map, "profile_info", self.profile_info.as_ref())?;
         codec::entry(&mut map, "events_before", self.events_before.as_ref())?;
         codec::entry(&mut map, "events_after", self.events_after.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("start", self.start.is_some()),
+                ("end", self.end.is_some()),
+                ("profile_info", self.profile_info.is_some()),
+                ("events_before", self.events_before.is_some()),
+                ("events_after", self.events_after.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -741,20 +796,20 @@ impl SearchResult {
     }
 }
 
-impl<'de> codec::Object<'de> for SearchResult {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SearchResult {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut rank = None;
         let mut result = None;
         let mut context = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "rank" => rank = codec::value(&mut entries)?,
-                "result" => result = codec::value(&mut entries)?,
-                "context" => context = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "rank" => rank = reader.optional("rank", &mut extra)?,
+                "result" => result = reader.optional("result", &mut extra)?,
+                "context" => context = reader.optional("context", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -768,7 +823,7 @@ impl<'de> codec::Object<'de> for SearchResult {
 
 impl<'de> Deserialize<'de> for SearchResult {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -778,7 +833,15 @@ impl Serialize for SearchResult {
         codec::entry(&mut map, "rank", self.rank.as_ref())?;
         codec::entry(&mut map, "result", self.result.as_ref())?;
         codec::entry(&mut map, "context", self.context.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("rank", self.rank.is_some()),
+                ("result", self.result.is_some()),
+                ("context", self.context.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -791,7 +854,7 @@ pub struct GroupValue {
     /// `order`.
     pub order: Option<serde_json::Number>,
     /// `results`.
-    pub results: Option<Vec<String>>,
+    pub results: Option<LenientList<String>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -814,27 +877,26 @@ impl GroupValue {
 
     /// Sets `results`.
     #[must_use]
-    #[inline]
-    pub fn results(mut self, results: Vec<String>) -> Self {
-        self.results = Some(results);
+    pub fn results(mut self, results: impl Into<LenientList<String>>) -> Self {
+        self.results = Some(results.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for GroupValue {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GroupValue {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut next_batch = None;
         let mut order = None;
         let mut results = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "next_batch" => next_batch = codec::value(&mut entries)?,
-                "order" => order = codec::value(&mut entries)?,
-                "results" => results = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "next_batch" => next_batch = reader.optional("next_batch", &mut extra)?,
+                "order" => order = reader.optional("order", &mut extra)?,
+                "results" => results = reader.optional("results", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -848,7 +910,7 @@ impl<'de> codec::Object<'de> for GroupValue {
 
 impl<'de> Deserialize<'de> for GroupValue {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -858,7 +920,15 @@ impl Serialize for GroupValue {
         codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
         codec::entry(&mut map, "order", self.order.as_ref())?;
         codec::entry(&mut map, "results", self.results.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("next_batch", self.next_batch.is_some()),
+                ("order", self.order.is_some()),
+                ("results", self.results.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -869,9 +939,9 @@ pub struct ResultRoomEvents {
     /// `count`.
     pub count: Option<u64>,
     /// `highlights`.
-    pub highlights: Option<Vec<String>>,
+    pub highlights: Option<LenientList<String>>,
     /// `results`.
-    pub results: Option<Vec<SearchResult>>,
+    pub results: Option<LenientList<SearchResult>>,
     /// `state`.
     pub state: Option<SortedMap<RoomId, Vec<Raw<common::ClientEvent>>>>,
     /// `groups`.
@@ -893,17 +963,15 @@ impl ResultRoomEvents {
 
     /// Sets `highlights`.
     #[must_use]
-    #[inline]
-    pub fn highlights(mut self, highlights: Vec<String>) -> Self {
-        self.highlights = Some(highlights);
+    pub fn highlights(mut self, highlights: impl Into<LenientList<String>>) -> Self {
+        self.highlights = Some(highlights.into());
         self
     }
 
     /// Sets `results`.
     #[must_use]
-    #[inline]
-    pub fn results(mut self, results: Vec<SearchResult>) -> Self {
-        self.results = Some(results);
+    pub fn results(mut self, results: impl Into<LenientList<SearchResult>>) -> Self {
+        self.results = Some(results.into());
         self
     }
 
@@ -931,10 +999,9 @@ impl ResultRoomEvents {
     }
 }
 
-impl<'de> codec::Object<'de> for ResultRoomEvents {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ResultRoomEvents {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut count = None;
         let mut highlights = None;
         let mut results = None;
@@ -942,15 +1009,16 @@ impl<'de> codec::Object<'de> for ResultRoomEvents {
         let mut groups = None;
         let mut next_batch = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "count" => count = codec::value(&mut entries)?,
-                "highlights" => highlights = codec::value(&mut entries)?,
-                "results" => results = codec::value(&mut entries)?,
-                "state" => state = codec::value(&mut entries)?,
-                "groups" => groups = codec::value(&mut entries)?,
-                "next_batch" => next_batch = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "count" => count = reader.optional("count", &mut extra)?,
+                "highlights" => highlights = reader.optional("highlights", &mut extra)?,
+                "results" => results = reader.optional("results", &mut extra)?,
+                "state" => state = reader.optional("state", &mut extra)?,
+                "groups" => groups = reader.optional("groups", &mut extra)?,
+                "next_batch" => next_batch = reader.optional("next_batch", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -967,7 +1035,7 @@ impl<'de> codec::Object<'de> for ResultRoomEvents {
 
 impl<'de> Deserialize<'de> for ResultRoomEvents {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -980,7 +1048,18 @@ impl Serialize for ResultRoomEvents {
         codec::entry(&mut map, "state", self.state.as_ref())?;
         codec::entry(&mut map, "groups", self.groups.as_ref())?;
         codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("count", self.count.is_some()),
+                ("highlights", self.highlights.is_some()),
+                ("results", self.results.is_some()),
+                ("state", self.state.is_some()),
+                ("groups", self.groups.is_some()),
+                ("next_batch", self.next_batch.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1004,16 +1083,16 @@ impl ResultCategories {
     }
 }
 
-impl<'de> codec::Object<'de> for ResultCategories {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ResultCategories {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut room_events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "room_events" => room_events = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "room_events" => room_events = reader.optional("room_events", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { room_events, extra })
@@ -1022,7 +1101,7 @@ impl<'de> codec::Object<'de> for ResultCategories {
 
 impl<'de> Deserialize<'de> for ResultCategories {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1030,7 +1109,11 @@ impl Serialize for ResultCategories {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "room_events", self.room_events.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("room_events", self.room_events.is_some())],
+        )?;
         map.end()
     }
 }
@@ -1055,16 +1138,16 @@ impl SearchResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for SearchResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SearchResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut search_categories = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "search_categories" => search_categories = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "search_categories" => search_categories = reader.field("search_categories")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1076,7 +1159,7 @@ impl<'de> codec::Object<'de> for SearchResponse {
 
 impl<'de> Deserialize<'de> for SearchResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1084,7 +1167,7 @@ impl Serialize for SearchResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("search_categories", &self.search_categories)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

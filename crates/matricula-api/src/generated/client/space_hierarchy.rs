@@ -2,14 +2,18 @@
 //! The operations of `space_hierarchy`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, Raw, RoomAliasId, RoomId, UserId, codec};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, Raw, RoomAliasId, RoomId, UserId, codec, codec::Read,
+    codec::Reader,
+};
 
 /// Lists the rooms in a space.
 ///
@@ -146,6 +150,11 @@ impl ServerEndpoint for GetSpaceHierarchy {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetSpaceHierarchyResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetSpaceHierarchyResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -163,7 +172,7 @@ pub struct StrippedChildStateEvent {
     /// `sender`.
     pub sender: UserId,
     /// `origin_server_ts`.
-    pub origin_server_ts: Timestamp,
+    pub origin_server_ts: Option<Timestamp>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -176,37 +185,46 @@ impl StrippedChildStateEvent {
         state_key: impl Into<String>,
         event_type: impl Into<String>,
         sender: UserId,
-        origin_server_ts: Timestamp,
     ) -> Self {
         Self {
             content,
             state_key: state_key.into(),
             event_type: event_type.into(),
             sender,
-            origin_server_ts,
+            origin_server_ts: None,
             extra: Default::default(),
         }
     }
+
+    /// Sets `origin_server_ts`.
+    #[must_use]
+    #[inline]
+    pub fn origin_server_ts(mut self, origin_server_ts: Timestamp) -> Self {
+        self.origin_server_ts = Some(origin_server_ts);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for StrippedChildStateEvent {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for StrippedChildStateEvent {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut content = None;
         let mut state_key = None;
         let mut event_type = None;
         let mut sender = None;
         let mut origin_server_ts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "content" => content = codec::value(&mut entries)?,
-                "state_key" => state_key = codec::value(&mut entries)?,
-                "type" => event_type = codec::value(&mut entries)?,
-                "sender" => sender = codec::value(&mut entries)?,
-                "origin_server_ts" => origin_server_ts = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "content" => content = reader.field("content")?,
+                "state_key" => state_key = reader.field("state_key")?,
+                "type" => event_type = reader.field("type")?,
+                "sender" => sender = reader.field("sender")?,
+                "origin_server_ts" => {
+                    origin_server_ts = reader.optional("origin_server_ts", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -214,7 +232,7 @@ impl<'de> codec::Object<'de> for StrippedChildStateEvent {
             state_key: codec::required(state_key, "state_key")?,
             event_type: codec::required(event_type, "type")?,
             sender: codec::required(sender, "sender")?,
-            origin_server_ts: codec::required(origin_server_ts, "origin_server_ts")?,
+            origin_server_ts,
             extra,
         })
     }
@@ -222,7 +240,7 @@ impl<'de> codec::Object<'de> for StrippedChildStateEvent {
 
 impl<'de> Deserialize<'de> for StrippedChildStateEvent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -233,8 +251,12 @@ impl Serialize for StrippedChildStateEvent {
         map.serialize_entry("state_key", &self.state_key)?;
         map.serialize_entry("type", &self.event_type)?;
         map.serialize_entry("sender", &self.sender)?;
-        map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
-        self.extra.write(&mut map)?;
+        codec::entry(&mut map, "origin_server_ts", self.origin_server_ts.as_ref())?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("origin_server_ts", self.origin_server_ts.is_some())],
+        )?;
         map.end()
     }
 }
@@ -247,15 +269,15 @@ pub struct SpaceHierarchyRoomsChunk {
     /// `name`.
     pub name: Option<String>,
     /// `num_joined_members`.
-    pub num_joined_members: u64,
+    pub num_joined_members: Option<u64>,
     /// `room_id`.
     pub room_id: RoomId,
     /// `topic`.
     pub topic: Option<String>,
     /// `world_readable`.
-    pub world_readable: bool,
+    pub world_readable: Option<bool>,
     /// `guest_can_join`.
-    pub guest_can_join: bool,
+    pub guest_can_join: Option<bool>,
     /// `avatar_url`.
     pub avatar_url: Option<String>,
     /// `join_rule`.
@@ -263,7 +285,7 @@ pub struct SpaceHierarchyRoomsChunk {
     /// `room_type`. Since 1.4.
     pub room_type: Option<String>,
     /// `allowed_room_ids`. Since 1.15.
-    pub allowed_room_ids: Option<Vec<RoomId>>,
+    pub allowed_room_ids: Option<LenientList<RoomId>>,
     /// `encryption`. Since 1.15.
     pub encryption: Option<definitions::RoomSummaryEncryption>,
     /// `room_version`. Since 1.15.
@@ -277,21 +299,15 @@ pub struct SpaceHierarchyRoomsChunk {
 impl SpaceHierarchyRoomsChunk {
     /// Creates a value from the required fields.
     #[inline]
-    pub fn new(
-        num_joined_members: u64,
-        room_id: RoomId,
-        world_readable: bool,
-        guest_can_join: bool,
-        children_state: Vec<Raw<StrippedChildStateEvent>>,
-    ) -> Self {
+    pub fn new(room_id: RoomId, children_state: Vec<Raw<StrippedChildStateEvent>>) -> Self {
         Self {
             canonical_alias: None,
             name: None,
-            num_joined_members,
+            num_joined_members: None,
             room_id,
             topic: None,
-            world_readable,
-            guest_can_join,
+            world_readable: None,
+            guest_can_join: None,
             avatar_url: None,
             join_rule: None,
             room_type: None,
@@ -318,10 +334,34 @@ impl SpaceHierarchyRoomsChunk {
         self
     }
 
+    /// Sets `num_joined_members`.
+    #[must_use]
+    #[inline]
+    pub fn num_joined_members(mut self, num_joined_members: u64) -> Self {
+        self.num_joined_members = Some(num_joined_members);
+        self
+    }
+
     /// Sets `topic`.
     #[must_use]
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topic = Some(topic.into());
+        self
+    }
+
+    /// Sets `world_readable`.
+    #[must_use]
+    #[inline]
+    pub fn world_readable(mut self, world_readable: bool) -> Self {
+        self.world_readable = Some(world_readable);
+        self
+    }
+
+    /// Sets `guest_can_join`.
+    #[must_use]
+    #[inline]
+    pub fn guest_can_join(mut self, guest_can_join: bool) -> Self {
+        self.guest_can_join = Some(guest_can_join);
         self
     }
 
@@ -348,9 +388,8 @@ impl SpaceHierarchyRoomsChunk {
 
     /// Sets `allowed_room_ids`.
     #[must_use]
-    #[inline]
-    pub fn allowed_room_ids(mut self, allowed_room_ids: Vec<RoomId>) -> Self {
-        self.allowed_room_ids = Some(allowed_room_ids);
+    pub fn allowed_room_ids(mut self, allowed_room_ids: impl Into<LenientList<RoomId>>) -> Self {
+        self.allowed_room_ids = Some(allowed_room_ids.into());
         self
     }
 
@@ -370,10 +409,9 @@ impl SpaceHierarchyRoomsChunk {
     }
 }
 
-impl<'de> codec::Object<'de> for SpaceHierarchyRoomsChunk {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SpaceHierarchyRoomsChunk {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut canonical_alias = None;
         let mut name = None;
         let mut num_joined_members = None;
@@ -389,43 +427,55 @@ impl<'de> codec::Object<'de> for SpaceHierarchyRoomsChunk {
         let mut room_version = None;
         let mut children_state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
                 "canonical_alias" => {
-                    canonical_alias = codec::lenient(&mut entries, "canonical_alias", &mut extra)?
+                    canonical_alias = reader
+                        .optional("canonical_alias", &mut extra)?
                         .and_then(|codec::NonEmpty(value)| value)
                 }
-                "name" => name = codec::value(&mut entries)?,
-                "num_joined_members" => num_joined_members = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "topic" => topic = codec::value(&mut entries)?,
-                "world_readable" => world_readable = codec::value(&mut entries)?,
-                "guest_can_join" => guest_can_join = codec::value(&mut entries)?,
-                "avatar_url" => avatar_url = codec::value(&mut entries)?,
-                "join_rule" => join_rule = codec::value(&mut entries)?,
-                "room_type" => room_type = codec::value(&mut entries)?,
-                "allowed_room_ids" => allowed_room_ids = codec::value(&mut entries)?,
-                "encryption" => encryption = codec::value(&mut entries)?,
-                "room_version" => room_version = codec::value(&mut entries)?,
-                "children_state" => children_state = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "name" => name = reader.optional("name", &mut extra)?,
+                "num_joined_members" => {
+                    num_joined_members = reader.optional("num_joined_members", &mut extra)?
+                }
+                "room_id" => room_id = reader.field("room_id")?,
+                "topic" => topic = reader.optional("topic", &mut extra)?,
+                "world_readable" => {
+                    world_readable = reader.optional("world_readable", &mut extra)?
+                }
+                "guest_can_join" => {
+                    guest_can_join = reader.optional("guest_can_join", &mut extra)?
+                }
+                "avatar_url" => avatar_url = reader.optional("avatar_url", &mut extra)?,
+                "join_rule" => join_rule = reader.optional("join_rule", &mut extra)?,
+                "room_type" => room_type = reader.optional("room_type", &mut extra)?,
+                "allowed_room_ids" => {
+                    allowed_room_ids = reader.optional("allowed_room_ids", &mut extra)?
+                }
+                "encryption" => encryption = reader.optional("encryption", &mut extra)?,
+                "room_version" => room_version = reader.optional("room_version", &mut extra)?,
+                "children_state" => {
+                    children_state = reader.or_empty("children_state", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             canonical_alias,
             name,
-            num_joined_members: codec::required(num_joined_members, "num_joined_members")?,
+            num_joined_members,
             room_id: codec::required(room_id, "room_id")?,
             topic,
-            world_readable: codec::required(world_readable, "world_readable")?,
-            guest_can_join: codec::required(guest_can_join, "guest_can_join")?,
+            world_readable,
+            guest_can_join,
             avatar_url,
             join_rule,
             room_type,
             allowed_room_ids,
             encryption,
             room_version,
-            children_state: codec::required(children_state, "children_state")?,
+            children_state: codec::or_empty(children_state, "children_state", reader)?,
             extra,
         })
     }
@@ -433,7 +483,7 @@ impl<'de> codec::Object<'de> for SpaceHierarchyRoomsChunk {
 
 impl<'de> Deserialize<'de> for SpaceHierarchyRoomsChunk {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -442,22 +492,46 @@ impl Serialize for SpaceHierarchyRoomsChunk {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
         codec::entry(&mut map, "name", self.name.as_ref())?;
-        map.serialize_entry("num_joined_members", &self.num_joined_members)?;
+        codec::entry(
+            &mut map,
+            "num_joined_members",
+            self.num_joined_members.as_ref(),
+        )?;
         map.serialize_entry("room_id", &self.room_id)?;
         codec::entry(&mut map, "topic", self.topic.as_ref())?;
-        map.serialize_entry("world_readable", &self.world_readable)?;
-        map.serialize_entry("guest_can_join", &self.guest_can_join)?;
+        codec::entry(&mut map, "world_readable", self.world_readable.as_ref())?;
+        codec::entry(&mut map, "guest_can_join", self.guest_can_join.as_ref())?;
         codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
         codec::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
         codec::entry(&mut map, "room_type", self.room_type.as_ref())?;
         codec::entry(&mut map, "allowed_room_ids", self.allowed_room_ids.as_ref())?;
         codec::entry(&mut map, "encryption", self.encryption.as_ref())?;
         codec::entry(&mut map, "room_version", self.room_version.as_ref())?;
-        map.serialize_entry("children_state", &self.children_state)?;
+        codec::list_entry(
+            &mut map,
+            "children_state",
+            &self.children_state,
+            self.children_state.is_empty(),
+            &self.extra,
+        )?;
         codec::extra(
             &mut map,
             &self.extra,
-            &[("canonical_alias", self.canonical_alias.is_some())],
+            &[
+                ("canonical_alias", self.canonical_alias.is_some()),
+                ("name", self.name.is_some()),
+                ("num_joined_members", self.num_joined_members.is_some()),
+                ("topic", self.topic.is_some()),
+                ("world_readable", self.world_readable.is_some()),
+                ("guest_can_join", self.guest_can_join.is_some()),
+                ("avatar_url", self.avatar_url.is_some()),
+                ("join_rule", self.join_rule.is_some()),
+                ("room_type", self.room_type.is_some()),
+                ("allowed_room_ids", self.allowed_room_ids.is_some()),
+                ("encryption", self.encryption.is_some()),
+                ("room_version", self.room_version.is_some()),
+                ("children_state", !self.children_state.is_empty()),
+            ],
         )?;
         map.end()
     }
@@ -467,7 +541,7 @@ impl Serialize for SpaceHierarchyRoomsChunk {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetSpaceHierarchyResponse {
     /// `rooms`.
-    pub rooms: Vec<SpaceHierarchyRoomsChunk>,
+    pub rooms: LenientList<SpaceHierarchyRoomsChunk>,
     /// `next_batch`.
     pub next_batch: Option<String>,
     /// Fields that the specification does not name.
@@ -476,10 +550,9 @@ pub struct GetSpaceHierarchyResponse {
 
 impl GetSpaceHierarchyResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(rooms: Vec<SpaceHierarchyRoomsChunk>) -> Self {
+    pub fn new(rooms: impl Into<LenientList<SpaceHierarchyRoomsChunk>>) -> Self {
         Self {
-            rooms,
+            rooms: rooms.into(),
             next_batch: None,
             extra: Default::default(),
         }
@@ -493,18 +566,18 @@ impl GetSpaceHierarchyResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetSpaceHierarchyResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetSpaceHierarchyResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut rooms = None;
         let mut next_batch = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "rooms" => rooms = codec::list(&mut entries)?,
-                "next_batch" => next_batch = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "rooms" => rooms = reader.list_field("rooms")?,
+                "next_batch" => next_batch = reader.optional("next_batch", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -517,7 +590,7 @@ impl<'de> codec::Object<'de> for GetSpaceHierarchyResponse {
 
 impl<'de> Deserialize<'de> for GetSpaceHierarchyResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -526,7 +599,11 @@ impl Serialize for GetSpaceHierarchyResponse {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("rooms", &self.rooms)?;
         codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("next_batch", self.next_batch.is_some())],
+        )?;
         map.end()
     }
 }

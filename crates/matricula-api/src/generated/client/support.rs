@@ -2,11 +2,16 @@
 //! The operations of `support`.
 
 use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
-use crate::{ApiError, Endpoint, Extra, UserId, codec, codec::text_enum};
+use crate::server::{
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, UserId, codec, codec::Read, codec::Reader,
+    codec::text_enum,
+};
 
 /// Reads the contacts of the server's administrators.
 ///
@@ -46,6 +51,11 @@ impl ServerEndpoint for GetWellknownSupport {
     #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetWellknownSupportResponse>(response)
     }
 
     #[inline]
@@ -103,20 +113,20 @@ impl Contact {
     }
 }
 
-impl<'de> codec::Object<'de> for Contact {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Contact {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut matrix_id = None;
         let mut email_address = None;
         let mut role = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "matrix_id" => matrix_id = codec::value(&mut entries)?,
-                "email_address" => email_address = codec::value(&mut entries)?,
-                "role" => role = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "matrix_id" => matrix_id = reader.optional("matrix_id", &mut extra)?,
+                "email_address" => email_address = reader.optional("email_address", &mut extra)?,
+                "role" => role = reader.field("role")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -130,7 +140,7 @@ impl<'de> codec::Object<'de> for Contact {
 
 impl<'de> Deserialize<'de> for Contact {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -140,7 +150,14 @@ impl Serialize for Contact {
         codec::entry(&mut map, "matrix_id", self.matrix_id.as_ref())?;
         codec::entry(&mut map, "email_address", self.email_address.as_ref())?;
         map.serialize_entry("role", &self.role)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("matrix_id", self.matrix_id.is_some()),
+                ("email_address", self.email_address.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -149,7 +166,7 @@ impl Serialize for Contact {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetWellknownSupportResponse {
     /// `contacts`.
-    pub contacts: Option<Vec<Contact>>,
+    pub contacts: Option<LenientList<Contact>>,
     /// `support_page`.
     pub support_page: Option<String>,
     /// Fields that the specification does not name.
@@ -159,9 +176,8 @@ pub struct GetWellknownSupportResponse {
 impl GetWellknownSupportResponse {
     /// Sets `contacts`.
     #[must_use]
-    #[inline]
-    pub fn contacts(mut self, contacts: Vec<Contact>) -> Self {
-        self.contacts = Some(contacts);
+    pub fn contacts(mut self, contacts: impl Into<LenientList<Contact>>) -> Self {
+        self.contacts = Some(contacts.into());
         self
     }
 
@@ -173,18 +189,18 @@ impl GetWellknownSupportResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetWellknownSupportResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetWellknownSupportResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut contacts = None;
         let mut support_page = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "contacts" => contacts = codec::value(&mut entries)?,
-                "support_page" => support_page = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "contacts" => contacts = reader.optional("contacts", &mut extra)?,
+                "support_page" => support_page = reader.optional("support_page", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -197,7 +213,7 @@ impl<'de> codec::Object<'de> for GetWellknownSupportResponse {
 
 impl<'de> Deserialize<'de> for GetWellknownSupportResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -206,7 +222,14 @@ impl Serialize for GetWellknownSupportResponse {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "contacts", self.contacts.as_ref())?;
         codec::entry(&mut map, "support_page", self.support_page.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("contacts", self.contacts.is_some()),
+                ("support_page", self.support_page.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

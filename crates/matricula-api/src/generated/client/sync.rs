@@ -4,16 +4,17 @@
 use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
+    IncomingRequest, InvalidPart, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
     ServerEndpoint,
 };
 use crate::{
-    ApiError, Endpoint, EventId, Extra, LenientList, Raw, RoomId, SortedMap, UserId, codec, common,
+    ApiError, Endpoint, EventId, Extra, LenientList, Raw, RoomId, SortedMap, UserId, codec,
+    codec::Read, codec::Reader, common,
 };
 
 /// Reads new events.
@@ -160,6 +161,11 @@ impl ServerEndpoint for Sync {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SyncResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &SyncResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -181,9 +187,8 @@ pub struct RoomSummary {
 impl RoomSummary {
     /// Sets `m.heroes`.
     #[must_use]
-    #[inline]
-    pub fn heroes(mut self, heroes: LenientList<UserId>) -> Self {
-        self.heroes = Some(heroes);
+    pub fn heroes(mut self, heroes: impl Into<LenientList<UserId>>) -> Self {
+        self.heroes = Some(heroes.into());
         self
     }
 
@@ -204,26 +209,24 @@ impl RoomSummary {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomSummary {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomSummary {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut heroes = None;
         let mut joined_member_count = None;
         let mut invited_member_count = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "m.heroes" => heroes = codec::value(&mut entries)?,
+                "m.heroes" => heroes = reader.optional("m.heroes", &mut extra)?,
                 "m.joined_member_count" => {
-                    joined_member_count =
-                        codec::lenient(&mut entries, "m.joined_member_count", &mut extra)?
+                    joined_member_count = reader.optional("m.joined_member_count", &mut extra)?
                 }
                 "m.invited_member_count" => {
-                    invited_member_count =
-                        codec::lenient(&mut entries, "m.invited_member_count", &mut extra)?
+                    invited_member_count = reader.optional("m.invited_member_count", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -237,7 +240,7 @@ impl<'de> codec::Object<'de> for RoomSummary {
 
 impl<'de> Deserialize<'de> for RoomSummary {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -259,6 +262,7 @@ impl Serialize for RoomSummary {
             &mut map,
             &self.extra,
             &[
+                ("m.heroes", self.heroes.is_some()),
                 ("m.joined_member_count", self.joined_member_count.is_some()),
                 (
                     "m.invited_member_count",
@@ -299,23 +303,22 @@ impl UnreadNotificationCounts {
     }
 }
 
-impl<'de> codec::Object<'de> for UnreadNotificationCounts {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UnreadNotificationCounts {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut highlight_count = None;
         let mut notification_count = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
                 "highlight_count" => {
-                    highlight_count = codec::lenient(&mut entries, "highlight_count", &mut extra)?
+                    highlight_count = reader.optional("highlight_count", &mut extra)?
                 }
                 "notification_count" => {
-                    notification_count =
-                        codec::lenient(&mut entries, "notification_count", &mut extra)?
+                    notification_count = reader.optional("notification_count", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -328,7 +331,7 @@ impl<'de> codec::Object<'de> for UnreadNotificationCounts {
 
 impl<'de> Deserialize<'de> for UnreadNotificationCounts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -382,23 +385,22 @@ impl ThreadNotificationCounts {
     }
 }
 
-impl<'de> codec::Object<'de> for ThreadNotificationCounts {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ThreadNotificationCounts {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut highlight_count = None;
         let mut notification_count = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
                 "highlight_count" => {
-                    highlight_count = codec::lenient(&mut entries, "highlight_count", &mut extra)?
+                    highlight_count = reader.optional("highlight_count", &mut extra)?
                 }
                 "notification_count" => {
-                    notification_count =
-                        codec::lenient(&mut entries, "notification_count", &mut extra)?
+                    notification_count = reader.optional("notification_count", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -411,7 +413,7 @@ impl<'de> codec::Object<'de> for ThreadNotificationCounts {
 
 impl<'de> Deserialize<'de> for ThreadNotificationCounts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -529,10 +531,9 @@ impl JoinedRoom {
     }
 }
 
-impl<'de> codec::Object<'de> for JoinedRoom {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for JoinedRoom {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut summary = None;
         let mut state = None;
         let mut state_after = None;
@@ -542,19 +543,23 @@ impl<'de> codec::Object<'de> for JoinedRoom {
         let mut unread_notifications = None;
         let mut unread_thread_notifications = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "summary" => summary = codec::value(&mut entries)?,
-                "state" => state = codec::value(&mut entries)?,
-                "state_after" => state_after = codec::value(&mut entries)?,
-                "timeline" => timeline = codec::value(&mut entries)?,
-                "ephemeral" => ephemeral = codec::value(&mut entries)?,
-                "account_data" => account_data = codec::value(&mut entries)?,
-                "unread_notifications" => unread_notifications = codec::value(&mut entries)?,
-                "unread_thread_notifications" => {
-                    unread_thread_notifications = codec::value(&mut entries)?
+                "summary" => summary = reader.optional("summary", &mut extra)?,
+                "state" => state = reader.optional("state", &mut extra)?,
+                "state_after" => state_after = reader.optional("state_after", &mut extra)?,
+                "timeline" => timeline = reader.optional("timeline", &mut extra)?,
+                "ephemeral" => ephemeral = reader.optional("ephemeral", &mut extra)?,
+                "account_data" => account_data = reader.optional("account_data", &mut extra)?,
+                "unread_notifications" => {
+                    unread_notifications = reader.optional("unread_notifications", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                "unread_thread_notifications" => {
+                    unread_thread_notifications =
+                        reader.optional("unread_thread_notifications", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -573,7 +578,7 @@ impl<'de> codec::Object<'de> for JoinedRoom {
 
 impl<'de> Deserialize<'de> for JoinedRoom {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -596,7 +601,23 @@ impl Serialize for JoinedRoom {
             "unread_thread_notifications",
             self.unread_thread_notifications.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("summary", self.summary.is_some()),
+                ("state", self.state.is_some()),
+                ("state_after", self.state_after.is_some()),
+                ("timeline", self.timeline.is_some()),
+                ("ephemeral", self.ephemeral.is_some()),
+                ("account_data", self.account_data.is_some()),
+                ("unread_notifications", self.unread_notifications.is_some()),
+                (
+                    "unread_thread_notifications",
+                    self.unread_thread_notifications.is_some(),
+                ),
+            ],
+        )?;
         map.end()
     }
 }
@@ -620,16 +641,16 @@ impl InviteState {
     }
 }
 
-impl<'de> codec::Object<'de> for InviteState {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for InviteState {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "events" => events = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "events" => events = reader.optional("events", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { events, extra })
@@ -638,7 +659,7 @@ impl<'de> codec::Object<'de> for InviteState {
 
 impl<'de> Deserialize<'de> for InviteState {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -646,7 +667,7 @@ impl Serialize for InviteState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "events", self.events.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("events", self.events.is_some())])?;
         map.end()
     }
 }
@@ -670,16 +691,16 @@ impl InvitedRoom {
     }
 }
 
-impl<'de> codec::Object<'de> for InvitedRoom {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for InvitedRoom {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut invite_state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "invite_state" => invite_state = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "invite_state" => invite_state = reader.optional("invite_state", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -691,7 +712,7 @@ impl<'de> codec::Object<'de> for InvitedRoom {
 
 impl<'de> Deserialize<'de> for InvitedRoom {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -699,7 +720,11 @@ impl Serialize for InvitedRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "invite_state", self.invite_state.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("invite_state", self.invite_state.is_some())],
+        )?;
         map.end()
     }
 }
@@ -723,16 +748,16 @@ impl KnockState {
     }
 }
 
-impl<'de> codec::Object<'de> for KnockState {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KnockState {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "events" => events = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "events" => events = reader.optional("events", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { events, extra })
@@ -741,7 +766,7 @@ impl<'de> codec::Object<'de> for KnockState {
 
 impl<'de> Deserialize<'de> for KnockState {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -749,7 +774,7 @@ impl Serialize for KnockState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "events", self.events.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("events", self.events.is_some())])?;
         map.end()
     }
 }
@@ -773,16 +798,16 @@ impl KnockedRoom {
     }
 }
 
-impl<'de> codec::Object<'de> for KnockedRoom {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KnockedRoom {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut knock_state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "knock_state" => knock_state = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "knock_state" => knock_state = reader.optional("knock_state", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { knock_state, extra })
@@ -791,7 +816,7 @@ impl<'de> codec::Object<'de> for KnockedRoom {
 
 impl<'de> Deserialize<'de> for KnockedRoom {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -799,7 +824,11 @@ impl Serialize for KnockedRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "knock_state", self.knock_state.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("knock_state", self.knock_state.is_some())],
+        )?;
         map.end()
     }
 }
@@ -853,22 +882,22 @@ impl LeftRoom {
     }
 }
 
-impl<'de> codec::Object<'de> for LeftRoom {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for LeftRoom {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut state = None;
         let mut state_after = None;
         let mut timeline = None;
         let mut account_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "state" => state = codec::value(&mut entries)?,
-                "state_after" => state_after = codec::value(&mut entries)?,
-                "timeline" => timeline = codec::value(&mut entries)?,
-                "account_data" => account_data = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "state" => state = reader.optional("state", &mut extra)?,
+                "state_after" => state_after = reader.optional("state_after", &mut extra)?,
+                "timeline" => timeline = reader.optional("timeline", &mut extra)?,
+                "account_data" => account_data = reader.optional("account_data", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -883,7 +912,7 @@ impl<'de> codec::Object<'de> for LeftRoom {
 
 impl<'de> Deserialize<'de> for LeftRoom {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -894,7 +923,16 @@ impl Serialize for LeftRoom {
         codec::entry(&mut map, "state_after", self.state_after.as_ref())?;
         codec::entry(&mut map, "timeline", self.timeline.as_ref())?;
         codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("state", self.state.is_some()),
+                ("state_after", self.state_after.is_some()),
+                ("timeline", self.timeline.is_some()),
+                ("account_data", self.account_data.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -948,22 +986,22 @@ impl Rooms {
     }
 }
 
-impl<'de> codec::Object<'de> for Rooms {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Rooms {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut join = None;
         let mut invite = None;
         let mut knock = None;
         let mut leave = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "join" => join = codec::value(&mut entries)?,
-                "invite" => invite = codec::value(&mut entries)?,
-                "knock" => knock = codec::value(&mut entries)?,
-                "leave" => leave = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "join" => join = reader.optional("join", &mut extra)?,
+                "invite" => invite = reader.optional("invite", &mut extra)?,
+                "knock" => knock = reader.optional("knock", &mut extra)?,
+                "leave" => leave = reader.optional("leave", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -978,7 +1016,7 @@ impl<'de> codec::Object<'de> for Rooms {
 
 impl<'de> Deserialize<'de> for Rooms {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -989,7 +1027,16 @@ impl Serialize for Rooms {
         codec::entry(&mut map, "invite", self.invite.as_ref())?;
         codec::entry(&mut map, "knock", self.knock.as_ref())?;
         codec::entry(&mut map, "leave", self.leave.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("join", self.join.is_some()),
+                ("invite", self.invite.is_some()),
+                ("knock", self.knock.is_some()),
+                ("leave", self.leave.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1013,16 +1060,16 @@ impl ToDevice {
     }
 }
 
-impl<'de> codec::Object<'de> for ToDevice {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ToDevice {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "events" => events = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "events" => events = reader.optional("events", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { events, extra })
@@ -1031,7 +1078,7 @@ impl<'de> codec::Object<'de> for ToDevice {
 
 impl<'de> Deserialize<'de> for ToDevice {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1039,7 +1086,7 @@ impl Serialize for ToDevice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "events", self.events.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("events", self.events.is_some())])?;
         map.end()
     }
 }
@@ -1048,9 +1095,9 @@ impl Serialize for ToDevice {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceLists {
     /// Users whose device keys must be queried again.
-    pub changed: Option<Vec<UserId>>,
+    pub changed: Option<LenientList<UserId>>,
     /// Users who no longer share an encrypted room.
-    pub left: Option<Vec<UserId>>,
+    pub left: Option<LenientList<UserId>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -1058,33 +1105,31 @@ pub struct DeviceLists {
 impl DeviceLists {
     /// Sets `changed`.
     #[must_use]
-    #[inline]
-    pub fn changed(mut self, changed: Vec<UserId>) -> Self {
-        self.changed = Some(changed);
+    pub fn changed(mut self, changed: impl Into<LenientList<UserId>>) -> Self {
+        self.changed = Some(changed.into());
         self
     }
 
     /// Sets `left`.
     #[must_use]
-    #[inline]
-    pub fn left(mut self, left: Vec<UserId>) -> Self {
-        self.left = Some(left);
+    pub fn left(mut self, left: impl Into<LenientList<UserId>>) -> Self {
+        self.left = Some(left.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for DeviceLists {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeviceLists {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut changed = None;
         let mut left = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "changed" => changed = codec::value(&mut entries)?,
-                "left" => left = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "changed" => changed = reader.optional("changed", &mut extra)?,
+                "left" => left = reader.optional("left", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1097,7 +1142,7 @@ impl<'de> codec::Object<'de> for DeviceLists {
 
 impl<'de> Deserialize<'de> for DeviceLists {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1106,7 +1151,14 @@ impl Serialize for DeviceLists {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "changed", self.changed.as_ref())?;
         codec::entry(&mut map, "left", self.left.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("changed", self.changed.is_some()),
+                ("left", self.left.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1131,7 +1183,7 @@ pub struct SyncResponse {
     /// has none.
     pub device_one_time_keys_count: Option<SortedMap<String, u64>>,
     /// The algorithms with an unused fallback key.
-    pub device_unused_fallback_key_types: Option<Vec<String>>,
+    pub device_unused_fallback_key_types: Option<LenientList<String>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -1208,17 +1260,16 @@ impl SyncResponse {
     #[inline]
     pub fn device_unused_fallback_key_types(
         mut self,
-        device_unused_fallback_key_types: Vec<String>,
+        device_unused_fallback_key_types: impl Into<LenientList<String>>,
     ) -> Self {
-        self.device_unused_fallback_key_types = Some(device_unused_fallback_key_types);
+        self.device_unused_fallback_key_types = Some(device_unused_fallback_key_types.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for SyncResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SyncResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut next_batch = None;
         let mut rooms = None;
         let mut presence = None;
@@ -1228,21 +1279,24 @@ impl<'de> codec::Object<'de> for SyncResponse {
         let mut device_one_time_keys_count = None;
         let mut device_unused_fallback_key_types = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "next_batch" => next_batch = codec::value(&mut entries)?,
-                "rooms" => rooms = codec::value(&mut entries)?,
-                "presence" => presence = codec::value(&mut entries)?,
-                "account_data" => account_data = codec::value(&mut entries)?,
-                "to_device" => to_device = codec::value(&mut entries)?,
-                "device_lists" => device_lists = codec::value(&mut entries)?,
+                "next_batch" => next_batch = reader.field("next_batch")?,
+                "rooms" => rooms = reader.optional("rooms", &mut extra)?,
+                "presence" => presence = reader.optional("presence", &mut extra)?,
+                "account_data" => account_data = reader.optional("account_data", &mut extra)?,
+                "to_device" => to_device = reader.optional("to_device", &mut extra)?,
+                "device_lists" => device_lists = reader.optional("device_lists", &mut extra)?,
                 "device_one_time_keys_count" => {
-                    device_one_time_keys_count = codec::value(&mut entries)?
+                    device_one_time_keys_count =
+                        reader.optional("device_one_time_keys_count", &mut extra)?
                 }
                 "device_unused_fallback_key_types" => {
-                    device_unused_fallback_key_types = codec::value(&mut entries)?
+                    device_unused_fallback_key_types =
+                        reader.optional("device_unused_fallback_key_types", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1261,7 +1315,7 @@ impl<'de> codec::Object<'de> for SyncResponse {
 
 impl<'de> Deserialize<'de> for SyncResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1284,7 +1338,25 @@ impl Serialize for SyncResponse {
             "device_unused_fallback_key_types",
             self.device_unused_fallback_key_types.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("rooms", self.rooms.is_some()),
+                ("presence", self.presence.is_some()),
+                ("account_data", self.account_data.is_some()),
+                ("to_device", self.to_device.is_some()),
+                ("device_lists", self.device_lists.is_some()),
+                (
+                    "device_one_time_keys_count",
+                    self.device_one_time_keys_count.is_some(),
+                ),
+                (
+                    "device_unused_fallback_key_types",
+                    self.device_unused_fallback_key_types.is_some(),
+                ),
+            ],
+        )?;
         map.end()
     }
 }

@@ -2,13 +2,16 @@
 //! The operations of `tags`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, SortedMap, UserId, codec, common};
+use crate::{
+    ApiError, Endpoint, Extra, RoomId, SortedMap, UserId, codec, codec::Read, codec::Reader, common,
+};
 
 /// Reads the user's tags of a room.
 ///
@@ -74,6 +77,11 @@ impl ServerEndpoint for GetRoomTags {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetRoomTagsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetRoomTagsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -98,16 +106,16 @@ impl GetRoomTagsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRoomTagsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetRoomTagsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut tags = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "tags" => tags = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "tags" => tags = reader.optional("tags", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { tags, extra })
@@ -116,7 +124,7 @@ impl<'de> codec::Object<'de> for GetRoomTagsResponse {
 
 impl<'de> Deserialize<'de> for GetRoomTagsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -124,7 +132,7 @@ impl Serialize for GetRoomTagsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "tags", self.tags.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("tags", self.tags.is_some())])?;
         map.end()
     }
 }
@@ -201,25 +209,31 @@ impl Serialize for SetRoomTag {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "order", self.order.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("order", self.order.is_some())])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetRoomTag {
+impl codec::Object for SetRoomTag {
     type Params = (UserId, RoomId, String);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (user_id, room_id, tag): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut order = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "order" => order = codec::decimal(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "order" => {
+                    order = reader
+                        .optional("order", &mut extra)?
+                        .map(|codec::Decimal(number)| number)
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -246,7 +260,12 @@ impl ServerEndpoint for SetRoomTag {
         let user_id: UserId = request.path("userId")?;
         let room_id: RoomId = request.path("roomId")?;
         let tag: String = request.path("tag")?;
-        request.object((user_id, room_id, tag))
+        request.object(|reader| codec::Object::read_object((user_id, room_id, tag), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetRoomTagResponse>(response)
     }
 
     #[inline]
@@ -262,13 +281,13 @@ pub struct SetRoomTagResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetRoomTagResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetRoomTagResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -276,14 +295,14 @@ impl<'de> codec::Object<'de> for SetRoomTagResponse {
 
 impl<'de> Deserialize<'de> for SetRoomTagResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetRoomTagResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -363,6 +382,11 @@ impl ServerEndpoint for DeleteRoomTag {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<DeleteRoomTagResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &DeleteRoomTagResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -375,13 +399,13 @@ pub struct DeleteRoomTagResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for DeleteRoomTagResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for DeleteRoomTagResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -389,14 +413,14 @@ impl<'de> codec::Object<'de> for DeleteRoomTagResponse {
 
 impl<'de> Deserialize<'de> for DeleteRoomTagResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for DeleteRoomTagResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

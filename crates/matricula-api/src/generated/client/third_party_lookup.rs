@@ -5,7 +5,8 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
 use crate::{ApiError, Endpoint, LenientList, SortedMap, codec, common};
 
@@ -48,6 +49,11 @@ impl ServerEndpoint for GetThirdPartyProtocols {
     #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SortedMap<String, common::Protocol>>(response)
     }
 
     #[inline]
@@ -114,6 +120,11 @@ impl ServerEndpoint for GetThirdPartyProtocol {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         Ok(Self { protocol })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<common::Protocol>(response)
     }
 
     #[inline]
@@ -203,6 +214,11 @@ impl ServerEndpoint for QueryThirdPartyLocationByProtocol {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LenientList<common::ThirdPartyLocation>>(response)
+    }
+
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -287,6 +303,11 @@ impl ServerEndpoint for QueryThirdPartyUserByProtocol {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LenientList<common::ThirdPartyUser>>(response)
+    }
+
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyUser>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -351,6 +372,11 @@ impl ServerEndpoint for QueryThirdPartyLocationByAlias {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LenientList<common::ThirdPartyLocation>>(response)
+    }
+
+    #[inline]
     fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -410,6 +436,11 @@ impl ServerEndpoint for QueryThirdPartyUserById {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let userid: String = request.query("userid")?;
         Ok(Self { userid })
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LenientList<common::ThirdPartyUser>>(response)
     }
 
     #[inline]

@@ -2,13 +2,14 @@
 //! The operations of `third_party_membership`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Secret, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, codec};
+use crate::{ApiError, Endpoint, Extra, RoomId, codec, codec::Read, codec::Reader};
 
 /// Invites an email address or phone number to a room.
 ///
@@ -89,28 +90,33 @@ impl Serialize for InviteBy3Pid {
         map.serialize_entry("id_access_token", &codec::Exposed(&self.id_access_token))?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("address", &self.address)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for InviteBy3Pid {
+impl codec::Object for InviteBy3Pid {
     type Params = (RoomId,);
 
-    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object(
+        (room_id,): Self::Params,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut medium = None;
         let mut address = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "id_server" => id_server = codec::value(&mut entries)?,
-                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
-                "medium" => medium = codec::value(&mut entries)?,
-                "address" => address = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "id_server" => id_server = reader.field("id_server")?,
+                "id_access_token" => id_access_token = reader.field("id_access_token")?,
+                "medium" => medium = reader.field("medium")?,
+                "address" => address = reader.field("address")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -139,7 +145,12 @@ impl ServerEndpoint for InviteBy3Pid {
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
-        request.object((room_id,))
+        request.object(|reader| codec::Object::read_object((room_id,), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<InviteBy3PidResponse>(response)
     }
 
     #[inline]
@@ -155,13 +166,13 @@ pub struct InviteBy3PidResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for InviteBy3PidResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for InviteBy3PidResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -169,14 +180,14 @@ impl<'de> codec::Object<'de> for InviteBy3PidResponse {
 
 impl<'de> Deserialize<'de> for InviteBy3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for InviteBy3PidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

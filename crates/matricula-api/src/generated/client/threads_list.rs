@@ -2,13 +2,17 @@
 //! The operations of `threads_list`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, codec::text_enum, common};
+use crate::{
+    ApiError, Endpoint, Extra, Raw, RoomId, codec, codec::Read, codec::Reader, codec::text_enum,
+    common,
+};
 
 /// Lists the threads of a room.
 ///
@@ -129,6 +133,11 @@ impl ServerEndpoint for GetThreads {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetThreadsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetThreadsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -172,22 +181,22 @@ impl GetThreadsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetThreadsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetThreadsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut chunk = None;
         let mut next_batch = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "chunk" => chunk = codec::list(&mut entries)?,
-                "next_batch" => next_batch = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "chunk" => chunk = reader.or_empty("chunk", &mut extra)?,
+                "next_batch" => next_batch = reader.optional("next_batch", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
-            chunk: chunk.unwrap_or_default(),
+            chunk: codec::or_empty(chunk, "chunk", reader)?,
             next_batch,
             extra,
         })
@@ -196,16 +205,29 @@ impl<'de> codec::Object<'de> for GetThreadsResponse {
 
 impl<'de> Deserialize<'de> for GetThreadsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for GetThreadsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("chunk", &self.chunk)?;
+        codec::list_entry(
+            &mut map,
+            "chunk",
+            &self.chunk,
+            self.chunk.is_empty(),
+            &self.extra,
+        )?;
         codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("chunk", !self.chunk.is_empty()),
+                ("next_batch", self.next_batch.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

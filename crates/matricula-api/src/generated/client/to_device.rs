@@ -4,13 +4,14 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, Raw, SortedMap, UserId, codec};
+use crate::{ApiError, Endpoint, Extra, Raw, SortedMap, UserId, codec, codec::Read, codec::Reader};
 
 /// Sends messages to devices.
 ///
@@ -81,25 +82,27 @@ impl Serialize for SendToDevice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("messages", &self.messages)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SendToDevice {
+impl codec::Object for SendToDevice {
     type Params = (String, String);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (event_type, txn_id): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut messages = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "messages" => messages = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "messages" => messages = reader.field("messages")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -123,7 +126,12 @@ impl ServerEndpoint for SendToDevice {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let event_type: String = request.path("eventType")?;
         let txn_id: String = request.path("txnId")?;
-        request.object((event_type, txn_id))
+        request.object(|reader| codec::Object::read_object((event_type, txn_id), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SendToDeviceResponse>(response)
     }
 
     #[inline]
@@ -139,13 +147,13 @@ pub struct SendToDeviceResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SendToDeviceResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SendToDeviceResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -153,14 +161,14 @@ impl<'de> codec::Object<'de> for SendToDeviceResponse {
 
 impl<'de> Deserialize<'de> for SendToDeviceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SendToDeviceResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
+use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec, codec::Read, codec::Reader};
 
 /// Starts or stops the typing notification.
 ///
@@ -91,27 +92,37 @@ impl Serialize for SetTyping {
             "timeout",
             self.timeout.map(codec::Millis).as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("timeout", self.timeout.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SetTyping {
+impl codec::Object for SetTyping {
     type Params = (RoomId, UserId);
 
-    fn read<A: MapAccess<'de>>(
+    #[inline]
+    fn read_object(
         (room_id, user_id): Self::Params,
-        mut entries: A,
-    ) -> Result<Self, A::Error> {
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, codec::Error> {
         let mut typing = None;
         let mut timeout = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "typing" => typing = codec::value(&mut entries)?,
-                "timeout" => timeout = codec::millis(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "typing" => typing = reader.field("typing")?,
+                "timeout" => {
+                    timeout = reader
+                        .optional("timeout", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -137,7 +148,12 @@ impl ServerEndpoint for SetTyping {
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let user_id: UserId = request.path("userId")?;
-        request.object((room_id, user_id))
+        request.object(|reader| codec::Object::read_object((room_id, user_id), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SetTypingResponse>(response)
     }
 
     #[inline]
@@ -153,13 +169,13 @@ pub struct SetTypingResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for SetTypingResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SetTypingResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -167,14 +183,14 @@ impl<'de> codec::Object<'de> for SetTypingResponse {
 
 impl<'de> Deserialize<'de> for SetTypingResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for SetTypingResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -4,13 +4,14 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, UserId, codec};
+use crate::{ApiError, Endpoint, Extra, LenientList, UserId, codec, codec::Read, codec::Reader};
 
 /// Searches for users.
 ///
@@ -77,24 +78,26 @@ impl Serialize for SearchUserDirectory {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("search_term", &self.search_term)?;
         codec::entry(&mut map, "limit", self.limit.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("limit", self.limit.is_some())])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SearchUserDirectory {
+impl codec::Object for SearchUserDirectory {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut search_term = None;
         let mut limit = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "search_term" => search_term = codec::value(&mut entries)?,
-                "limit" => limit = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "search_term" => search_term = reader.field("search_term")?,
+                "limit" => limit = reader.optional("limit", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -114,7 +117,12 @@ impl ServerEndpoint for SearchUserDirectory {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SearchUserDirectoryResponse>(response)
     }
 
     #[inline]
@@ -163,20 +171,20 @@ impl User {
     }
 }
 
-impl<'de> codec::Object<'de> for User {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for User {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_id = None;
         let mut display_name = None;
         let mut avatar_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_id" => user_id = codec::value(&mut entries)?,
-                "display_name" => display_name = codec::value(&mut entries)?,
-                "avatar_url" => avatar_url = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_id" => user_id = reader.field("user_id")?,
+                "display_name" => display_name = reader.optional("display_name", &mut extra)?,
+                "avatar_url" => avatar_url = reader.optional("avatar_url", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -190,7 +198,7 @@ impl<'de> codec::Object<'de> for User {
 
 impl<'de> Deserialize<'de> for User {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -200,51 +208,65 @@ impl Serialize for User {
         map.serialize_entry("user_id", &self.user_id)?;
         codec::entry(&mut map, "display_name", self.display_name.as_ref())?;
         codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("display_name", self.display_name.is_some()),
+                ("avatar_url", self.avatar_url.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 /// Response to [`SearchUserDirectory`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchUserDirectoryResponse {
     /// The users, best match first.
-    pub results: Vec<User>,
+    pub results: LenientList<User>,
     /// Whether there are more results.
-    pub limited: bool,
+    pub limited: Option<bool>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SearchUserDirectoryResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(results: Vec<User>, limited: bool) -> Self {
+    pub fn new(results: impl Into<LenientList<User>>) -> Self {
         Self {
-            results,
-            limited,
+            results: results.into(),
+            limited: None,
             extra: Default::default(),
         }
     }
+
+    /// Sets `limited`.
+    #[must_use]
+    #[inline]
+    pub fn limited(mut self, limited: bool) -> Self {
+        self.limited = Some(limited);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for SearchUserDirectoryResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SearchUserDirectoryResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut results = None;
         let mut limited = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "results" => results = codec::list(&mut entries)?,
-                "limited" => limited = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "results" => results = reader.list_field("results")?,
+                "limited" => limited = reader.optional("limited", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             results: codec::required(results, "results")?,
-            limited: codec::required(limited, "limited")?,
+            limited,
             extra,
         })
     }
@@ -252,7 +274,7 @@ impl<'de> codec::Object<'de> for SearchUserDirectoryResponse {
 
 impl<'de> Deserialize<'de> for SearchUserDirectoryResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -260,8 +282,12 @@ impl Serialize for SearchUserDirectoryResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("results", &self.results)?;
-        map.serialize_entry("limited", &self.limited)?;
-        self.extra.write(&mut map)?;
+        codec::entry(&mut map, "limited", self.limited.as_ref())?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("limited", self.limited.is_some())],
+        )?;
         map.end()
     }
 }

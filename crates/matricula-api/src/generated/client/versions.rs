@@ -2,11 +2,13 @@
 //! The operations of `versions`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
-use crate::{ApiError, Endpoint, Extra, SortedMap, codec};
+use crate::server::{
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, LenientList, SortedMap, codec, codec::Read, codec::Reader};
 
 /// Lists the versions of the specification that the server supports.
 ///
@@ -49,6 +51,11 @@ impl ServerEndpoint for GetVersions {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetVersionsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetVersionsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -58,7 +65,7 @@ impl ServerEndpoint for GetVersions {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetVersionsResponse {
     /// Such as `v1.19`, or `r0.6.1` for old ones.
-    pub versions: Vec<String>,
+    pub versions: LenientList<String>,
     /// Features that are not in the specification yet, and whether the server supports them.
     pub unstable_features: Option<SortedMap<String, bool>>,
     /// Fields that the specification does not name.
@@ -67,10 +74,9 @@ pub struct GetVersionsResponse {
 
 impl GetVersionsResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(versions: Vec<String>) -> Self {
+    pub fn new(versions: impl Into<LenientList<String>>) -> Self {
         Self {
-            versions,
+            versions: versions.into(),
             unstable_features: None,
             extra: Default::default(),
         }
@@ -85,18 +91,20 @@ impl GetVersionsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetVersionsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetVersionsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut versions = None;
         let mut unstable_features = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "versions" => versions = codec::list(&mut entries)?,
-                "unstable_features" => unstable_features = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "versions" => versions = reader.list_field("versions")?,
+                "unstable_features" => {
+                    unstable_features = reader.optional("unstable_features", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -109,7 +117,7 @@ impl<'de> codec::Object<'de> for GetVersionsResponse {
 
 impl<'de> Deserialize<'de> for GetVersionsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -122,7 +130,11 @@ impl Serialize for GetVersionsResponse {
             "unstable_features",
             self.unstable_features.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("unstable_features", self.unstable_features.is_some())],
+        )?;
         map.end()
     }
 }

@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Secret, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
-use crate::{ApiError, Endpoint, Extra, codec};
+use crate::server::{
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, LenientList, codec, codec::Read, codec::Reader};
 
 /// Creates credentials for a TURN server.
 ///
@@ -53,6 +55,11 @@ impl ServerEndpoint for GetTurnServer {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetTurnServerResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetTurnServerResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -66,7 +73,7 @@ pub struct GetTurnServerResponse {
     /// `password`.
     pub password: Option<Secret>,
     /// `uris`.
-    pub uris: Option<Vec<String>>,
+    pub uris: Option<LenientList<String>>,
     /// The lifetime of the credentials, in seconds.
     pub ttl: Option<Duration>,
     /// Fields that the specification does not name.
@@ -90,9 +97,8 @@ impl GetTurnServerResponse {
 
     /// Sets `uris`.
     #[must_use]
-    #[inline]
-    pub fn uris(mut self, uris: Vec<String>) -> Self {
-        self.uris = Some(uris);
+    pub fn uris(mut self, uris: impl Into<LenientList<String>>) -> Self {
+        self.uris = Some(uris.into());
         self
     }
 
@@ -105,22 +111,26 @@ impl GetTurnServerResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetTurnServerResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetTurnServerResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut username = None;
         let mut password = None;
         let mut uris = None;
         let mut ttl = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "username" => username = codec::value(&mut entries)?,
-                "password" => password = codec::secret(&mut entries)?,
-                "uris" => uris = codec::value(&mut entries)?,
-                "ttl" => ttl = codec::seconds(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "username" => username = reader.optional("username", &mut extra)?,
+                "password" => password = reader.optional("password", &mut extra)?,
+                "uris" => uris = reader.optional("uris", &mut extra)?,
+                "ttl" => {
+                    ttl = reader
+                        .optional("ttl", &mut extra)?
+                        .map(|codec::Seconds(time)| time)
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -135,7 +145,7 @@ impl<'de> codec::Object<'de> for GetTurnServerResponse {
 
 impl<'de> Deserialize<'de> for GetTurnServerResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -150,7 +160,16 @@ impl Serialize for GetTurnServerResponse {
         )?;
         codec::entry(&mut map, "uris", self.uris.as_ref())?;
         codec::entry(&mut map, "ttl", self.ttl.map(codec::Seconds).as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("username", self.username.is_some()),
+                ("password", self.password.is_some()),
+                ("uris", self.uris.is_some()),
+                ("ttl", self.ttl.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

@@ -5,7 +5,9 @@ use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
+use crate::server::{
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, codec};
 
 /// Reads the discovery information of a domain.
@@ -45,6 +47,11 @@ impl ServerEndpoint for GetWellknown {
     #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::Wellknown>(response)
     }
 
     #[inline]

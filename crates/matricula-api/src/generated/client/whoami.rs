@@ -2,11 +2,13 @@
 //! The operations of `whoami`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
-use crate::{ApiError, Endpoint, Extra, UserId, codec};
+use crate::server::{
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, UserId, codec, codec::Read, codec::Reader};
 
 /// Identifies the owner of the access token.
 ///
@@ -50,6 +52,11 @@ impl ServerEndpoint for WhoAmI {
     #[inline]
     fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<WhoAmIResponse>(response)
     }
 
     #[inline]
@@ -99,20 +106,20 @@ impl WhoAmIResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for WhoAmIResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for WhoAmIResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_id = None;
         let mut device_id = None;
         let mut is_guest = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_id" => user_id = codec::value(&mut entries)?,
-                "device_id" => device_id = codec::value(&mut entries)?,
-                "is_guest" => is_guest = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_id" => user_id = reader.field("user_id")?,
+                "device_id" => device_id = reader.optional("device_id", &mut extra)?,
+                "is_guest" => is_guest = reader.optional("is_guest", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -126,7 +133,7 @@ impl<'de> codec::Object<'de> for WhoAmIResponse {
 
 impl<'de> Deserialize<'de> for WhoAmIResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -136,7 +143,14 @@ impl Serialize for WhoAmIResponse {
         map.serialize_entry("user_id", &self.user_id)?;
         codec::entry(&mut map, "device_id", self.device_id.as_ref())?;
         codec::entry(&mut map, "is_guest", self.is_guest.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("device_id", self.device_id.is_some()),
+                ("is_guest", self.is_guest.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

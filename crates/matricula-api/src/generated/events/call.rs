@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
-use crate::{Extra, SortedMap, UserId, codec};
+use crate::{Extra, LenientList, SortedMap, UserId, codec, codec::Read, codec::Reader};
 
 /// Content of `m.call.answer`.
 ///
@@ -64,24 +64,26 @@ impl CallAnswer {
     }
 }
 
-impl<'de> codec::Object<'de> for CallAnswer {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CallAnswer {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut call_id = None;
         let mut version = None;
         let mut party_id = None;
         let mut answer = None;
         let mut sdp_stream_metadata = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "call_id" => call_id = codec::value(&mut entries)?,
-                "version" => version = codec::value(&mut entries)?,
-                "party_id" => party_id = codec::value(&mut entries)?,
-                "answer" => answer = codec::value(&mut entries)?,
-                "sdp_stream_metadata" => sdp_stream_metadata = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "call_id" => call_id = reader.field("call_id")?,
+                "version" => version = reader.field("version")?,
+                "party_id" => party_id = reader.optional("party_id", &mut extra)?,
+                "answer" => answer = reader.field("answer")?,
+                "sdp_stream_metadata" => {
+                    sdp_stream_metadata = reader.optional("sdp_stream_metadata", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -97,7 +99,7 @@ impl<'de> codec::Object<'de> for CallAnswer {
 
 impl<'de> Deserialize<'de> for CallAnswer {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -113,7 +115,14 @@ impl Serialize for CallAnswer {
             "sdp_stream_metadata",
             self.sdp_stream_metadata.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("party_id", self.party_id.is_some()),
+                ("sdp_stream_metadata", self.sdp_stream_metadata.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -130,7 +139,7 @@ pub struct CallCandidates {
     /// `party_id`. Since 1.7.
     pub party_id: Option<String>,
     /// `candidates`.
-    pub candidates: Vec<Candidate>,
+    pub candidates: LenientList<Candidate>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -141,13 +150,13 @@ impl CallCandidates {
     pub fn new(
         call_id: impl Into<String>,
         version: crate::events::CallVersion,
-        candidates: Vec<Candidate>,
+        candidates: impl Into<LenientList<Candidate>>,
     ) -> Self {
         Self {
             call_id: call_id.into(),
             version,
             party_id: None,
-            candidates,
+            candidates: candidates.into(),
             extra: Default::default(),
         }
     }
@@ -160,29 +169,29 @@ impl CallCandidates {
     }
 }
 
-impl<'de> codec::Object<'de> for CallCandidates {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CallCandidates {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut call_id = None;
         let mut version = None;
         let mut party_id = None;
         let mut candidates = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "call_id" => call_id = codec::value(&mut entries)?,
-                "version" => version = codec::value(&mut entries)?,
-                "party_id" => party_id = codec::value(&mut entries)?,
-                "candidates" => candidates = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "call_id" => call_id = reader.field("call_id")?,
+                "version" => version = reader.field("version")?,
+                "party_id" => party_id = reader.optional("party_id", &mut extra)?,
+                "candidates" => candidates = reader.or_empty("candidates", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             call_id: codec::required(call_id, "call_id")?,
             version: codec::required(version, "version")?,
             party_id,
-            candidates: codec::required(candidates, "candidates")?,
+            candidates: codec::or_empty(candidates, "candidates", reader)?,
             extra,
         })
     }
@@ -190,7 +199,7 @@ impl<'de> codec::Object<'de> for CallCandidates {
 
 impl<'de> Deserialize<'de> for CallCandidates {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -200,8 +209,21 @@ impl Serialize for CallCandidates {
         map.serialize_entry("call_id", &self.call_id)?;
         map.serialize_entry("version", &self.version)?;
         codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
-        map.serialize_entry("candidates", &self.candidates)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "candidates",
+            &self.candidates,
+            self.candidates.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("party_id", self.party_id.is_some()),
+                ("candidates", !self.candidates.is_empty()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -246,20 +268,22 @@ impl Candidate {
     }
 }
 
-impl<'de> codec::Object<'de> for Candidate {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Candidate {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut sdp_mid = None;
         let mut sdp_m_line_index = None;
         let mut candidate = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "sdpMid" => sdp_mid = codec::value(&mut entries)?,
-                "sdpMLineIndex" => sdp_m_line_index = codec::value(&mut entries)?,
-                "candidate" => candidate = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "sdpMid" => sdp_mid = reader.optional("sdpMid", &mut extra)?,
+                "sdpMLineIndex" => {
+                    sdp_m_line_index = reader.optional("sdpMLineIndex", &mut extra)?
+                }
+                "candidate" => candidate = reader.field("candidate")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -273,7 +297,7 @@ impl<'de> codec::Object<'de> for Candidate {
 
 impl<'de> Deserialize<'de> for Candidate {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -283,7 +307,14 @@ impl Serialize for Candidate {
         codec::entry(&mut map, "sdpMid", self.sdp_mid.as_ref())?;
         codec::entry(&mut map, "sdpMLineIndex", self.sdp_m_line_index.as_ref())?;
         map.serialize_entry("candidate", &self.candidate)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("sdpMid", self.sdp_mid.is_some()),
+                ("sdpMLineIndex", self.sdp_m_line_index.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -333,22 +364,22 @@ impl CallHangup {
     }
 }
 
-impl<'de> codec::Object<'de> for CallHangup {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CallHangup {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut call_id = None;
         let mut version = None;
         let mut party_id = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "call_id" => call_id = codec::value(&mut entries)?,
-                "version" => version = codec::value(&mut entries)?,
-                "party_id" => party_id = codec::value(&mut entries)?,
-                "reason" => reason = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "call_id" => call_id = reader.field("call_id")?,
+                "version" => version = reader.field("version")?,
+                "party_id" => party_id = reader.optional("party_id", &mut extra)?,
+                "reason" => reason = reader.optional("reason", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -363,7 +394,7 @@ impl<'de> codec::Object<'de> for CallHangup {
 
 impl<'de> Deserialize<'de> for CallHangup {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -374,7 +405,14 @@ impl Serialize for CallHangup {
         map.serialize_entry("version", &self.version)?;
         codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
         codec::entry(&mut map, "reason", self.reason.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("party_id", self.party_id.is_some()),
+                ("reason", self.reason.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -393,7 +431,7 @@ pub struct CallInvite {
     /// `offer`.
     pub offer: definitions::SessionDescription,
     /// `lifetime`.
-    pub lifetime: Duration,
+    pub lifetime: Option<Duration>,
     /// `invitee`. Since 1.7.
     pub invitee: Option<UserId>,
     /// `sdp_stream_metadata`.
@@ -409,14 +447,13 @@ impl CallInvite {
         call_id: impl Into<String>,
         version: crate::events::CallVersion,
         offer: definitions::SessionDescription,
-        lifetime: Duration,
     ) -> Self {
         Self {
             call_id: call_id.into(),
             version,
             party_id: None,
             offer,
-            lifetime,
+            lifetime: None,
             invitee: None,
             sdp_stream_metadata: None,
             extra: Default::default(),
@@ -427,6 +464,14 @@ impl CallInvite {
     #[must_use]
     pub fn party_id(mut self, party_id: impl Into<String>) -> Self {
         self.party_id = Some(party_id.into());
+        self
+    }
+
+    /// Sets `lifetime`.
+    #[must_use]
+    #[inline]
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
         self
     }
 
@@ -450,10 +495,9 @@ impl CallInvite {
     }
 }
 
-impl<'de> codec::Object<'de> for CallInvite {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CallInvite {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut call_id = None;
         let mut version = None;
         let mut party_id = None;
@@ -462,16 +506,23 @@ impl<'de> codec::Object<'de> for CallInvite {
         let mut invitee = None;
         let mut sdp_stream_metadata = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "call_id" => call_id = codec::value(&mut entries)?,
-                "version" => version = codec::value(&mut entries)?,
-                "party_id" => party_id = codec::value(&mut entries)?,
-                "offer" => offer = codec::value(&mut entries)?,
-                "lifetime" => lifetime = codec::millis(&mut entries)?,
-                "invitee" => invitee = codec::value(&mut entries)?,
-                "sdp_stream_metadata" => sdp_stream_metadata = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "call_id" => call_id = reader.field("call_id")?,
+                "version" => version = reader.field("version")?,
+                "party_id" => party_id = reader.optional("party_id", &mut extra)?,
+                "offer" => offer = reader.field("offer")?,
+                "lifetime" => {
+                    lifetime = reader
+                        .optional("lifetime", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                "invitee" => invitee = reader.optional("invitee", &mut extra)?,
+                "sdp_stream_metadata" => {
+                    sdp_stream_metadata = reader.optional("sdp_stream_metadata", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -479,7 +530,7 @@ impl<'de> codec::Object<'de> for CallInvite {
             version: codec::required(version, "version")?,
             party_id,
             offer: codec::required(offer, "offer")?,
-            lifetime: codec::required(lifetime, "lifetime")?,
+            lifetime,
             invitee,
             sdp_stream_metadata,
             extra,
@@ -489,7 +540,7 @@ impl<'de> codec::Object<'de> for CallInvite {
 
 impl<'de> Deserialize<'de> for CallInvite {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -500,14 +551,27 @@ impl Serialize for CallInvite {
         map.serialize_entry("version", &self.version)?;
         codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
         map.serialize_entry("offer", &self.offer)?;
-        map.serialize_entry("lifetime", &codec::Millis(self.lifetime))?;
+        codec::entry(
+            &mut map,
+            "lifetime",
+            self.lifetime.map(codec::Millis).as_ref(),
+        )?;
         codec::entry(&mut map, "invitee", self.invitee.as_ref())?;
         codec::entry(
             &mut map,
             "sdp_stream_metadata",
             self.sdp_stream_metadata.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("party_id", self.party_id.is_some()),
+                ("lifetime", self.lifetime.is_some()),
+                ("invitee", self.invitee.is_some()),
+                ("sdp_stream_metadata", self.sdp_stream_metadata.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -526,7 +590,7 @@ pub struct CallNegotiate {
     /// `description`.
     pub description: definitions::SessionDescription,
     /// `lifetime`.
-    pub lifetime: Duration,
+    pub lifetime: Option<Duration>,
     /// `sdp_stream_metadata`.
     pub sdp_stream_metadata: Option<SortedMap<String, definitions::StreamMetadata>>,
     /// Fields that the specification does not name.
@@ -540,14 +604,13 @@ impl CallNegotiate {
         call_id: impl Into<String>,
         version: crate::events::CallVersion,
         description: definitions::SessionDescription,
-        lifetime: Duration,
     ) -> Self {
         Self {
             call_id: call_id.into(),
             version,
             party_id: None,
             description,
-            lifetime,
+            lifetime: None,
             sdp_stream_metadata: None,
             extra: Default::default(),
         }
@@ -557,6 +620,14 @@ impl CallNegotiate {
     #[must_use]
     pub fn party_id(mut self, party_id: impl Into<String>) -> Self {
         self.party_id = Some(party_id.into());
+        self
+    }
+
+    /// Sets `lifetime`.
+    #[must_use]
+    #[inline]
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
         self
     }
 
@@ -572,10 +643,9 @@ impl CallNegotiate {
     }
 }
 
-impl<'de> codec::Object<'de> for CallNegotiate {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CallNegotiate {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut call_id = None;
         let mut version = None;
         let mut party_id = None;
@@ -583,15 +653,22 @@ impl<'de> codec::Object<'de> for CallNegotiate {
         let mut lifetime = None;
         let mut sdp_stream_metadata = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "call_id" => call_id = codec::value(&mut entries)?,
-                "version" => version = codec::value(&mut entries)?,
-                "party_id" => party_id = codec::value(&mut entries)?,
-                "description" => description = codec::value(&mut entries)?,
-                "lifetime" => lifetime = codec::millis(&mut entries)?,
-                "sdp_stream_metadata" => sdp_stream_metadata = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "call_id" => call_id = reader.field("call_id")?,
+                "version" => version = reader.field("version")?,
+                "party_id" => party_id = reader.optional("party_id", &mut extra)?,
+                "description" => description = reader.field("description")?,
+                "lifetime" => {
+                    lifetime = reader
+                        .optional("lifetime", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                "sdp_stream_metadata" => {
+                    sdp_stream_metadata = reader.optional("sdp_stream_metadata", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -599,7 +676,7 @@ impl<'de> codec::Object<'de> for CallNegotiate {
             version: codec::required(version, "version")?,
             party_id,
             description: codec::required(description, "description")?,
-            lifetime: codec::required(lifetime, "lifetime")?,
+            lifetime,
             sdp_stream_metadata,
             extra,
         })
@@ -608,7 +685,7 @@ impl<'de> codec::Object<'de> for CallNegotiate {
 
 impl<'de> Deserialize<'de> for CallNegotiate {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -619,13 +696,25 @@ impl Serialize for CallNegotiate {
         map.serialize_entry("version", &self.version)?;
         codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
         map.serialize_entry("description", &self.description)?;
-        map.serialize_entry("lifetime", &codec::Millis(self.lifetime))?;
+        codec::entry(
+            &mut map,
+            "lifetime",
+            self.lifetime.map(codec::Millis).as_ref(),
+        )?;
         codec::entry(
             &mut map,
             "sdp_stream_metadata",
             self.sdp_stream_metadata.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("party_id", self.party_id.is_some()),
+                ("lifetime", self.lifetime.is_some()),
+                ("sdp_stream_metadata", self.sdp_stream_metadata.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -664,20 +753,20 @@ impl CallReject {
     }
 }
 
-impl<'de> codec::Object<'de> for CallReject {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CallReject {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut call_id = None;
         let mut version = None;
         let mut party_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "call_id" => call_id = codec::value(&mut entries)?,
-                "version" => version = codec::value(&mut entries)?,
-                "party_id" => party_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "call_id" => call_id = reader.field("call_id")?,
+                "version" => version = reader.field("version")?,
+                "party_id" => party_id = reader.optional("party_id", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -691,7 +780,7 @@ impl<'de> codec::Object<'de> for CallReject {
 
 impl<'de> Deserialize<'de> for CallReject {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -701,7 +790,11 @@ impl Serialize for CallReject {
         map.serialize_entry("call_id", &self.call_id)?;
         map.serialize_entry("version", &self.version)?;
         codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("party_id", self.party_id.is_some())],
+        )?;
         map.end()
     }
 }
@@ -748,29 +841,35 @@ impl CallSdpStreamMetadataChanged {
     }
 }
 
-impl<'de> codec::Object<'de> for CallSdpStreamMetadataChanged {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CallSdpStreamMetadataChanged {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut call_id = None;
         let mut version = None;
         let mut party_id = None;
         let mut sdp_stream_metadata = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "call_id" => call_id = codec::value(&mut entries)?,
-                "version" => version = codec::value(&mut entries)?,
-                "party_id" => party_id = codec::value(&mut entries)?,
-                "sdp_stream_metadata" => sdp_stream_metadata = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "call_id" => call_id = reader.field("call_id")?,
+                "version" => version = reader.field("version")?,
+                "party_id" => party_id = reader.optional("party_id", &mut extra)?,
+                "sdp_stream_metadata" => {
+                    sdp_stream_metadata = reader.or_empty("sdp_stream_metadata", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             call_id: codec::required(call_id, "call_id")?,
             version: codec::required(version, "version")?,
             party_id,
-            sdp_stream_metadata: codec::required(sdp_stream_metadata, "sdp_stream_metadata")?,
+            sdp_stream_metadata: codec::or_empty(
+                sdp_stream_metadata,
+                "sdp_stream_metadata",
+                reader,
+            )?,
             extra,
         })
     }
@@ -778,7 +877,7 @@ impl<'de> codec::Object<'de> for CallSdpStreamMetadataChanged {
 
 impl<'de> Deserialize<'de> for CallSdpStreamMetadataChanged {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -788,8 +887,21 @@ impl Serialize for CallSdpStreamMetadataChanged {
         map.serialize_entry("call_id", &self.call_id)?;
         map.serialize_entry("version", &self.version)?;
         codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
-        map.serialize_entry("sdp_stream_metadata", &self.sdp_stream_metadata)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "sdp_stream_metadata",
+            &self.sdp_stream_metadata,
+            self.sdp_stream_metadata.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("party_id", self.party_id.is_some()),
+                ("sdp_stream_metadata", !self.sdp_stream_metadata.is_empty()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -836,22 +948,22 @@ impl CallSelectAnswer {
     }
 }
 
-impl<'de> codec::Object<'de> for CallSelectAnswer {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for CallSelectAnswer {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut call_id = None;
         let mut version = None;
         let mut party_id = None;
         let mut selected_party_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "call_id" => call_id = codec::value(&mut entries)?,
-                "version" => version = codec::value(&mut entries)?,
-                "party_id" => party_id = codec::value(&mut entries)?,
-                "selected_party_id" => selected_party_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "call_id" => call_id = reader.field("call_id")?,
+                "version" => version = reader.field("version")?,
+                "party_id" => party_id = reader.optional("party_id", &mut extra)?,
+                "selected_party_id" => selected_party_id = reader.field("selected_party_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -866,7 +978,7 @@ impl<'de> codec::Object<'de> for CallSelectAnswer {
 
 impl<'de> Deserialize<'de> for CallSelectAnswer {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -877,7 +989,11 @@ impl Serialize for CallSelectAnswer {
         map.serialize_entry("version", &self.version)?;
         codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
         map.serialize_entry("selected_party_id", &self.selected_party_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("party_id", self.party_id.is_some())],
+        )?;
         map.end()
     }
 }

@@ -2,11 +2,11 @@
 //! Types that several operations share.
 
 use matricula_core::{Secret, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
-    EventId, Extra, MxcUri, Raw, RoomId, ServerName, SortedMap, UserId, codec, codec::text_enum,
-    common,
+    EventId, Extra, LenientList, MxcUri, Raw, RoomId, ServerName, SortedMap, UserId, codec,
+    codec::Read, codec::Reader, codec::text_enum, common,
 };
 
 /// The relation of an event to another event. The field `rel_type` selects the variant.
@@ -71,17 +71,24 @@ impl From<OtherRelation> for Relation {
 
 impl<'de> Deserialize<'de> for Relation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        codec::deserialize(from)
+    }
+}
+
+impl Read for Relation {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         codec::tagged(
-            from,
+            reader,
             "rel_type",
             &["m.in_reply_to"],
-            |tag, fields| match tag {
-                codec::Tag::Is("m.annotation") => fields.read().map(Self::Annotation),
-                codec::Tag::Is("m.replace") => fields.read().map(Self::Replacement),
-                codec::Tag::Is("m.reference") => fields.read().map(Self::Reference),
-                codec::Tag::Is("m.thread") => fields.read().map(Self::Thread),
-                codec::Tag::Has("m.in_reply_to") => fields.read().map(Self::Reply),
-                _ => fields.read().map(Self::Other),
+            |tag, reader| match tag {
+                codec::Tag::Is("m.annotation") => Annotation::read(reader).map(Self::Annotation),
+                codec::Tag::Is("m.replace") => Replacement::read(reader).map(Self::Replacement),
+                codec::Tag::Is("m.reference") => Reference::read(reader).map(Self::Reference),
+                codec::Tag::Is("m.thread") => Thread::read(reader).map(Self::Thread),
+                codec::Tag::Has("m.in_reply_to") => Reply::read(reader).map(Self::Reply),
+                _ => OtherRelation::read(reader).map(Self::Other),
             },
         )
     }
@@ -130,19 +137,19 @@ impl Annotation {
     }
 }
 
-impl<'de> codec::Object<'de> for Annotation {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Annotation {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "rel_type" => codec::constant(&mut entries, "m.annotation")?,
-                "event_id" => event_id = codec::value(&mut entries)?,
-                "key" => key = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "rel_type" => reader.constant("rel_type", "m.annotation")?,
+                "event_id" => event_id = reader.field("event_id")?,
+                "key" => key = reader.optional("key", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -155,7 +162,7 @@ impl<'de> codec::Object<'de> for Annotation {
 
 impl<'de> Deserialize<'de> for Annotation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -165,7 +172,7 @@ impl Serialize for Annotation {
         map.serialize_entry("rel_type", "m.annotation")?;
         map.serialize_entry("event_id", &self.event_id)?;
         codec::entry(&mut map, "key", self.key.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("key", self.key.is_some())])?;
         map.end()
     }
 }
@@ -190,17 +197,17 @@ impl Replacement {
     }
 }
 
-impl<'de> codec::Object<'de> for Replacement {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Replacement {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "rel_type" => codec::constant(&mut entries, "m.replace")?,
-                "event_id" => event_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "rel_type" => reader.constant("rel_type", "m.replace")?,
+                "event_id" => event_id = reader.field("event_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -212,7 +219,7 @@ impl<'de> codec::Object<'de> for Replacement {
 
 impl<'de> Deserialize<'de> for Replacement {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -221,7 +228,7 @@ impl Serialize for Replacement {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("rel_type", "m.replace")?;
         map.serialize_entry("event_id", &self.event_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -246,17 +253,17 @@ impl Reference {
     }
 }
 
-impl<'de> codec::Object<'de> for Reference {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Reference {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "rel_type" => codec::constant(&mut entries, "m.reference")?,
-                "event_id" => event_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "rel_type" => reader.constant("rel_type", "m.reference")?,
+                "event_id" => event_id = reader.field("event_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -268,7 +275,7 @@ impl<'de> codec::Object<'de> for Reference {
 
 impl<'de> Deserialize<'de> for Reference {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -277,7 +284,7 @@ impl Serialize for Reference {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("rel_type", "m.reference")?;
         map.serialize_entry("event_id", &self.event_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -325,21 +332,23 @@ impl Thread {
     }
 }
 
-impl<'de> codec::Object<'de> for Thread {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Thread {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut is_falling_back = None;
         let mut in_reply_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "rel_type" => codec::constant(&mut entries, "m.thread")?,
-                "event_id" => event_id = codec::value(&mut entries)?,
-                "is_falling_back" => is_falling_back = codec::value(&mut entries)?,
-                "m.in_reply_to" => in_reply_to = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "rel_type" => reader.constant("rel_type", "m.thread")?,
+                "event_id" => event_id = reader.field("event_id")?,
+                "is_falling_back" => {
+                    is_falling_back = reader.optional("is_falling_back", &mut extra)?
+                }
+                "m.in_reply_to" => in_reply_to = reader.optional("m.in_reply_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -353,7 +362,7 @@ impl<'de> codec::Object<'de> for Thread {
 
 impl<'de> Deserialize<'de> for Thread {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -364,7 +373,14 @@ impl Serialize for Thread {
         map.serialize_entry("event_id", &self.event_id)?;
         codec::entry(&mut map, "is_falling_back", self.is_falling_back.as_ref())?;
         codec::entry(&mut map, "m.in_reply_to", self.in_reply_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("is_falling_back", self.is_falling_back.is_some()),
+                ("m.in_reply_to", self.in_reply_to.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -389,16 +405,16 @@ impl InReplyTo {
     }
 }
 
-impl<'de> codec::Object<'de> for InReplyTo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for InReplyTo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "event_id" => event_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "event_id" => event_id = reader.field("event_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -410,7 +426,7 @@ impl<'de> codec::Object<'de> for InReplyTo {
 
 impl<'de> Deserialize<'de> for InReplyTo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -418,7 +434,7 @@ impl Serialize for InReplyTo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("event_id", &self.event_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -443,16 +459,16 @@ impl Reply {
     }
 }
 
-impl<'de> codec::Object<'de> for Reply {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Reply {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut in_reply_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "m.in_reply_to" => in_reply_to = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.in_reply_to" => in_reply_to = reader.field("m.in_reply_to")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -464,7 +480,7 @@ impl<'de> codec::Object<'de> for Reply {
 
 impl<'de> Deserialize<'de> for Reply {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -472,7 +488,7 @@ impl Serialize for Reply {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("m.in_reply_to", &self.in_reply_to)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -504,18 +520,18 @@ impl OtherRelation {
     }
 }
 
-impl<'de> codec::Object<'de> for OtherRelation {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for OtherRelation {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut rel_type = None;
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "rel_type" => rel_type = codec::value(&mut entries)?,
-                "event_id" => event_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "rel_type" => rel_type = reader.optional("rel_type", &mut extra)?,
+                "event_id" => event_id = reader.optional("event_id", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -528,7 +544,7 @@ impl<'de> codec::Object<'de> for OtherRelation {
 
 impl<'de> Deserialize<'de> for OtherRelation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -537,7 +553,14 @@ impl Serialize for OtherRelation {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "rel_type", self.rel_type.as_ref())?;
         codec::entry(&mut map, "event_id", self.event_id.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("rel_type", self.rel_type.is_some()),
+                ("event_id", self.event_id.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -572,18 +595,18 @@ impl SessionDescription {
     }
 }
 
-impl<'de> codec::Object<'de> for SessionDescription {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SessionDescription {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut kind = None;
         let mut sdp = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "type" => kind = codec::value(&mut entries)?,
-                "sdp" => sdp = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "type" => kind = reader.field("type")?,
+                "sdp" => sdp = reader.field("sdp")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -596,7 +619,7 @@ impl<'de> codec::Object<'de> for SessionDescription {
 
 impl<'de> Deserialize<'de> for SessionDescription {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -605,7 +628,7 @@ impl Serialize for SessionDescription {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &self.kind)?;
         map.serialize_entry("sdp", &self.sdp)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -660,20 +683,20 @@ impl StreamMetadata {
     }
 }
 
-impl<'de> codec::Object<'de> for StreamMetadata {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for StreamMetadata {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut purpose = None;
         let mut audio_muted = None;
         let mut video_muted = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "purpose" => purpose = codec::value(&mut entries)?,
-                "audio_muted" => audio_muted = codec::value(&mut entries)?,
-                "video_muted" => video_muted = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "purpose" => purpose = reader.field("purpose")?,
+                "audio_muted" => audio_muted = reader.optional("audio_muted", &mut extra)?,
+                "video_muted" => video_muted = reader.optional("video_muted", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -687,7 +710,7 @@ impl<'de> codec::Object<'de> for StreamMetadata {
 
 impl<'de> Deserialize<'de> for StreamMetadata {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -697,7 +720,14 @@ impl Serialize for StreamMetadata {
         map.serialize_entry("purpose", &self.purpose)?;
         codec::entry(&mut map, "audio_muted", self.audio_muted.as_ref())?;
         codec::entry(&mut map, "video_muted", self.video_muted.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("audio_muted", self.audio_muted.is_some()),
+                ("video_muted", self.video_muted.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -751,20 +781,20 @@ impl EncryptedSecret {
     }
 }
 
-impl<'de> codec::Object<'de> for EncryptedSecret {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for EncryptedSecret {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut iv = None;
         let mut ciphertext = None;
         let mut mac = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "iv" => iv = codec::value(&mut entries)?,
-                "ciphertext" => ciphertext = codec::secret(&mut entries)?,
-                "mac" => mac = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "iv" => iv = reader.optional("iv", &mut extra)?,
+                "ciphertext" => ciphertext = reader.optional("ciphertext", &mut extra)?,
+                "mac" => mac = reader.optional("mac", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -778,7 +808,7 @@ impl<'de> codec::Object<'de> for EncryptedSecret {
 
 impl<'de> Deserialize<'de> for EncryptedSecret {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -792,7 +822,15 @@ impl Serialize for EncryptedSecret {
             self.ciphertext.as_ref().map(codec::Exposed).as_ref(),
         )?;
         codec::entry(&mut map, "mac", self.mac.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("iv", self.iv.is_some()),
+                ("ciphertext", self.ciphertext.is_some()),
+                ("mac", self.mac.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -833,18 +871,18 @@ impl ReadReceipt {
     }
 }
 
-impl<'de> codec::Object<'de> for ReadReceipt {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ReadReceipt {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut ts = None;
         let mut thread_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "ts" => ts = codec::value(&mut entries)?,
-                "thread_id" => thread_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "ts" => ts = reader.optional("ts", &mut extra)?,
+                "thread_id" => thread_id = reader.optional("thread_id", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -857,7 +895,7 @@ impl<'de> codec::Object<'de> for ReadReceipt {
 
 impl<'de> Deserialize<'de> for ReadReceipt {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -866,7 +904,14 @@ impl Serialize for ReadReceipt {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "ts", self.ts.as_ref())?;
         codec::entry(&mut map, "thread_id", self.thread_id.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("ts", self.ts.is_some()),
+                ("thread_id", self.thread_id.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -877,39 +922,47 @@ pub struct RecentEmojiEntry {
     /// `emoji`.
     pub emoji: String,
     /// `total`.
-    pub total: u64,
+    pub total: Option<u64>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RecentEmojiEntry {
     /// Creates a value from the required fields.
-    pub fn new(emoji: impl Into<String>, total: u64) -> Self {
+    pub fn new(emoji: impl Into<String>) -> Self {
         Self {
             emoji: emoji.into(),
-            total,
+            total: None,
             extra: Default::default(),
         }
     }
+
+    /// Sets `total`.
+    #[must_use]
+    #[inline]
+    pub fn total(mut self, total: u64) -> Self {
+        self.total = Some(total);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for RecentEmojiEntry {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RecentEmojiEntry {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut emoji = None;
         let mut total = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "emoji" => emoji = codec::value(&mut entries)?,
-                "total" => total = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "emoji" => emoji = reader.field("emoji")?,
+                "total" => total = reader.optional("total", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             emoji: codec::required(emoji, "emoji")?,
-            total: codec::required(total, "total")?,
+            total,
             extra,
         })
     }
@@ -917,7 +970,7 @@ impl<'de> codec::Object<'de> for RecentEmojiEntry {
 
 impl<'de> Deserialize<'de> for RecentEmojiEntry {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -925,8 +978,8 @@ impl Serialize for RecentEmojiEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("emoji", &self.emoji)?;
-        map.serialize_entry("total", &self.total)?;
-        self.extra.write(&mut map)?;
+        codec::entry(&mut map, "total", self.total.as_ref())?;
+        codec::extra(&mut map, &self.extra, &[("total", self.total.is_some())])?;
         map.end()
     }
 }
@@ -979,22 +1032,22 @@ impl ThumbnailInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for ThumbnailInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ThumbnailInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut h = None;
         let mut w = None;
         let mut mimetype = None;
         let mut size = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "h" => h = codec::lenient(&mut entries, "h", &mut extra)?,
-                "w" => w = codec::lenient(&mut entries, "w", &mut extra)?,
-                "mimetype" => mimetype = codec::value(&mut entries)?,
-                "size" => size = codec::lenient(&mut entries, "size", &mut extra)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "h" => h = reader.optional("h", &mut extra)?,
+                "w" => w = reader.optional("w", &mut extra)?,
+                "mimetype" => mimetype = reader.optional("mimetype", &mut extra)?,
+                "size" => size = reader.optional("size", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1009,7 +1062,7 @@ impl<'de> codec::Object<'de> for ThumbnailInfo {
 
 impl<'de> Deserialize<'de> for ThumbnailInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1026,6 +1079,7 @@ impl Serialize for ThumbnailInfo {
             &[
                 ("h", self.h.is_some()),
                 ("w", self.w.is_some()),
+                ("mimetype", self.mimetype.is_some()),
                 ("size", self.size.is_some()),
             ],
         )?;
@@ -1101,10 +1155,9 @@ impl AvatarInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for AvatarInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for AvatarInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut h = None;
         let mut w = None;
         let mut mimetype = None;
@@ -1112,19 +1165,18 @@ impl<'de> codec::Object<'de> for AvatarInfo {
         let mut thumbnail_url = None;
         let mut thumbnail_info = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "h" => h = codec::lenient(&mut entries, "h", &mut extra)?,
-                "w" => w = codec::lenient(&mut entries, "w", &mut extra)?,
-                "mimetype" => mimetype = codec::value(&mut entries)?,
-                "size" => size = codec::lenient(&mut entries, "size", &mut extra)?,
-                "thumbnail_url" => {
-                    thumbnail_url = codec::lenient(&mut entries, "thumbnail_url", &mut extra)?
-                }
+                "h" => h = reader.optional("h", &mut extra)?,
+                "w" => w = reader.optional("w", &mut extra)?,
+                "mimetype" => mimetype = reader.optional("mimetype", &mut extra)?,
+                "size" => size = reader.optional("size", &mut extra)?,
+                "thumbnail_url" => thumbnail_url = reader.optional("thumbnail_url", &mut extra)?,
                 "thumbnail_info" => {
-                    thumbnail_info = codec::lenient(&mut entries, "thumbnail_info", &mut extra)?
+                    thumbnail_info = reader.optional("thumbnail_info", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1141,7 +1193,7 @@ impl<'de> codec::Object<'de> for AvatarInfo {
 
 impl<'de> Deserialize<'de> for AvatarInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1160,6 +1212,7 @@ impl Serialize for AvatarInfo {
             &[
                 ("h", self.h.is_some()),
                 ("w", self.w.is_some()),
+                ("mimetype", self.mimetype.is_some()),
                 ("size", self.size.is_some()),
                 ("thumbnail_url", self.thumbnail_url.is_some()),
                 ("thumbnail_info", self.thumbnail_info.is_some()),
@@ -1173,7 +1226,7 @@ impl Serialize for AvatarInfo {
 #[derive(Clone, Debug, PartialEq)]
 pub struct OlmCiphertext {
     /// `type`.
-    pub kind: u64,
+    pub kind: Option<u64>,
     /// `body`.
     pub body: String,
     /// Fields that the specification does not name.
@@ -1182,31 +1235,39 @@ pub struct OlmCiphertext {
 
 impl OlmCiphertext {
     /// Creates a value from the required fields.
-    pub fn new(kind: u64, body: impl Into<String>) -> Self {
+    pub fn new(body: impl Into<String>) -> Self {
         Self {
-            kind,
+            kind: None,
             body: body.into(),
             extra: Default::default(),
         }
     }
+
+    /// Sets `type`.
+    #[must_use]
+    #[inline]
+    pub fn kind(mut self, kind: u64) -> Self {
+        self.kind = Some(kind);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for OlmCiphertext {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for OlmCiphertext {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut kind = None;
         let mut body = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "type" => kind = codec::value(&mut entries)?,
-                "body" => body = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "type" => kind = reader.optional("type", &mut extra)?,
+                "body" => body = reader.field("body")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
-            kind: codec::required(kind, "type")?,
+            kind,
             body: codec::required(body, "body")?,
             extra,
         })
@@ -1215,16 +1276,16 @@ impl<'de> codec::Object<'de> for OlmCiphertext {
 
 impl<'de> Deserialize<'de> for OlmCiphertext {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for OlmCiphertext {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &self.kind)?;
+        codec::entry(&mut map, "type", self.kind.as_ref())?;
         map.serialize_entry("body", &self.body)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("type", self.kind.is_some())])?;
         map.end()
     }
 }
@@ -1260,13 +1321,13 @@ pub struct JsonWebKey {
     /// `kty`.
     pub kty: String,
     /// `key_ops`.
-    pub key_ops: Vec<String>,
+    pub key_ops: LenientList<String>,
     /// `alg`.
     pub alg: String,
     /// `k`.
     pub k: Secret,
     /// `ext`.
-    pub ext: bool,
+    pub ext: Option<bool>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -1276,48 +1337,55 @@ impl JsonWebKey {
     #[inline]
     pub fn new(
         kty: impl Into<String>,
-        key_ops: Vec<String>,
+        key_ops: impl Into<LenientList<String>>,
         alg: impl Into<String>,
         k: impl Into<Secret>,
-        ext: bool,
     ) -> Self {
         Self {
             kty: kty.into(),
-            key_ops,
+            key_ops: key_ops.into(),
             alg: alg.into(),
             k: k.into(),
-            ext,
+            ext: None,
             extra: Default::default(),
         }
     }
+
+    /// Sets `ext`.
+    #[must_use]
+    #[inline]
+    pub fn ext(mut self, ext: bool) -> Self {
+        self.ext = Some(ext);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for JsonWebKey {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for JsonWebKey {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut kty = None;
         let mut key_ops = None;
         let mut alg = None;
         let mut k = None;
         let mut ext = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "kty" => kty = codec::value(&mut entries)?,
-                "key_ops" => key_ops = codec::list(&mut entries)?,
-                "alg" => alg = codec::value(&mut entries)?,
-                "k" => k = codec::secret(&mut entries)?,
-                "ext" => ext = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "kty" => kty = reader.field("kty")?,
+                "key_ops" => key_ops = reader.or_empty("key_ops", &mut extra)?,
+                "alg" => alg = reader.field("alg")?,
+                "k" => k = reader.field("k")?,
+                "ext" => ext = reader.optional("ext", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             kty: codec::required(kty, "kty")?,
-            key_ops: codec::required(key_ops, "key_ops")?,
+            key_ops: codec::or_empty(key_ops, "key_ops", reader)?,
             alg: codec::required(alg, "alg")?,
             k: codec::required(k, "k")?,
-            ext: codec::required(ext, "ext")?,
+            ext,
             extra,
         })
     }
@@ -1325,7 +1393,7 @@ impl<'de> codec::Object<'de> for JsonWebKey {
 
 impl<'de> Deserialize<'de> for JsonWebKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1333,11 +1401,24 @@ impl Serialize for JsonWebKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("kty", &self.kty)?;
-        map.serialize_entry("key_ops", &self.key_ops)?;
+        codec::list_entry(
+            &mut map,
+            "key_ops",
+            &self.key_ops,
+            self.key_ops.is_empty(),
+            &self.extra,
+        )?;
         map.serialize_entry("alg", &self.alg)?;
         map.serialize_entry("k", &codec::Exposed(&self.k))?;
-        map.serialize_entry("ext", &self.ext)?;
-        self.extra.write(&mut map)?;
+        codec::entry(&mut map, "ext", self.ext.as_ref())?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("key_ops", !self.key_ops.is_empty()),
+                ("ext", self.ext.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1380,31 +1461,31 @@ impl EncryptedFile {
     }
 }
 
-impl<'de> codec::Object<'de> for EncryptedFile {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for EncryptedFile {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut url = None;
         let mut key = None;
         let mut iv = None;
         let mut hashes = None;
         let mut v = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "url" => url = codec::value(&mut entries)?,
-                "key" => key = codec::value(&mut entries)?,
-                "iv" => iv = codec::value(&mut entries)?,
-                "hashes" => hashes = codec::value(&mut entries)?,
-                "v" => v = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "url" => url = reader.field("url")?,
+                "key" => key = reader.field("key")?,
+                "iv" => iv = reader.field("iv")?,
+                "hashes" => hashes = reader.or_empty("hashes", &mut extra)?,
+                "v" => v = reader.field("v")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             url: codec::required(url, "url")?,
             key: codec::required(key, "key")?,
             iv: codec::required(iv, "iv")?,
-            hashes: codec::required(hashes, "hashes")?,
+            hashes: codec::or_empty(hashes, "hashes", reader)?,
             v: codec::required(v, "v")?,
             extra,
         })
@@ -1413,7 +1494,7 @@ impl<'de> codec::Object<'de> for EncryptedFile {
 
 impl<'de> Deserialize<'de> for EncryptedFile {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1423,9 +1504,19 @@ impl Serialize for EncryptedFile {
         map.serialize_entry("url", &self.url)?;
         map.serialize_entry("key", &self.key)?;
         map.serialize_entry("iv", &self.iv)?;
-        map.serialize_entry("hashes", &self.hashes)?;
+        codec::list_entry(
+            &mut map,
+            "hashes",
+            &self.hashes,
+            self.hashes.is_empty(),
+            &self.extra,
+        )?;
         map.serialize_entry("v", &self.v)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("hashes", !self.hashes.is_empty())],
+        )?;
         map.end()
     }
 }
@@ -1518,10 +1609,9 @@ impl ImageInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for ImageInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ImageInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut h = None;
         let mut w = None;
         let mut mimetype = None;
@@ -1531,23 +1621,22 @@ impl<'de> codec::Object<'de> for ImageInfo {
         let mut thumbnail_info = None;
         let mut is_animated = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "h" => h = codec::lenient(&mut entries, "h", &mut extra)?,
-                "w" => w = codec::lenient(&mut entries, "w", &mut extra)?,
-                "mimetype" => mimetype = codec::value(&mut entries)?,
-                "size" => size = codec::lenient(&mut entries, "size", &mut extra)?,
-                "thumbnail_url" => {
-                    thumbnail_url = codec::lenient(&mut entries, "thumbnail_url", &mut extra)?
-                }
+                "h" => h = reader.optional("h", &mut extra)?,
+                "w" => w = reader.optional("w", &mut extra)?,
+                "mimetype" => mimetype = reader.optional("mimetype", &mut extra)?,
+                "size" => size = reader.optional("size", &mut extra)?,
+                "thumbnail_url" => thumbnail_url = reader.optional("thumbnail_url", &mut extra)?,
                 "thumbnail_file" => {
-                    thumbnail_file = codec::lenient(&mut entries, "thumbnail_file", &mut extra)?
+                    thumbnail_file = reader.optional("thumbnail_file", &mut extra)?
                 }
                 "thumbnail_info" => {
-                    thumbnail_info = codec::lenient(&mut entries, "thumbnail_info", &mut extra)?
+                    thumbnail_info = reader.optional("thumbnail_info", &mut extra)?
                 }
-                "is_animated" => is_animated = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "is_animated" => is_animated = reader.optional("is_animated", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1566,7 +1655,7 @@ impl<'de> codec::Object<'de> for ImageInfo {
 
 impl<'de> Deserialize<'de> for ImageInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1587,10 +1676,12 @@ impl Serialize for ImageInfo {
             &[
                 ("h", self.h.is_some()),
                 ("w", self.w.is_some()),
+                ("mimetype", self.mimetype.is_some()),
                 ("size", self.size.is_some()),
                 ("thumbnail_url", self.thumbnail_url.is_some()),
                 ("thumbnail_file", self.thumbnail_file.is_some()),
                 ("thumbnail_info", self.thumbnail_info.is_some()),
+                ("is_animated", self.is_animated.is_some()),
             ],
         )?;
         map.end()
@@ -1654,25 +1745,25 @@ impl SignedThirdPartyInvite {
     }
 }
 
-impl<'de> codec::Object<'de> for SignedThirdPartyInvite {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SignedThirdPartyInvite {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut mxid = None;
         let mut signatures = None;
         let mut token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "mxid" => mxid = codec::value(&mut entries)?,
-                "signatures" => signatures = codec::value(&mut entries)?,
-                "token" => token = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "mxid" => mxid = reader.field("mxid")?,
+                "signatures" => signatures = reader.or_empty("signatures", &mut extra)?,
+                "token" => token = reader.field("token")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             mxid: codec::required(mxid, "mxid")?,
-            signatures: codec::required(signatures, "signatures")?,
+            signatures: codec::or_empty(signatures, "signatures", reader)?,
             token: codec::required(token, "token")?,
             extra,
         })
@@ -1681,7 +1772,7 @@ impl<'de> codec::Object<'de> for SignedThirdPartyInvite {
 
 impl<'de> Deserialize<'de> for SignedThirdPartyInvite {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1689,9 +1780,19 @@ impl Serialize for SignedThirdPartyInvite {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("mxid", &self.mxid)?;
-        map.serialize_entry("signatures", &self.signatures)?;
+        codec::list_entry(
+            &mut map,
+            "signatures",
+            &self.signatures,
+            self.signatures.is_empty(),
+            &self.extra,
+        )?;
         map.serialize_entry("token", &self.token)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("signatures", !self.signatures.is_empty())],
+        )?;
         map.end()
     }
 }
@@ -1700,7 +1801,7 @@ impl Serialize for SignedThirdPartyInvite {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mentions {
     /// The mentioned users.
-    pub user_ids: Option<Vec<UserId>>,
+    pub user_ids: Option<LenientList<UserId>>,
     /// Whether the whole room is mentioned.
     pub room: Option<bool>,
     /// Fields that the specification does not name.
@@ -1710,9 +1811,8 @@ pub struct Mentions {
 impl Mentions {
     /// Sets `user_ids`.
     #[must_use]
-    #[inline]
-    pub fn user_ids(mut self, user_ids: Vec<UserId>) -> Self {
-        self.user_ids = Some(user_ids);
+    pub fn user_ids(mut self, user_ids: impl Into<LenientList<UserId>>) -> Self {
+        self.user_ids = Some(user_ids.into());
         self
     }
 
@@ -1725,18 +1825,18 @@ impl Mentions {
     }
 }
 
-impl<'de> codec::Object<'de> for Mentions {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Mentions {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_ids = None;
         let mut room = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_ids" => user_ids = codec::value(&mut entries)?,
-                "room" => room = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_ids" => user_ids = reader.optional("user_ids", &mut extra)?,
+                "room" => room = reader.optional("room", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1749,7 +1849,7 @@ impl<'de> codec::Object<'de> for Mentions {
 
 impl<'de> Deserialize<'de> for Mentions {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1758,7 +1858,14 @@ impl Serialize for Mentions {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "user_ids", self.user_ids.as_ref())?;
         codec::entry(&mut map, "room", self.room.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("user_ids", self.user_ids.is_some()),
+                ("room", self.room.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1792,18 +1899,18 @@ impl TextualRepresentation {
     }
 }
 
-impl<'de> codec::Object<'de> for TextualRepresentation {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for TextualRepresentation {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut mimetype = None;
         let mut body = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "mimetype" => mimetype = codec::value(&mut entries)?,
-                "body" => body = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "mimetype" => mimetype = reader.optional("mimetype", &mut extra)?,
+                "body" => body = reader.field("body")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1816,7 +1923,7 @@ impl<'de> codec::Object<'de> for TextualRepresentation {
 
 impl<'de> Deserialize<'de> for TextualRepresentation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1825,7 +1932,11 @@ impl Serialize for TextualRepresentation {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
         map.serialize_entry("body", &self.body)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("mimetype", self.mimetype.is_some())],
+        )?;
         map.end()
     }
 }
@@ -1865,7 +1976,7 @@ pub struct Passphrase {
     /// `salt`.
     pub salt: String,
     /// `iterations`.
-    pub iterations: u64,
+    pub iterations: Option<u64>,
     /// `bits`.
     pub bits: Option<u64>,
     /// Fields that the specification does not name.
@@ -1874,14 +1985,22 @@ pub struct Passphrase {
 
 impl Passphrase {
     /// Creates a value from the required fields.
-    pub fn new(algorithm: impl Into<String>, salt: impl Into<String>, iterations: u64) -> Self {
+    pub fn new(algorithm: impl Into<String>, salt: impl Into<String>) -> Self {
         Self {
             algorithm: algorithm.into(),
             salt: salt.into(),
-            iterations,
+            iterations: None,
             bits: None,
             extra: Default::default(),
         }
+    }
+
+    /// Sets `iterations`.
+    #[must_use]
+    #[inline]
+    pub fn iterations(mut self, iterations: u64) -> Self {
+        self.iterations = Some(iterations);
+        self
     }
 
     /// Sets `bits`.
@@ -1893,28 +2012,28 @@ impl Passphrase {
     }
 }
 
-impl<'de> codec::Object<'de> for Passphrase {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Passphrase {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut salt = None;
         let mut iterations = None;
         let mut bits = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "salt" => salt = codec::value(&mut entries)?,
-                "iterations" => iterations = codec::value(&mut entries)?,
-                "bits" => bits = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => algorithm = reader.field("algorithm")?,
+                "salt" => salt = reader.field("salt")?,
+                "iterations" => iterations = reader.optional("iterations", &mut extra)?,
+                "bits" => bits = reader.optional("bits", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             algorithm: codec::required(algorithm, "algorithm")?,
             salt: codec::required(salt, "salt")?,
-            iterations: codec::required(iterations, "iterations")?,
+            iterations,
             bits,
             extra,
         })
@@ -1923,7 +2042,7 @@ impl<'de> codec::Object<'de> for Passphrase {
 
 impl<'de> Deserialize<'de> for Passphrase {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1932,9 +2051,16 @@ impl Serialize for Passphrase {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", &self.algorithm)?;
         map.serialize_entry("salt", &self.salt)?;
-        map.serialize_entry("iterations", &self.iterations)?;
+        codec::entry(&mut map, "iterations", self.iterations.as_ref())?;
         codec::entry(&mut map, "bits", self.bits.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("iterations", self.iterations.is_some()),
+                ("bits", self.bits.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1983,22 +2109,22 @@ impl BasicEvent {
     }
 }
 
-impl<'de> codec::Object<'de> for BasicEvent {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for BasicEvent {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_type = None;
         let mut content = None;
         let mut sender = None;
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "type" => event_type = codec::value(&mut entries)?,
-                "content" => content = codec::value(&mut entries)?,
-                "sender" => sender = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "type" => event_type = reader.field("type")?,
+                "content" => content = reader.field("content")?,
+                "sender" => sender = reader.optional("sender", &mut extra)?,
+                "room_id" => room_id = reader.optional("room_id", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -2013,7 +2139,7 @@ impl<'de> codec::Object<'de> for BasicEvent {
 
 impl<'de> Deserialize<'de> for BasicEvent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2024,7 +2150,14 @@ impl Serialize for BasicEvent {
         map.serialize_entry("content", &self.content)?;
         codec::entry(&mut map, "sender", self.sender.as_ref())?;
         codec::entry(&mut map, "room_id", self.room_id.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("sender", self.sender.is_some()),
+                ("room_id", self.room_id.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -2117,10 +2250,9 @@ impl Unsigned {
     }
 }
 
-impl<'de> codec::Object<'de> for Unsigned {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Unsigned {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut age = None;
         let mut membership = None;
         let mut prev_content = None;
@@ -2130,17 +2262,30 @@ impl<'de> codec::Object<'de> for Unsigned {
         let mut invite_room_state = None;
         let mut knock_room_state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "age" => age = codec::value(&mut entries)?,
-                "membership" => membership = codec::value(&mut entries)?,
-                "prev_content" => prev_content = codec::value(&mut entries)?,
-                "redacted_because" => redacted_because = codec::value(&mut entries)?,
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "m.relations" => relations = codec::value(&mut entries)?,
-                "invite_room_state" => invite_room_state = codec::value(&mut entries)?,
-                "knock_room_state" => knock_room_state = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "age" => {
+                    age = reader
+                        .optional("age", &mut extra)?
+                        .map(|codec::Digits(number)| number)
+                }
+                "membership" => membership = reader.optional("membership", &mut extra)?,
+                "prev_content" => prev_content = reader.optional("prev_content", &mut extra)?,
+                "redacted_because" => {
+                    redacted_because = reader.optional("redacted_because", &mut extra)?
+                }
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
+                }
+                "m.relations" => relations = reader.optional("m.relations", &mut extra)?,
+                "invite_room_state" => {
+                    invite_room_state = reader.optional("invite_room_state", &mut extra)?
+                }
+                "knock_room_state" => {
+                    knock_room_state = reader.optional("knock_room_state", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -2159,7 +2304,7 @@ impl<'de> codec::Object<'de> for Unsigned {
 
 impl<'de> Deserialize<'de> for Unsigned {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2178,7 +2323,20 @@ impl Serialize for Unsigned {
             self.invite_room_state.as_ref(),
         )?;
         codec::entry(&mut map, "knock_room_state", self.knock_room_state.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("age", self.age.is_some()),
+                ("membership", self.membership.is_some()),
+                ("prev_content", self.prev_content.is_some()),
+                ("redacted_because", self.redacted_because.is_some()),
+                ("transaction_id", self.transaction_id.is_some()),
+                ("m.relations", self.relations.is_some()),
+                ("invite_room_state", self.invite_room_state.is_some()),
+                ("knock_room_state", self.knock_room_state.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -2197,7 +2355,7 @@ pub struct RoomEvent {
     /// `sender`.
     pub sender: UserId,
     /// When it was sent, by the clock of the sender's server.
-    pub origin_server_ts: Timestamp,
+    pub origin_server_ts: Option<Timestamp>,
     /// Absent in sync responses, where the room is known.
     pub room_id: Option<RoomId>,
     /// In room versions before 11, the event that a redaction is about.
@@ -2216,7 +2374,6 @@ impl RoomEvent {
         content: Raw,
         event_id: EventId,
         sender: UserId,
-        origin_server_ts: Timestamp,
     ) -> Self {
         Self {
             event_type: event_type.into(),
@@ -2224,7 +2381,7 @@ impl RoomEvent {
             content,
             event_id,
             sender,
-            origin_server_ts,
+            origin_server_ts: None,
             room_id: None,
             redacts: None,
             unsigned: None,
@@ -2236,6 +2393,14 @@ impl RoomEvent {
     #[must_use]
     pub fn state_key(mut self, state_key: impl Into<String>) -> Self {
         self.state_key = Some(state_key.into());
+        self
+    }
+
+    /// Sets `origin_server_ts`.
+    #[must_use]
+    #[inline]
+    pub fn origin_server_ts(mut self, origin_server_ts: Timestamp) -> Self {
+        self.origin_server_ts = Some(origin_server_ts);
         self
     }
 
@@ -2264,10 +2429,9 @@ impl RoomEvent {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomEvent {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomEvent {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_type = None;
         let mut state_key = None;
         let mut content = None;
@@ -2278,18 +2442,21 @@ impl<'de> codec::Object<'de> for RoomEvent {
         let mut redacts = None;
         let mut unsigned = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "type" => event_type = codec::value(&mut entries)?,
-                "state_key" => state_key = codec::value(&mut entries)?,
-                "content" => content = codec::value(&mut entries)?,
-                "event_id" => event_id = codec::value(&mut entries)?,
-                "sender" => sender = codec::value(&mut entries)?,
-                "origin_server_ts" => origin_server_ts = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "redacts" => redacts = codec::value(&mut entries)?,
-                "unsigned" => unsigned = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "type" => event_type = reader.field("type")?,
+                "state_key" => state_key = reader.optional("state_key", &mut extra)?,
+                "content" => content = reader.field("content")?,
+                "event_id" => event_id = reader.field("event_id")?,
+                "sender" => sender = reader.field("sender")?,
+                "origin_server_ts" => {
+                    origin_server_ts = reader.optional("origin_server_ts", &mut extra)?
+                }
+                "room_id" => room_id = reader.optional("room_id", &mut extra)?,
+                "redacts" => redacts = reader.optional("redacts", &mut extra)?,
+                "unsigned" => unsigned = reader.optional("unsigned", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -2298,7 +2465,7 @@ impl<'de> codec::Object<'de> for RoomEvent {
             content: codec::required(content, "content")?,
             event_id: codec::required(event_id, "event_id")?,
             sender: codec::required(sender, "sender")?,
-            origin_server_ts: codec::required(origin_server_ts, "origin_server_ts")?,
+            origin_server_ts,
             room_id,
             redacts,
             unsigned,
@@ -2309,7 +2476,7 @@ impl<'de> codec::Object<'de> for RoomEvent {
 
 impl<'de> Deserialize<'de> for RoomEvent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2321,11 +2488,21 @@ impl Serialize for RoomEvent {
         map.serialize_entry("content", &self.content)?;
         map.serialize_entry("event_id", &self.event_id)?;
         map.serialize_entry("sender", &self.sender)?;
-        map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
+        codec::entry(&mut map, "origin_server_ts", self.origin_server_ts.as_ref())?;
         codec::entry(&mut map, "room_id", self.room_id.as_ref())?;
         codec::entry(&mut map, "redacts", self.redacts.as_ref())?;
         codec::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("state_key", self.state_key.is_some()),
+                ("origin_server_ts", self.origin_server_ts.is_some()),
+                ("room_id", self.room_id.is_some()),
+                ("redacts", self.redacts.is_some()),
+                ("unsigned", self.unsigned.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

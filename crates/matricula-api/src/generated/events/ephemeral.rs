@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
-use crate::{EventId, Extra, SortedMap, UserId, codec, common};
+use crate::{
+    EventId, Extra, LenientList, SortedMap, UserId, codec, codec::Read, codec::Reader, common,
+};
 
 /// Content of `m.presence`. The presence of a user.
 ///
@@ -82,10 +84,9 @@ impl Presence {
     }
 }
 
-impl<'de> codec::Object<'de> for Presence {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Presence {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut avatar_url = None;
         let mut displayname = None;
         let mut last_active_ago = None;
@@ -93,15 +94,22 @@ impl<'de> codec::Object<'de> for Presence {
         let mut currently_active = None;
         let mut status_msg = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "avatar_url" => avatar_url = codec::value(&mut entries)?,
-                "displayname" => displayname = codec::value(&mut entries)?,
-                "last_active_ago" => last_active_ago = codec::millis(&mut entries)?,
-                "presence" => presence = codec::value(&mut entries)?,
-                "currently_active" => currently_active = codec::value(&mut entries)?,
-                "status_msg" => status_msg = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "avatar_url" => avatar_url = reader.optional("avatar_url", &mut extra)?,
+                "displayname" => displayname = reader.optional("displayname", &mut extra)?,
+                "last_active_ago" => {
+                    last_active_ago = reader
+                        .optional("last_active_ago", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                "presence" => presence = reader.field("presence")?,
+                "currently_active" => {
+                    currently_active = reader.optional("currently_active", &mut extra)?
+                }
+                "status_msg" => status_msg = reader.optional("status_msg", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -118,7 +126,7 @@ impl<'de> codec::Object<'de> for Presence {
 
 impl<'de> Deserialize<'de> for Presence {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -135,7 +143,17 @@ impl Serialize for Presence {
         map.serialize_entry("presence", &self.presence)?;
         codec::entry(&mut map, "currently_active", self.currently_active.as_ref())?;
         codec::entry(&mut map, "status_msg", self.status_msg.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("avatar_url", self.avatar_url.is_some()),
+                ("displayname", self.displayname.is_some()),
+                ("last_active_ago", self.last_active_ago.is_some()),
+                ("currently_active", self.currently_active.is_some()),
+                ("status_msg", self.status_msg.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -148,7 +166,14 @@ pub struct Receipt(pub SortedMap<EventId, EventReceipts>);
 
 impl<'de> Deserialize<'de> for Receipt {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Deserialize::deserialize(from).map(Self)
+        codec::deserialize(from)
+    }
+}
+
+impl Read for Receipt {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
+        Read::read(reader).map(Self)
     }
 }
 
@@ -190,18 +215,18 @@ impl EventReceipts {
     }
 }
 
-impl<'de> codec::Object<'de> for EventReceipts {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for EventReceipts {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut read = None;
         let mut read_private = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "m.read" => read = codec::value(&mut entries)?,
-                "m.read.private" => read_private = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.read" => read = reader.optional("m.read", &mut extra)?,
+                "m.read.private" => read_private = reader.optional("m.read.private", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -214,7 +239,7 @@ impl<'de> codec::Object<'de> for EventReceipts {
 
 impl<'de> Deserialize<'de> for EventReceipts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -223,7 +248,14 @@ impl Serialize for EventReceipts {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "m.read", self.read.as_ref())?;
         codec::entry(&mut map, "m.read.private", self.read_private.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("m.read", self.read.is_some()),
+                ("m.read.private", self.read_private.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -234,36 +266,35 @@ impl Serialize for EventReceipts {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Typing {
     /// `user_ids`.
-    pub user_ids: Vec<UserId>,
+    pub user_ids: LenientList<UserId>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Typing {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(user_ids: Vec<UserId>) -> Self {
+    pub fn new(user_ids: impl Into<LenientList<UserId>>) -> Self {
         Self {
-            user_ids,
+            user_ids: user_ids.into(),
             extra: Default::default(),
         }
     }
 }
 
-impl<'de> codec::Object<'de> for Typing {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Typing {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_ids = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_ids" => user_ids = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_ids" => user_ids = reader.or_empty("user_ids", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
-            user_ids: codec::required(user_ids, "user_ids")?,
+            user_ids: codec::or_empty(user_ids, "user_ids", reader)?,
             extra,
         })
     }
@@ -271,15 +302,25 @@ impl<'de> codec::Object<'de> for Typing {
 
 impl<'de> Deserialize<'de> for Typing {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for Typing {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("user_ids", &self.user_ids)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "user_ids",
+            &self.user_ids,
+            self.user_ids.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("user_ids", !self.user_ids.is_empty())],
+        )?;
         map.end()
     }
 }

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
-use crate::{EventId, Extra, MxcUri, Raw, SortedMap, UserId, codec};
+use crate::{
+    EventId, Extra, LenientList, MxcUri, Raw, SortedMap, UserId, codec, codec::Read, codec::Reader,
+};
 
 /// Content of `m.reaction`. A reaction to an event, such as an emoji.
 ///
@@ -29,18 +31,16 @@ impl Reaction {
     }
 }
 
-impl<'de> codec::Object<'de> for Reaction {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Reaction {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
-                }
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { relates_to, extra })
@@ -49,7 +49,7 @@ impl<'de> codec::Object<'de> for Reaction {
 
 impl<'de> Deserialize<'de> for Reaction {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -101,10 +101,21 @@ impl From<OtherEncrypted> for RoomEncrypted {
 
 impl<'de> Deserialize<'de> for RoomEncrypted {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::tagged(from, "algorithm", &[], |tag, fields| match tag {
-            codec::Tag::Is("m.megolm.v1.aes-sha2") => fields.read().map(Self::Megolm),
-            codec::Tag::Is("m.olm.v1.curve25519-aes-sha2") => fields.read().map(Self::Olm),
-            _ => fields.read().map(Self::Other),
+        codec::deserialize(from)
+    }
+}
+
+impl Read for RoomEncrypted {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
+        codec::tagged(reader, "algorithm", &[], |tag, reader| match tag {
+            codec::Tag::Is("m.megolm.v1.aes-sha2") => {
+                MegolmEncrypted::read(reader).map(Self::Megolm)
+            }
+            codec::Tag::Is("m.olm.v1.curve25519-aes-sha2") => {
+                OlmEncrypted::read(reader).map(Self::Olm)
+            }
+            _ => OtherEncrypted::read(reader).map(Self::Other),
         })
     }
 }
@@ -179,27 +190,25 @@ impl MegolmEncrypted {
     }
 }
 
-impl<'de> codec::Object<'de> for MegolmEncrypted {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for MegolmEncrypted {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut ciphertext = None;
         let mut session_id = None;
         let mut sender_key = None;
         let mut device_id = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => codec::constant(&mut entries, "m.megolm.v1.aes-sha2")?,
-                "ciphertext" => ciphertext = codec::value(&mut entries)?,
-                "session_id" => session_id = codec::value(&mut entries)?,
-                "sender_key" => sender_key = codec::value(&mut entries)?,
-                "device_id" => device_id = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
-                }
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => reader.constant("algorithm", "m.megolm.v1.aes-sha2")?,
+                "ciphertext" => ciphertext = reader.field("ciphertext")?,
+                "session_id" => session_id = reader.optional("session_id", &mut extra)?,
+                "sender_key" => sender_key = reader.optional("sender_key", &mut extra)?,
+                "device_id" => device_id = reader.optional("device_id", &mut extra)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -215,7 +224,7 @@ impl<'de> codec::Object<'de> for MegolmEncrypted {
 
 impl<'de> Deserialize<'de> for MegolmEncrypted {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -231,7 +240,12 @@ impl Serialize for MegolmEncrypted {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("session_id", self.session_id.is_some()),
+                ("sender_key", self.sender_key.is_some()),
+                ("device_id", self.device_id.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -274,27 +288,25 @@ impl OlmEncrypted {
     }
 }
 
-impl<'de> codec::Object<'de> for OlmEncrypted {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for OlmEncrypted {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut ciphertext = None;
         let mut sender_key = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => codec::constant(&mut entries, "m.olm.v1.curve25519-aes-sha2")?,
-                "ciphertext" => ciphertext = codec::value(&mut entries)?,
-                "sender_key" => sender_key = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
-                }
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => reader.constant("algorithm", "m.olm.v1.curve25519-aes-sha2")?,
+                "ciphertext" => ciphertext = reader.or_empty("ciphertext", &mut extra)?,
+                "sender_key" => sender_key = reader.field("sender_key")?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
-            ciphertext: codec::required(ciphertext, "ciphertext")?,
+            ciphertext: codec::or_empty(ciphertext, "ciphertext", reader)?,
             sender_key: codec::required(sender_key, "sender_key")?,
             relates_to,
             extra,
@@ -304,7 +316,7 @@ impl<'de> codec::Object<'de> for OlmEncrypted {
 
 impl<'de> Deserialize<'de> for OlmEncrypted {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -312,13 +324,22 @@ impl Serialize for OlmEncrypted {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", "m.olm.v1.curve25519-aes-sha2")?;
-        map.serialize_entry("ciphertext", &self.ciphertext)?;
+        codec::list_entry(
+            &mut map,
+            "ciphertext",
+            &self.ciphertext,
+            self.ciphertext.is_empty(),
+            &self.extra,
+        )?;
         map.serialize_entry("sender_key", &self.sender_key)?;
         codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("ciphertext", !self.ciphertext.is_empty()),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -352,20 +373,18 @@ impl OtherEncrypted {
     }
 }
 
-impl<'de> codec::Object<'de> for OtherEncrypted {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for OtherEncrypted {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
-                }
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => algorithm = reader.optional("algorithm", &mut extra)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -378,7 +397,7 @@ impl<'de> codec::Object<'de> for OtherEncrypted {
 
 impl<'de> Deserialize<'de> for OtherEncrypted {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -390,7 +409,10 @@ impl Serialize for OtherEncrypted {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("algorithm", self.algorithm.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -613,20 +635,29 @@ impl From<OtherMessage> for RoomMessage {
 
 impl<'de> Deserialize<'de> for RoomMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::tagged(from, "msgtype", &[], |tag, fields| match tag {
-            codec::Tag::Is("m.audio") => fields.read().map(Self::Audio),
-            codec::Tag::Is("m.emote") => fields.read().map(Self::Emote),
-            codec::Tag::Is("m.file") => fields.read().map(Self::File),
-            codec::Tag::Is("m.image") => fields.read().map(Self::Image),
+        codec::deserialize(from)
+    }
+}
+
+impl Read for RoomMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
+        codec::tagged(reader, "msgtype", &[], |tag, reader| match tag {
+            codec::Tag::Is("m.audio") => AudioMessage::read(reader).map(Self::Audio),
+            codec::Tag::Is("m.emote") => EmoteMessage::read(reader).map(Self::Emote),
+            codec::Tag::Is("m.file") => FileMessage::read(reader).map(Self::File),
+            codec::Tag::Is("m.image") => ImageMessage::read(reader).map(Self::Image),
             codec::Tag::Is("m.key.verification.request") => {
-                fields.read().map(Self::KeyVerificationRequest)
+                KeyVerificationRequestMessage::read(reader).map(Self::KeyVerificationRequest)
             }
-            codec::Tag::Is("m.location") => fields.read().map(Self::Location),
-            codec::Tag::Is("m.notice") => fields.read().map(Self::Notice),
-            codec::Tag::Is("m.server_notice") => fields.read().map(Self::ServerNotice),
-            codec::Tag::Is("m.text") => fields.read().map(Self::Text),
-            codec::Tag::Is("m.video") => fields.read().map(Self::Video),
-            _ => fields.read().map(Self::Other),
+            codec::Tag::Is("m.location") => LocationMessage::read(reader).map(Self::Location),
+            codec::Tag::Is("m.notice") => NoticeMessage::read(reader).map(Self::Notice),
+            codec::Tag::Is("m.server_notice") => {
+                ServerNoticeMessage::read(reader).map(Self::ServerNotice)
+            }
+            codec::Tag::Is("m.text") => TextMessage::read(reader).map(Self::Text),
+            codec::Tag::Is("m.video") => VideoMessage::read(reader).map(Self::Video),
+            _ => OtherMessage::read(reader).map(Self::Other),
         })
     }
 }
@@ -764,10 +795,9 @@ impl AudioMessage {
     }
 }
 
-impl<'de> codec::Object<'de> for AudioMessage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for AudioMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut format = None;
         let mut formatted_body = None;
@@ -779,22 +809,23 @@ impl<'de> codec::Object<'de> for AudioMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "format" => format = codec::value(&mut entries)?,
-                "formatted_body" => formatted_body = codec::value(&mut entries)?,
-                "filename" => filename = codec::value(&mut entries)?,
-                "info" => info = codec::lenient(&mut entries, "info", &mut extra)?,
-                "msgtype" => codec::constant(&mut entries, "m.audio")?,
-                "url" => url = codec::lenient(&mut entries, "url", &mut extra)?,
-                "file" => file = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "body" => body = reader.field("body")?,
+                "format" => format = reader.optional("format", &mut extra)?,
+                "formatted_body" => {
+                    formatted_body = reader.optional("formatted_body", &mut extra)?
                 }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "filename" => filename = reader.optional("filename", &mut extra)?,
+                "info" => info = reader.optional("info", &mut extra)?,
+                "msgtype" => reader.constant("msgtype", "m.audio")?,
+                "url" => url = reader.optional("url", &mut extra)?,
+                "file" => file = reader.optional("file", &mut extra)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                "m.new_content" => new_content = reader.optional("m.new_content", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -815,7 +846,7 @@ impl<'de> codec::Object<'de> for AudioMessage {
 
 impl<'de> Deserialize<'de> for AudioMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -837,10 +868,15 @@ impl Serialize for AudioMessage {
             &mut map,
             &self.extra,
             &[
+                ("format", self.format.is_some()),
+                ("formatted_body", self.formatted_body.is_some()),
+                ("filename", self.filename.is_some()),
                 ("info", self.info.is_some()),
                 ("url", self.url.is_some()),
+                ("file", self.file.is_some()),
                 ("m.relates_to", self.relates_to.is_some()),
                 ("m.mentions", self.mentions.is_some()),
+                ("m.new_content", self.new_content.is_some()),
             ],
         )?;
         map.end()
@@ -885,23 +921,24 @@ impl AudioInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for AudioInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for AudioInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut duration = None;
         let mut mimetype = None;
         let mut size = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
                 "duration" => {
-                    duration = codec::lenient(&mut entries, "duration", &mut extra)?
+                    duration = reader
+                        .optional("duration", &mut extra)?
                         .map(|codec::Millis(time)| time)
                 }
-                "mimetype" => mimetype = codec::value(&mut entries)?,
-                "size" => size = codec::lenient(&mut entries, "size", &mut extra)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "mimetype" => mimetype = reader.optional("mimetype", &mut extra)?,
+                "size" => size = reader.optional("size", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -915,7 +952,7 @@ impl<'de> codec::Object<'de> for AudioInfo {
 
 impl<'de> Deserialize<'de> for AudioInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -934,6 +971,7 @@ impl Serialize for AudioInfo {
             &self.extra,
             &[
                 ("duration", self.duration.is_some()),
+                ("mimetype", self.mimetype.is_some()),
                 ("size", self.size.is_some()),
             ],
         )?;
@@ -1013,10 +1051,9 @@ impl EmoteMessage {
     }
 }
 
-impl<'de> codec::Object<'de> for EmoteMessage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for EmoteMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut format = None;
         let mut formatted_body = None;
@@ -1024,18 +1061,19 @@ impl<'de> codec::Object<'de> for EmoteMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "msgtype" => codec::constant(&mut entries, "m.emote")?,
-                "format" => format = codec::value(&mut entries)?,
-                "formatted_body" => formatted_body = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "body" => body = reader.field("body")?,
+                "msgtype" => reader.constant("msgtype", "m.emote")?,
+                "format" => format = reader.optional("format", &mut extra)?,
+                "formatted_body" => {
+                    formatted_body = reader.optional("formatted_body", &mut extra)?
                 }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                "m.new_content" => new_content = reader.optional("m.new_content", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1052,7 +1090,7 @@ impl<'de> codec::Object<'de> for EmoteMessage {
 
 impl<'de> Deserialize<'de> for EmoteMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1070,8 +1108,11 @@ impl Serialize for EmoteMessage {
             &mut map,
             &self.extra,
             &[
+                ("format", self.format.is_some()),
+                ("formatted_body", self.formatted_body.is_some()),
                 ("m.relates_to", self.relates_to.is_some()),
                 ("m.mentions", self.mentions.is_some()),
+                ("m.new_content", self.new_content.is_some()),
             ],
         )?;
         map.end()
@@ -1193,10 +1234,9 @@ impl FileMessage {
     }
 }
 
-impl<'de> codec::Object<'de> for FileMessage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for FileMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut format = None;
         let mut formatted_body = None;
@@ -1208,22 +1248,23 @@ impl<'de> codec::Object<'de> for FileMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "format" => format = codec::value(&mut entries)?,
-                "formatted_body" => formatted_body = codec::value(&mut entries)?,
-                "filename" => filename = codec::value(&mut entries)?,
-                "info" => info = codec::lenient(&mut entries, "info", &mut extra)?,
-                "msgtype" => codec::constant(&mut entries, "m.file")?,
-                "url" => url = codec::lenient(&mut entries, "url", &mut extra)?,
-                "file" => file = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "body" => body = reader.field("body")?,
+                "format" => format = reader.optional("format", &mut extra)?,
+                "formatted_body" => {
+                    formatted_body = reader.optional("formatted_body", &mut extra)?
                 }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "filename" => filename = reader.optional("filename", &mut extra)?,
+                "info" => info = reader.optional("info", &mut extra)?,
+                "msgtype" => reader.constant("msgtype", "m.file")?,
+                "url" => url = reader.optional("url", &mut extra)?,
+                "file" => file = reader.optional("file", &mut extra)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                "m.new_content" => new_content = reader.optional("m.new_content", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1244,7 +1285,7 @@ impl<'de> codec::Object<'de> for FileMessage {
 
 impl<'de> Deserialize<'de> for FileMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1266,10 +1307,15 @@ impl Serialize for FileMessage {
             &mut map,
             &self.extra,
             &[
+                ("format", self.format.is_some()),
+                ("formatted_body", self.formatted_body.is_some()),
+                ("filename", self.filename.is_some()),
                 ("info", self.info.is_some()),
                 ("url", self.url.is_some()),
+                ("file", self.file.is_some()),
                 ("m.relates_to", self.relates_to.is_some()),
                 ("m.mentions", self.mentions.is_some()),
+                ("m.new_content", self.new_content.is_some()),
             ],
         )?;
         map.end()
@@ -1334,30 +1380,28 @@ impl FileInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for FileInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for FileInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut mimetype = None;
         let mut size = None;
         let mut thumbnail_url = None;
         let mut thumbnail_file = None;
         let mut thumbnail_info = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "mimetype" => mimetype = codec::value(&mut entries)?,
-                "size" => size = codec::lenient(&mut entries, "size", &mut extra)?,
-                "thumbnail_url" => {
-                    thumbnail_url = codec::lenient(&mut entries, "thumbnail_url", &mut extra)?
-                }
+                "mimetype" => mimetype = reader.optional("mimetype", &mut extra)?,
+                "size" => size = reader.optional("size", &mut extra)?,
+                "thumbnail_url" => thumbnail_url = reader.optional("thumbnail_url", &mut extra)?,
                 "thumbnail_file" => {
-                    thumbnail_file = codec::lenient(&mut entries, "thumbnail_file", &mut extra)?
+                    thumbnail_file = reader.optional("thumbnail_file", &mut extra)?
                 }
                 "thumbnail_info" => {
-                    thumbnail_info = codec::lenient(&mut entries, "thumbnail_info", &mut extra)?
+                    thumbnail_info = reader.optional("thumbnail_info", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1373,7 +1417,7 @@ impl<'de> codec::Object<'de> for FileInfo {
 
 impl<'de> Deserialize<'de> for FileInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1389,6 +1433,7 @@ impl Serialize for FileInfo {
             &mut map,
             &self.extra,
             &[
+                ("mimetype", self.mimetype.is_some()),
                 ("size", self.size.is_some()),
                 ("thumbnail_url", self.thumbnail_url.is_some()),
                 ("thumbnail_file", self.thumbnail_file.is_some()),
@@ -1514,10 +1559,9 @@ impl ImageMessage {
     }
 }
 
-impl<'de> codec::Object<'de> for ImageMessage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ImageMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut format = None;
         let mut formatted_body = None;
@@ -1529,22 +1573,23 @@ impl<'de> codec::Object<'de> for ImageMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "format" => format = codec::value(&mut entries)?,
-                "formatted_body" => formatted_body = codec::value(&mut entries)?,
-                "filename" => filename = codec::value(&mut entries)?,
-                "info" => info = codec::lenient(&mut entries, "info", &mut extra)?,
-                "msgtype" => codec::constant(&mut entries, "m.image")?,
-                "url" => url = codec::lenient(&mut entries, "url", &mut extra)?,
-                "file" => file = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "body" => body = reader.field("body")?,
+                "format" => format = reader.optional("format", &mut extra)?,
+                "formatted_body" => {
+                    formatted_body = reader.optional("formatted_body", &mut extra)?
                 }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "filename" => filename = reader.optional("filename", &mut extra)?,
+                "info" => info = reader.optional("info", &mut extra)?,
+                "msgtype" => reader.constant("msgtype", "m.image")?,
+                "url" => url = reader.optional("url", &mut extra)?,
+                "file" => file = reader.optional("file", &mut extra)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                "m.new_content" => new_content = reader.optional("m.new_content", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1565,7 +1610,7 @@ impl<'de> codec::Object<'de> for ImageMessage {
 
 impl<'de> Deserialize<'de> for ImageMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1587,10 +1632,15 @@ impl Serialize for ImageMessage {
             &mut map,
             &self.extra,
             &[
+                ("format", self.format.is_some()),
+                ("formatted_body", self.formatted_body.is_some()),
+                ("filename", self.filename.is_some()),
                 ("info", self.info.is_some()),
                 ("url", self.url.is_some()),
+                ("file", self.file.is_some()),
                 ("m.relates_to", self.relates_to.is_some()),
                 ("m.mentions", self.mentions.is_some()),
+                ("m.new_content", self.new_content.is_some()),
             ],
         )?;
         map.end()
@@ -1609,7 +1659,7 @@ pub struct KeyVerificationRequestMessage {
     /// `from_device`.
     pub from_device: String,
     /// `methods`.
-    pub methods: Vec<String>,
+    pub methods: LenientList<String>,
     /// `to`.
     pub to: UserId,
     /// How it relates to another event.
@@ -1624,13 +1674,18 @@ pub struct KeyVerificationRequestMessage {
 
 impl KeyVerificationRequestMessage {
     /// Creates a value from the required fields.
-    pub fn new(from_device: impl Into<String>, methods: Vec<String>, to: UserId) -> Self {
+    #[inline]
+    pub fn new(
+        from_device: impl Into<String>,
+        methods: impl Into<LenientList<String>>,
+        to: UserId,
+    ) -> Self {
         Self {
             body: None,
             format: None,
             formatted_body: None,
             from_device: from_device.into(),
-            methods,
+            methods: methods.into(),
             to,
             relates_to: None,
             mentions: None,
@@ -1685,10 +1740,9 @@ impl KeyVerificationRequestMessage {
     }
 }
 
-impl<'de> codec::Object<'de> for KeyVerificationRequestMessage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KeyVerificationRequestMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut format = None;
         let mut formatted_body = None;
@@ -1699,21 +1753,22 @@ impl<'de> codec::Object<'de> for KeyVerificationRequestMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "format" => format = codec::value(&mut entries)?,
-                "formatted_body" => formatted_body = codec::value(&mut entries)?,
-                "from_device" => from_device = codec::value(&mut entries)?,
-                "methods" => methods = codec::list(&mut entries)?,
-                "to" => to = codec::value(&mut entries)?,
-                "msgtype" => codec::constant(&mut entries, "m.key.verification.request")?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "body" => body = reader.optional("body", &mut extra)?,
+                "format" => format = reader.optional("format", &mut extra)?,
+                "formatted_body" => {
+                    formatted_body = reader.optional("formatted_body", &mut extra)?
                 }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "from_device" => from_device = reader.field("from_device")?,
+                "methods" => methods = reader.or_empty("methods", &mut extra)?,
+                "to" => to = reader.field("to")?,
+                "msgtype" => reader.constant("msgtype", "m.key.verification.request")?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                "m.new_content" => new_content = reader.optional("m.new_content", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1721,7 +1776,7 @@ impl<'de> codec::Object<'de> for KeyVerificationRequestMessage {
             format,
             formatted_body,
             from_device: codec::required(from_device, "from_device")?,
-            methods: codec::required(methods, "methods")?,
+            methods: codec::or_empty(methods, "methods", reader)?,
             to: codec::required(to, "to")?,
             relates_to,
             mentions,
@@ -1733,7 +1788,7 @@ impl<'de> codec::Object<'de> for KeyVerificationRequestMessage {
 
 impl<'de> Deserialize<'de> for KeyVerificationRequestMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1744,7 +1799,13 @@ impl Serialize for KeyVerificationRequestMessage {
         codec::entry(&mut map, "format", self.format.as_ref())?;
         codec::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
         map.serialize_entry("from_device", &self.from_device)?;
-        map.serialize_entry("methods", &self.methods)?;
+        codec::list_entry(
+            &mut map,
+            "methods",
+            &self.methods,
+            self.methods.is_empty(),
+            &self.extra,
+        )?;
         map.serialize_entry("to", &self.to)?;
         map.serialize_entry("msgtype", "m.key.verification.request")?;
         codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
@@ -1754,8 +1815,13 @@ impl Serialize for KeyVerificationRequestMessage {
             &mut map,
             &self.extra,
             &[
+                ("body", self.body.is_some()),
+                ("format", self.format.is_some()),
+                ("formatted_body", self.formatted_body.is_some()),
+                ("methods", !self.methods.is_empty()),
                 ("m.relates_to", self.relates_to.is_some()),
                 ("m.mentions", self.mentions.is_some()),
+                ("m.new_content", self.new_content.is_some()),
             ],
         )?;
         map.end()
@@ -1828,10 +1894,9 @@ impl LocationMessage {
     }
 }
 
-impl<'de> codec::Object<'de> for LocationMessage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for LocationMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut geo_uri = None;
         let mut info = None;
@@ -1839,18 +1904,17 @@ impl<'de> codec::Object<'de> for LocationMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "geo_uri" => geo_uri = codec::value(&mut entries)?,
-                "msgtype" => codec::constant(&mut entries, "m.location")?,
-                "info" => info = codec::lenient(&mut entries, "info", &mut extra)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
-                }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "body" => body = reader.field("body")?,
+                "geo_uri" => geo_uri = reader.field("geo_uri")?,
+                "msgtype" => reader.constant("msgtype", "m.location")?,
+                "info" => info = reader.optional("info", &mut extra)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                "m.new_content" => new_content = reader.optional("m.new_content", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1867,7 +1931,7 @@ impl<'de> codec::Object<'de> for LocationMessage {
 
 impl<'de> Deserialize<'de> for LocationMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1888,6 +1952,7 @@ impl Serialize for LocationMessage {
                 ("info", self.info.is_some()),
                 ("m.relates_to", self.relates_to.is_some()),
                 ("m.mentions", self.mentions.is_some()),
+                ("m.new_content", self.new_content.is_some()),
             ],
         )?;
         map.end()
@@ -1933,26 +1998,24 @@ impl LocationInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for LocationInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for LocationInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut thumbnail_url = None;
         let mut thumbnail_file = None;
         let mut thumbnail_info = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "thumbnail_url" => {
-                    thumbnail_url = codec::lenient(&mut entries, "thumbnail_url", &mut extra)?
-                }
+                "thumbnail_url" => thumbnail_url = reader.optional("thumbnail_url", &mut extra)?,
                 "thumbnail_file" => {
-                    thumbnail_file = codec::lenient(&mut entries, "thumbnail_file", &mut extra)?
+                    thumbnail_file = reader.optional("thumbnail_file", &mut extra)?
                 }
                 "thumbnail_info" => {
-                    thumbnail_info = codec::lenient(&mut entries, "thumbnail_info", &mut extra)?
+                    thumbnail_info = reader.optional("thumbnail_info", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1966,7 +2029,7 @@ impl<'de> codec::Object<'de> for LocationInfo {
 
 impl<'de> Deserialize<'de> for LocationInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2061,10 +2124,9 @@ impl NoticeMessage {
     }
 }
 
-impl<'de> codec::Object<'de> for NoticeMessage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for NoticeMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut format = None;
         let mut formatted_body = None;
@@ -2072,18 +2134,19 @@ impl<'de> codec::Object<'de> for NoticeMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "msgtype" => codec::constant(&mut entries, "m.notice")?,
-                "format" => format = codec::value(&mut entries)?,
-                "formatted_body" => formatted_body = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "body" => body = reader.field("body")?,
+                "msgtype" => reader.constant("msgtype", "m.notice")?,
+                "format" => format = reader.optional("format", &mut extra)?,
+                "formatted_body" => {
+                    formatted_body = reader.optional("formatted_body", &mut extra)?
                 }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                "m.new_content" => new_content = reader.optional("m.new_content", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -2100,7 +2163,7 @@ impl<'de> codec::Object<'de> for NoticeMessage {
 
 impl<'de> Deserialize<'de> for NoticeMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2118,8 +2181,11 @@ impl Serialize for NoticeMessage {
             &mut map,
             &self.extra,
             &[
+                ("format", self.format.is_some()),
+                ("formatted_body", self.formatted_body.is_some()),
                 ("m.relates_to", self.relates_to.is_some()),
                 ("m.mentions", self.mentions.is_some()),
+                ("m.new_content", self.new_content.is_some()),
             ],
         )?;
         map.end()
@@ -2201,10 +2267,9 @@ impl ServerNoticeMessage {
     }
 }
 
-impl<'de> codec::Object<'de> for ServerNoticeMessage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ServerNoticeMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut server_notice_type = None;
         let mut admin_contact = None;
@@ -2213,19 +2278,18 @@ impl<'de> codec::Object<'de> for ServerNoticeMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "msgtype" => codec::constant(&mut entries, "m.server_notice")?,
-                "server_notice_type" => server_notice_type = codec::value(&mut entries)?,
-                "admin_contact" => admin_contact = codec::value(&mut entries)?,
-                "limit_type" => limit_type = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
-                }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "body" => body = reader.field("body")?,
+                "msgtype" => reader.constant("msgtype", "m.server_notice")?,
+                "server_notice_type" => server_notice_type = reader.field("server_notice_type")?,
+                "admin_contact" => admin_contact = reader.optional("admin_contact", &mut extra)?,
+                "limit_type" => limit_type = reader.optional("limit_type", &mut extra)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                "m.new_content" => new_content = reader.optional("m.new_content", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -2243,7 +2307,7 @@ impl<'de> codec::Object<'de> for ServerNoticeMessage {
 
 impl<'de> Deserialize<'de> for ServerNoticeMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2262,8 +2326,11 @@ impl Serialize for ServerNoticeMessage {
             &mut map,
             &self.extra,
             &[
+                ("admin_contact", self.admin_contact.is_some()),
+                ("limit_type", self.limit_type.is_some()),
                 ("m.relates_to", self.relates_to.is_some()),
                 ("m.mentions", self.mentions.is_some()),
+                ("m.new_content", self.new_content.is_some()),
             ],
         )?;
         map.end()
@@ -2342,10 +2409,9 @@ impl TextMessage {
     }
 }
 
-impl<'de> codec::Object<'de> for TextMessage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for TextMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut format = None;
         let mut formatted_body = None;
@@ -2353,18 +2419,19 @@ impl<'de> codec::Object<'de> for TextMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "msgtype" => codec::constant(&mut entries, "m.text")?,
-                "format" => format = codec::value(&mut entries)?,
-                "formatted_body" => formatted_body = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "body" => body = reader.field("body")?,
+                "msgtype" => reader.constant("msgtype", "m.text")?,
+                "format" => format = reader.optional("format", &mut extra)?,
+                "formatted_body" => {
+                    formatted_body = reader.optional("formatted_body", &mut extra)?
                 }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                "m.new_content" => new_content = reader.optional("m.new_content", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -2381,7 +2448,7 @@ impl<'de> codec::Object<'de> for TextMessage {
 
 impl<'de> Deserialize<'de> for TextMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2399,8 +2466,11 @@ impl Serialize for TextMessage {
             &mut map,
             &self.extra,
             &[
+                ("format", self.format.is_some()),
+                ("formatted_body", self.formatted_body.is_some()),
                 ("m.relates_to", self.relates_to.is_some()),
                 ("m.mentions", self.mentions.is_some()),
+                ("m.new_content", self.new_content.is_some()),
             ],
         )?;
         map.end()
@@ -2522,10 +2592,9 @@ impl VideoMessage {
     }
 }
 
-impl<'de> codec::Object<'de> for VideoMessage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for VideoMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut format = None;
         let mut formatted_body = None;
@@ -2537,22 +2606,23 @@ impl<'de> codec::Object<'de> for VideoMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "format" => format = codec::value(&mut entries)?,
-                "formatted_body" => formatted_body = codec::value(&mut entries)?,
-                "filename" => filename = codec::value(&mut entries)?,
-                "info" => info = codec::lenient(&mut entries, "info", &mut extra)?,
-                "msgtype" => codec::constant(&mut entries, "m.video")?,
-                "url" => url = codec::lenient(&mut entries, "url", &mut extra)?,
-                "file" => file = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "body" => body = reader.field("body")?,
+                "format" => format = reader.optional("format", &mut extra)?,
+                "formatted_body" => {
+                    formatted_body = reader.optional("formatted_body", &mut extra)?
                 }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "filename" => filename = reader.optional("filename", &mut extra)?,
+                "info" => info = reader.optional("info", &mut extra)?,
+                "msgtype" => reader.constant("msgtype", "m.video")?,
+                "url" => url = reader.optional("url", &mut extra)?,
+                "file" => file = reader.optional("file", &mut extra)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                "m.new_content" => new_content = reader.optional("m.new_content", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -2573,7 +2643,7 @@ impl<'de> codec::Object<'de> for VideoMessage {
 
 impl<'de> Deserialize<'de> for VideoMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2595,10 +2665,15 @@ impl Serialize for VideoMessage {
             &mut map,
             &self.extra,
             &[
+                ("format", self.format.is_some()),
+                ("formatted_body", self.formatted_body.is_some()),
+                ("filename", self.filename.is_some()),
                 ("info", self.info.is_some()),
                 ("url", self.url.is_some()),
+                ("file", self.file.is_some()),
                 ("m.relates_to", self.relates_to.is_some()),
                 ("m.mentions", self.mentions.is_some()),
+                ("m.new_content", self.new_content.is_some()),
             ],
         )?;
         map.end()
@@ -2693,10 +2768,9 @@ impl VideoInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for VideoInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for VideoInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut duration = None;
         let mut h = None;
         let mut w = None;
@@ -2706,26 +2780,26 @@ impl<'de> codec::Object<'de> for VideoInfo {
         let mut thumbnail_file = None;
         let mut thumbnail_info = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
                 "duration" => {
-                    duration = codec::lenient(&mut entries, "duration", &mut extra)?
+                    duration = reader
+                        .optional("duration", &mut extra)?
                         .map(|codec::Millis(time)| time)
                 }
-                "h" => h = codec::lenient(&mut entries, "h", &mut extra)?,
-                "w" => w = codec::lenient(&mut entries, "w", &mut extra)?,
-                "mimetype" => mimetype = codec::value(&mut entries)?,
-                "size" => size = codec::lenient(&mut entries, "size", &mut extra)?,
-                "thumbnail_url" => {
-                    thumbnail_url = codec::lenient(&mut entries, "thumbnail_url", &mut extra)?
-                }
+                "h" => h = reader.optional("h", &mut extra)?,
+                "w" => w = reader.optional("w", &mut extra)?,
+                "mimetype" => mimetype = reader.optional("mimetype", &mut extra)?,
+                "size" => size = reader.optional("size", &mut extra)?,
+                "thumbnail_url" => thumbnail_url = reader.optional("thumbnail_url", &mut extra)?,
                 "thumbnail_file" => {
-                    thumbnail_file = codec::lenient(&mut entries, "thumbnail_file", &mut extra)?
+                    thumbnail_file = reader.optional("thumbnail_file", &mut extra)?
                 }
                 "thumbnail_info" => {
-                    thumbnail_info = codec::lenient(&mut entries, "thumbnail_info", &mut extra)?
+                    thumbnail_info = reader.optional("thumbnail_info", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -2744,7 +2818,7 @@ impl<'de> codec::Object<'de> for VideoInfo {
 
 impl<'de> Deserialize<'de> for VideoInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2770,6 +2844,7 @@ impl Serialize for VideoInfo {
                 ("duration", self.duration.is_some()),
                 ("h", self.h.is_some()),
                 ("w", self.w.is_some()),
+                ("mimetype", self.mimetype.is_some()),
                 ("size", self.size.is_some()),
                 ("thumbnail_url", self.thumbnail_url.is_some()),
                 ("thumbnail_file", self.thumbnail_file.is_some()),
@@ -2835,26 +2910,24 @@ impl OtherMessage {
     }
 }
 
-impl<'de> codec::Object<'de> for OtherMessage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for OtherMessage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut msgtype = None;
         let mut relates_to = None;
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "msgtype" => msgtype = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
-                }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "body" => body = reader.field("body")?,
+                "msgtype" => msgtype = reader.field("msgtype")?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                "m.new_content" => new_content = reader.optional("m.new_content", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -2870,7 +2943,7 @@ impl<'de> codec::Object<'de> for OtherMessage {
 
 impl<'de> Deserialize<'de> for OtherMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2888,6 +2961,7 @@ impl Serialize for OtherMessage {
             &[
                 ("m.relates_to", self.relates_to.is_some()),
                 ("m.mentions", self.mentions.is_some()),
+                ("m.new_content", self.new_content.is_some()),
             ],
         )?;
         map.end()
@@ -2924,18 +2998,18 @@ impl RoomRedaction {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomRedaction {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomRedaction {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut redacts = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "redacts" => redacts = codec::value(&mut entries)?,
-                "reason" => reason = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "redacts" => redacts = reader.optional("redacts", &mut extra)?,
+                "reason" => reason = reader.optional("reason", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -2948,7 +3022,7 @@ impl<'de> codec::Object<'de> for RoomRedaction {
 
 impl<'de> Deserialize<'de> for RoomRedaction {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2957,7 +3031,14 @@ impl Serialize for RoomRedaction {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "redacts", self.redacts.as_ref())?;
         codec::entry(&mut map, "reason", self.reason.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("redacts", self.redacts.is_some()),
+                ("reason", self.reason.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -3016,26 +3097,24 @@ impl Sticker {
     }
 }
 
-impl<'de> codec::Object<'de> for Sticker {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Sticker {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut info = None;
         let mut url = None;
         let mut relates_to = None;
         let mut mentions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "info" => info = codec::value(&mut entries)?,
-                "url" => url = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
-                }
-                "m.mentions" => mentions = codec::lenient(&mut entries, "m.mentions", &mut extra)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "body" => body = reader.field("body")?,
+                "info" => info = reader.field("info")?,
+                "url" => url = reader.field("url")?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = reader.optional("m.mentions", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -3051,7 +3130,7 @@ impl<'de> codec::Object<'de> for Sticker {
 
 impl<'de> Deserialize<'de> for Sticker {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 

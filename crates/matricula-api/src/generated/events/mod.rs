@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    Raw,
+    InvalidPart, Raw,
     events::{EventContent, EventError, EventKind, UnknownContent, content},
 };
 
@@ -57,361 +57,739 @@ pub use verification::{
 impl EventContent for AcceptedTerms {
     const TYPE: &'static str = "m.accepted_terms";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for CallAnswer {
     const TYPE: &'static str = "m.call.answer";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for CallCandidates {
     const TYPE: &'static str = "m.call.candidates";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for CallHangup {
     const TYPE: &'static str = "m.call.hangup";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for CallInvite {
     const TYPE: &'static str = "m.call.invite";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for CallNegotiate {
     const TYPE: &'static str = "m.call.negotiate";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for CallReject {
     const TYPE: &'static str = "m.call.reject";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for CallSdpStreamMetadataChanged {
     const TYPE: &'static str = "m.call.sdp_stream_metadata_changed";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for CallSelectAnswer {
     const TYPE: &'static str = "m.call.select_answer";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for CrossSigningMaster {
     const TYPE: &'static str = "m.cross_signing.master";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for CrossSigningSelfSigning {
     const TYPE: &'static str = "m.cross_signing.self_signing";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for CrossSigningUserSigning {
     const TYPE: &'static str = "m.cross_signing.user_signing";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for Direct {
     const TYPE: &'static str = "m.direct";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for Dummy {
     const TYPE: &'static str = "m.dummy";
     const KINDS: &'static [EventKind] = &[EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for ForwardedRoomKey {
     const TYPE: &'static str = "m.forwarded_room_key";
     const KINDS: &'static [EventKind] = &[EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for FullyRead {
     const TYPE: &'static str = "m.fully_read";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for IdentityServer {
     const TYPE: &'static str = "m.identity_server";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for IgnoredUserList {
     const TYPE: &'static str = "m.ignored_user_list";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for ImagePackRooms {
     const TYPE: &'static str = "m.image_pack.rooms";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for InvitePermissionConfig {
     const TYPE: &'static str = "m.invite_permission_config";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for KeyVerificationAccept {
     const TYPE: &'static str = "m.key.verification.accept";
     const KINDS: &'static [EventKind] = &[EventKind::Message, EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for KeyVerificationCancel {
     const TYPE: &'static str = "m.key.verification.cancel";
     const KINDS: &'static [EventKind] = &[EventKind::Message, EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for KeyVerificationDone {
     const TYPE: &'static str = "m.key.verification.done";
     const KINDS: &'static [EventKind] = &[EventKind::Message, EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for KeyVerificationKey {
     const TYPE: &'static str = "m.key.verification.key";
     const KINDS: &'static [EventKind] = &[EventKind::Message, EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for KeyVerificationMac {
     const TYPE: &'static str = "m.key.verification.mac";
     const KINDS: &'static [EventKind] = &[EventKind::Message, EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for KeyVerificationReady {
     const TYPE: &'static str = "m.key.verification.ready";
     const KINDS: &'static [EventKind] = &[EventKind::Message, EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for KeyVerificationRequest {
     const TYPE: &'static str = "m.key.verification.request";
     const KINDS: &'static [EventKind] = &[EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for KeyVerificationStart {
     const TYPE: &'static str = "m.key.verification.start";
     const KINDS: &'static [EventKind] = &[EventKind::Message, EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for KeyBackup {
     const TYPE: &'static str = "m.key_backup";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for MarkedUnread {
     const TYPE: &'static str = "m.marked_unread";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for MegolmBackupV1 {
     const TYPE: &'static str = "m.megolm_backup.v1";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for PolicyRuleRoom {
     const TYPE: &'static str = "m.policy.rule.room";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for PolicyRuleServer {
     const TYPE: &'static str = "m.policy.rule.server";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for PolicyRuleUser {
     const TYPE: &'static str = "m.policy.rule.user";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for Presence {
     const TYPE: &'static str = "m.presence";
     const KINDS: &'static [EventKind] = &[EventKind::Ephemeral];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for PushRules {
     const TYPE: &'static str = "m.push_rules";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for Reaction {
     const TYPE: &'static str = "m.reaction";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for Receipt {
     const TYPE: &'static str = "m.receipt";
     const KINDS: &'static [EventKind] = &[EventKind::Ephemeral];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RecentEmoji {
     const TYPE: &'static str = "m.recent_emoji";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomAvatar {
     const TYPE: &'static str = "m.room.avatar";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomCanonicalAlias {
     const TYPE: &'static str = "m.room.canonical_alias";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomCreate {
     const TYPE: &'static str = "m.room.create";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomEncrypted {
     const TYPE: &'static str = "m.room.encrypted";
     const KINDS: &'static [EventKind] = &[EventKind::Message, EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomEncryption {
     const TYPE: &'static str = "m.room.encryption";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomGuestAccess {
     const TYPE: &'static str = "m.room.guest_access";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomHistoryVisibility {
     const TYPE: &'static str = "m.room.history_visibility";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomImagePack {
     const TYPE: &'static str = "m.room.image_pack";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomJoinRules {
     const TYPE: &'static str = "m.room.join_rules";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomMember {
     const TYPE: &'static str = "m.room.member";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomMessage {
     const TYPE: &'static str = "m.room.message";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomName {
     const TYPE: &'static str = "m.room.name";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomPinnedEvents {
     const TYPE: &'static str = "m.room.pinned_events";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomPolicy {
     const TYPE: &'static str = "m.room.policy";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomPowerLevels {
     const TYPE: &'static str = "m.room.power_levels";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomRedaction {
     const TYPE: &'static str = "m.room.redaction";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomServerAcl {
     const TYPE: &'static str = "m.room.server_acl";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomThirdPartyInvite {
     const TYPE: &'static str = "m.room.third_party_invite";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomTombstone {
     const TYPE: &'static str = "m.room.tombstone";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomTopic {
     const TYPE: &'static str = "m.room.topic";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomKey {
     const TYPE: &'static str = "m.room_key";
     const KINDS: &'static [EventKind] = &[EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomKeyWithheld {
     const TYPE: &'static str = "m.room_key.withheld";
     const KINDS: &'static [EventKind] = &[EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomKeyBundle {
     const TYPE: &'static str = "m.room_key_bundle";
     const KINDS: &'static [EventKind] = &[EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for RoomKeyRequest {
     const TYPE: &'static str = "m.room_key_request";
     const KINDS: &'static [EventKind] = &[EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for SecretRequest {
     const TYPE: &'static str = "m.secret.request";
     const KINDS: &'static [EventKind] = &[EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for SecretSend {
     const TYPE: &'static str = "m.secret.send";
     const KINDS: &'static [EventKind] = &[EventKind::ToDevice];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for SecretStorageDefaultKey {
     const TYPE: &'static str = "m.secret_storage.default_key";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for SecretStorageKey {
     const TYPE: &'static str = "m.secret_storage.key.";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for SpaceChild {
     const TYPE: &'static str = "m.space.child";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for SpaceParent {
     const TYPE: &'static str = "m.space.parent";
     const KINDS: &'static [EventKind] = &[EventKind::State];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for Sticker {
     const TYPE: &'static str = "m.sticker";
     const KINDS: &'static [EventKind] = &[EventKind::Message];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for Tag {
     const TYPE: &'static str = "m.tag";
     const KINDS: &'static [EventKind] = &[EventKind::AccountData];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
 }
 
 impl EventContent for Typing {
     const TYPE: &'static str = "m.typing";
     const KINDS: &'static [EventKind] = &[EventKind::Ephemeral];
+
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        content::read_json(Self::TYPE, content.json())
+    }
+}
+
+/// The parts of the content of an event of this type that are not valid, though the rest can be read.
+#[inline]
+pub fn invalid_parts(event_type: &str, content: &Raw) -> Vec<InvalidPart> {
+    match event_type {
+        "m.accepted_terms" => content::invalid_parts::<AcceptedTerms>(content),
+        "m.call.answer" => content::invalid_parts::<CallAnswer>(content),
+        "m.call.candidates" => content::invalid_parts::<CallCandidates>(content),
+        "m.call.hangup" => content::invalid_parts::<CallHangup>(content),
+        "m.call.invite" => content::invalid_parts::<CallInvite>(content),
+        "m.call.negotiate" => content::invalid_parts::<CallNegotiate>(content),
+        "m.call.reject" => content::invalid_parts::<CallReject>(content),
+        "m.call.sdp_stream_metadata_changed" => {
+            content::invalid_parts::<CallSdpStreamMetadataChanged>(content)
+        }
+        "m.call.select_answer" => content::invalid_parts::<CallSelectAnswer>(content),
+        "m.cross_signing.master" => content::invalid_parts::<CrossSigningMaster>(content),
+        "m.cross_signing.self_signing" => {
+            content::invalid_parts::<CrossSigningSelfSigning>(content)
+        }
+        "m.cross_signing.user_signing" => {
+            content::invalid_parts::<CrossSigningUserSigning>(content)
+        }
+        "m.direct" => content::invalid_parts::<Direct>(content),
+        "m.dummy" => content::invalid_parts::<Dummy>(content),
+        "m.forwarded_room_key" => content::invalid_parts::<ForwardedRoomKey>(content),
+        "m.fully_read" => content::invalid_parts::<FullyRead>(content),
+        "m.identity_server" => content::invalid_parts::<IdentityServer>(content),
+        "m.ignored_user_list" => content::invalid_parts::<IgnoredUserList>(content),
+        "m.image_pack.rooms" => content::invalid_parts::<ImagePackRooms>(content),
+        "m.invite_permission_config" => content::invalid_parts::<InvitePermissionConfig>(content),
+        "m.key.verification.accept" => content::invalid_parts::<KeyVerificationAccept>(content),
+        "m.key.verification.cancel" => content::invalid_parts::<KeyVerificationCancel>(content),
+        "m.key.verification.done" => content::invalid_parts::<KeyVerificationDone>(content),
+        "m.key.verification.key" => content::invalid_parts::<KeyVerificationKey>(content),
+        "m.key.verification.mac" => content::invalid_parts::<KeyVerificationMac>(content),
+        "m.key.verification.ready" => content::invalid_parts::<KeyVerificationReady>(content),
+        "m.key.verification.request" => content::invalid_parts::<KeyVerificationRequest>(content),
+        "m.key.verification.start" => content::invalid_parts::<KeyVerificationStart>(content),
+        "m.key_backup" => content::invalid_parts::<KeyBackup>(content),
+        "m.marked_unread" => content::invalid_parts::<MarkedUnread>(content),
+        "m.megolm_backup.v1" => content::invalid_parts::<MegolmBackupV1>(content),
+        "m.policy.rule.room" => content::invalid_parts::<PolicyRuleRoom>(content),
+        "m.policy.rule.server" => content::invalid_parts::<PolicyRuleServer>(content),
+        "m.policy.rule.user" => content::invalid_parts::<PolicyRuleUser>(content),
+        "m.presence" => content::invalid_parts::<Presence>(content),
+        "m.push_rules" => content::invalid_parts::<PushRules>(content),
+        "m.reaction" => content::invalid_parts::<Reaction>(content),
+        "m.receipt" => content::invalid_parts::<Receipt>(content),
+        "m.recent_emoji" => content::invalid_parts::<RecentEmoji>(content),
+        "m.room.avatar" => content::invalid_parts::<RoomAvatar>(content),
+        "m.room.canonical_alias" => content::invalid_parts::<RoomCanonicalAlias>(content),
+        "m.room.create" => content::invalid_parts::<RoomCreate>(content),
+        "m.room.encrypted" => content::invalid_parts::<RoomEncrypted>(content),
+        "m.room.encryption" => content::invalid_parts::<RoomEncryption>(content),
+        "m.room.guest_access" => content::invalid_parts::<RoomGuestAccess>(content),
+        "m.room.history_visibility" => content::invalid_parts::<RoomHistoryVisibility>(content),
+        "m.room.image_pack" => content::invalid_parts::<RoomImagePack>(content),
+        "m.room.join_rules" => content::invalid_parts::<RoomJoinRules>(content),
+        "m.room.member" => content::invalid_parts::<RoomMember>(content),
+        "m.room.message" => content::invalid_parts::<RoomMessage>(content),
+        "m.room.name" => content::invalid_parts::<RoomName>(content),
+        "m.room.pinned_events" => content::invalid_parts::<RoomPinnedEvents>(content),
+        "m.room.policy" => content::invalid_parts::<RoomPolicy>(content),
+        "m.room.power_levels" => content::invalid_parts::<RoomPowerLevels>(content),
+        "m.room.redaction" => content::invalid_parts::<RoomRedaction>(content),
+        "m.room.server_acl" => content::invalid_parts::<RoomServerAcl>(content),
+        "m.room.third_party_invite" => content::invalid_parts::<RoomThirdPartyInvite>(content),
+        "m.room.tombstone" => content::invalid_parts::<RoomTombstone>(content),
+        "m.room.topic" => content::invalid_parts::<RoomTopic>(content),
+        "m.room_key" => content::invalid_parts::<RoomKey>(content),
+        "m.room_key.withheld" => content::invalid_parts::<RoomKeyWithheld>(content),
+        "m.room_key_bundle" => content::invalid_parts::<RoomKeyBundle>(content),
+        "m.room_key_request" => content::invalid_parts::<RoomKeyRequest>(content),
+        "m.secret.request" => content::invalid_parts::<SecretRequest>(content),
+        "m.secret.send" => content::invalid_parts::<SecretSend>(content),
+        "m.secret_storage.default_key" => {
+            content::invalid_parts::<SecretStorageDefaultKey>(content)
+        }
+        rest if rest.starts_with("m.secret_storage.key.") => {
+            content::invalid_parts::<SecretStorageKey>(content)
+        }
+        "m.space.child" => content::invalid_parts::<SpaceChild>(content),
+        "m.space.parent" => content::invalid_parts::<SpaceParent>(content),
+        "m.sticker" => content::invalid_parts::<Sticker>(content),
+        "m.tag" => content::invalid_parts::<Tag>(content),
+        "m.typing" => content::invalid_parts::<Typing>(content),
+        _ => Vec::new(),
+    }
 }
 
 /// The content of a state event, by event type.
@@ -467,13 +845,14 @@ pub enum AnyState {
 }
 
 impl AnyState {
-    /// Reads a content by its event type.
+    /// Reads a content by its event type. An empty one that the type does not allow is that of a
+    /// redacted event, and is `Unknown`.
     ///
     /// # Errors
     /// If the content does not match the type.
     #[inline]
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
-        match kind {
+        let read = match kind {
             "m.policy.rule.room" => content::read(kind, content).map(Self::PolicyRuleRoom),
             "m.policy.rule.server" => content::read(kind, content).map(Self::PolicyRuleServer),
             "m.policy.rule.user" => content::read(kind, content).map(Self::PolicyRuleUser),
@@ -501,7 +880,8 @@ impl AnyState {
             "m.space.child" => content::read(kind, content).map(Self::SpaceChild),
             "m.space.parent" => content::read(kind, content).map(Self::SpaceParent),
             _ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),
-        }
+        };
+        read.or_else(|error| content::redacted(kind, content, error).map(Self::Unknown))
     }
 
     /// The event type.
@@ -615,13 +995,14 @@ pub enum AnyMessage {
 }
 
 impl AnyMessage {
-    /// Reads a content by its event type.
+    /// Reads a content by its event type. An empty one that the type does not allow is that of a
+    /// redacted event, and is `Unknown`.
     ///
     /// # Errors
     /// If the content does not match the type.
     #[inline]
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
-        match kind {
+        let read = match kind {
             "m.call.answer" => content::read(kind, content).map(Self::CallAnswer),
             "m.call.candidates" => content::read(kind, content).map(Self::CallCandidates),
             "m.call.hangup" => content::read(kind, content).map(Self::CallHangup),
@@ -655,7 +1036,8 @@ impl AnyMessage {
             "m.room.redaction" => content::read(kind, content).map(Self::RoomRedaction),
             "m.sticker" => content::read(kind, content).map(Self::Sticker),
             _ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),
-        }
+        };
+        read.or_else(|error| content::redacted(kind, content, error).map(Self::Unknown))
     }
 
     /// The event type.
@@ -733,18 +1115,20 @@ pub enum AnyEphemeral {
 }
 
 impl AnyEphemeral {
-    /// Reads a content by its event type.
+    /// Reads a content by its event type. An empty one that the type does not allow is that of a
+    /// redacted event, and is `Unknown`.
     ///
     /// # Errors
     /// If the content does not match the type.
     #[inline]
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
-        match kind {
+        let read = match kind {
             "m.presence" => content::read(kind, content).map(Self::Presence),
             "m.receipt" => content::read(kind, content).map(Self::Receipt),
             "m.typing" => content::read(kind, content).map(Self::Typing),
             _ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),
-        }
+        };
+        read.or_else(|error| content::redacted(kind, content, error).map(Self::Unknown))
     }
 
     /// The event type.
@@ -816,17 +1200,19 @@ pub enum AnyAccountData {
 }
 
 impl AnyAccountData {
-    /// Reads a content by its event type.
+    /// Reads a content by its event type. An empty one that the type does not allow is that of a
+    /// redacted event, and is `Unknown`.
     ///
     /// # Errors
     /// If the content does not match the type.
     #[inline]
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
-        if let Some(rest) = kind.strip_prefix("m.secret_storage.key.") {
-            let read = content::read(kind, content);
-            return read.map(|read| Self::SecretStorageKey(rest.to_owned(), read));
-        }
-        match kind {
+        let read = match kind {
+            rest if rest.starts_with("m.secret_storage.key.") => {
+                content::read(kind, content).map(|read| {
+                    Self::SecretStorageKey(rest["m.secret_storage.key.".len()..].to_owned(), read)
+                })
+            }
             "m.accepted_terms" => content::read(kind, content).map(Self::AcceptedTerms),
             "m.cross_signing.master" => content::read(kind, content).map(Self::CrossSigningMaster),
             "m.cross_signing.self_signing" => {
@@ -853,7 +1239,8 @@ impl AnyAccountData {
             }
             "m.tag" => content::read(kind, content).map(Self::Tag),
             _ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),
-        }
+        };
+        read.or_else(|error| content::redacted(kind, content, error).map(Self::Unknown))
     }
 
     /// The event type.
@@ -953,13 +1340,14 @@ pub enum AnyToDevice {
 }
 
 impl AnyToDevice {
-    /// Reads a content by its event type.
+    /// Reads a content by its event type. An empty one that the type does not allow is that of a
+    /// redacted event, and is `Unknown`.
     ///
     /// # Errors
     /// If the content does not match the type.
     #[inline]
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
-        match kind {
+        let read = match kind {
             "m.dummy" => content::read(kind, content).map(Self::Dummy),
             "m.forwarded_room_key" => content::read(kind, content).map(Self::ForwardedRoomKey),
             "m.key.verification.accept" => {
@@ -990,7 +1378,8 @@ impl AnyToDevice {
             "m.secret.request" => content::read(kind, content).map(Self::SecretRequest),
             "m.secret.send" => content::read(kind, content).map(Self::SecretSend),
             _ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),
-        }
+        };
+        read.or_else(|error| content::redacted(kind, content, error).map(Self::Unknown))
     }
 
     /// The event type.

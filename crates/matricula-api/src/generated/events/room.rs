@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
-use crate::{EventId, Extra, MxcUri, RoomAliasId, RoomId, SortedMap, UserId, codec, common};
+use crate::{
+    EventId, Extra, LenientList, MxcUri, RoomAliasId, RoomId, SortedMap, UserId, codec,
+    codec::Read, codec::Reader, common, sorted_map::Unsorted,
+};
 
 /// Content of `m.room.avatar`. The avatar of a room.
 ///
@@ -39,21 +42,22 @@ impl RoomAvatar {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomAvatar {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomAvatar {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut info = None;
         let mut url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "info" => info = codec::lenient(&mut entries, "info", &mut extra)?,
+                "info" => info = reader.optional("info", &mut extra)?,
                 "url" => {
-                    url = codec::lenient(&mut entries, "url", &mut extra)?
+                    url = reader
+                        .optional("url", &mut extra)?
                         .and_then(|codec::NonEmpty(value)| value)
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { info, url, extra })
@@ -62,7 +66,7 @@ impl<'de> codec::Object<'de> for RoomAvatar {
 
 impl<'de> Deserialize<'de> for RoomAvatar {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -88,7 +92,7 @@ pub struct RoomCanonicalAlias {
     /// The main alias. An empty one is read as absent.
     pub alias: Option<RoomAliasId>,
     /// `alt_aliases`.
-    pub alt_aliases: Option<Vec<RoomAliasId>>,
+    pub alt_aliases: Option<LenientList<RoomAliasId>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -104,25 +108,28 @@ impl RoomCanonicalAlias {
 
     /// Sets `alt_aliases`.
     #[must_use]
-    #[inline]
-    pub fn alt_aliases(mut self, alt_aliases: Vec<RoomAliasId>) -> Self {
-        self.alt_aliases = Some(alt_aliases);
+    pub fn alt_aliases(mut self, alt_aliases: impl Into<LenientList<RoomAliasId>>) -> Self {
+        self.alt_aliases = Some(alt_aliases.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for RoomCanonicalAlias {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomCanonicalAlias {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut alias = None;
         let mut alt_aliases = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "alias" => alias = codec::non_empty(&mut entries)?,
-                "alt_aliases" => alt_aliases = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "alias" => {
+                    alias = reader
+                        .optional("alias", &mut extra)?
+                        .and_then(|codec::NonEmpty(value)| value)
+                }
+                "alt_aliases" => alt_aliases = reader.optional("alt_aliases", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -135,7 +142,7 @@ impl<'de> codec::Object<'de> for RoomCanonicalAlias {
 
 impl<'de> Deserialize<'de> for RoomCanonicalAlias {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -144,7 +151,14 @@ impl Serialize for RoomCanonicalAlias {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "alias", self.alias.as_ref())?;
         codec::entry(&mut map, "alt_aliases", self.alt_aliases.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("alias", self.alias.is_some()),
+                ("alt_aliases", self.alt_aliases.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -165,7 +179,7 @@ pub struct RoomCreate {
     /// The room that this one replaces.
     pub predecessor: Option<PreviousRoom>,
     /// Users with the rights of the creator, since room version 12. Since 1.16.
-    pub additional_creators: Option<Vec<UserId>>,
+    pub additional_creators: Option<LenientList<UserId>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -212,16 +226,18 @@ impl RoomCreate {
     /// Sets `additional_creators`.
     #[must_use]
     #[inline]
-    pub fn additional_creators(mut self, additional_creators: Vec<UserId>) -> Self {
-        self.additional_creators = Some(additional_creators);
+    pub fn additional_creators(
+        mut self,
+        additional_creators: impl Into<LenientList<UserId>>,
+    ) -> Self {
+        self.additional_creators = Some(additional_creators.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for RoomCreate {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomCreate {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut creator = None;
         let mut federate = None;
         let mut room_version = None;
@@ -229,17 +245,18 @@ impl<'de> codec::Object<'de> for RoomCreate {
         let mut predecessor = None;
         let mut additional_creators = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "creator" => creator = codec::value(&mut entries)?,
-                "m.federate" => federate = codec::value(&mut entries)?,
-                "room_version" => room_version = codec::value(&mut entries)?,
-                "type" => room_type = codec::value(&mut entries)?,
-                "predecessor" => {
-                    predecessor = codec::lenient(&mut entries, "predecessor", &mut extra)?
+                "creator" => creator = reader.optional("creator", &mut extra)?,
+                "m.federate" => federate = reader.optional("m.federate", &mut extra)?,
+                "room_version" => room_version = reader.optional("room_version", &mut extra)?,
+                "type" => room_type = reader.optional("type", &mut extra)?,
+                "predecessor" => predecessor = reader.optional("predecessor", &mut extra)?,
+                "additional_creators" => {
+                    additional_creators = reader.optional("additional_creators", &mut extra)?
                 }
-                "additional_creators" => additional_creators = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -256,7 +273,7 @@ impl<'de> codec::Object<'de> for RoomCreate {
 
 impl<'de> Deserialize<'de> for RoomCreate {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -276,7 +293,14 @@ impl Serialize for RoomCreate {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("predecessor", self.predecessor.is_some())],
+            &[
+                ("creator", self.creator.is_some()),
+                ("m.federate", self.federate.is_some()),
+                ("room_version", self.room_version.is_some()),
+                ("type", self.room_type.is_some()),
+                ("predecessor", self.predecessor.is_some()),
+                ("additional_creators", self.additional_creators.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -313,18 +337,18 @@ impl PreviousRoom {
     }
 }
 
-impl<'de> codec::Object<'de> for PreviousRoom {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PreviousRoom {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut room_id = None;
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "event_id" => event_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "room_id" => room_id = reader.field("room_id")?,
+                "event_id" => event_id = reader.optional("event_id", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -337,7 +361,7 @@ impl<'de> codec::Object<'de> for PreviousRoom {
 
 impl<'de> Deserialize<'de> for PreviousRoom {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -346,7 +370,11 @@ impl Serialize for PreviousRoom {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("room_id", &self.room_id)?;
         codec::entry(&mut map, "event_id", self.event_id.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("event_id", self.event_id.is_some())],
+        )?;
         map.end()
     }
 }
@@ -395,20 +423,26 @@ impl RoomEncryption {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomEncryption {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomEncryption {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut rotation_period_ms = None;
         let mut rotation_period_msgs = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "rotation_period_ms" => rotation_period_ms = codec::millis(&mut entries)?,
-                "rotation_period_msgs" => rotation_period_msgs = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => algorithm = reader.field("algorithm")?,
+                "rotation_period_ms" => {
+                    rotation_period_ms = reader
+                        .optional("rotation_period_ms", &mut extra)?
+                        .map(|codec::Millis(time)| time)
+                }
+                "rotation_period_msgs" => {
+                    rotation_period_msgs = reader.optional("rotation_period_msgs", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -422,7 +456,7 @@ impl<'de> codec::Object<'de> for RoomEncryption {
 
 impl<'de> Deserialize<'de> for RoomEncryption {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -440,7 +474,14 @@ impl Serialize for RoomEncryption {
             "rotation_period_msgs",
             self.rotation_period_msgs.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("rotation_period_ms", self.rotation_period_ms.is_some()),
+                ("rotation_period_msgs", self.rotation_period_msgs.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -467,16 +508,16 @@ impl RoomGuestAccess {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomGuestAccess {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomGuestAccess {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut guest_access = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "guest_access" => guest_access = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "guest_access" => guest_access = reader.field("guest_access")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -488,7 +529,7 @@ impl<'de> codec::Object<'de> for RoomGuestAccess {
 
 impl<'de> Deserialize<'de> for RoomGuestAccess {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -496,7 +537,7 @@ impl Serialize for RoomGuestAccess {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("guest_access", &self.guest_access)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -523,16 +564,16 @@ impl RoomHistoryVisibility {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomHistoryVisibility {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomHistoryVisibility {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut history_visibility = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "history_visibility" => history_visibility = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "history_visibility" => history_visibility = reader.field("history_visibility")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -544,7 +585,7 @@ impl<'de> codec::Object<'de> for RoomHistoryVisibility {
 
 impl<'de> Deserialize<'de> for RoomHistoryVisibility {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -552,7 +593,7 @@ impl Serialize for RoomHistoryVisibility {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("history_visibility", &self.history_visibility)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -590,22 +631,22 @@ impl RoomImagePack {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomImagePack {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomImagePack {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut images = None;
         let mut pack = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "images" => images = codec::value(&mut entries)?,
-                "pack" => pack = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "images" => images = reader.or_empty("images", &mut extra)?,
+                "pack" => pack = reader.optional("pack", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
-            images: codec::required(images, "images")?,
+            images: codec::or_empty(images, "images", reader)?,
             pack,
             extra,
         })
@@ -614,16 +655,29 @@ impl<'de> codec::Object<'de> for RoomImagePack {
 
 impl<'de> Deserialize<'de> for RoomImagePack {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for RoomImagePack {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("images", &self.images)?;
+        codec::list_entry(
+            &mut map,
+            "images",
+            &self.images,
+            self.images.is_empty(),
+            &self.extra,
+        )?;
         codec::entry(&mut map, "pack", self.pack.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("images", !self.images.is_empty()),
+                ("pack", self.pack.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -669,20 +723,20 @@ impl ImagePackImage {
     }
 }
 
-impl<'de> codec::Object<'de> for ImagePackImage {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ImagePackImage {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut url = None;
         let mut body = None;
         let mut info = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "url" => url = codec::value(&mut entries)?,
-                "body" => body = codec::value(&mut entries)?,
-                "info" => info = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "url" => url = reader.field("url")?,
+                "body" => body = reader.optional("body", &mut extra)?,
+                "info" => info = reader.optional("info", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -696,7 +750,7 @@ impl<'de> codec::Object<'de> for ImagePackImage {
 
 impl<'de> Deserialize<'de> for ImagePackImage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -706,7 +760,11 @@ impl Serialize for ImagePackImage {
         map.serialize_entry("url", &self.url)?;
         codec::entry(&mut map, "body", self.body.as_ref())?;
         codec::entry(&mut map, "info", self.info.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("body", self.body.is_some()), ("info", self.info.is_some())],
+        )?;
         map.end()
     }
 }
@@ -719,7 +777,7 @@ pub struct ImagePackMeta {
     /// `avatar_url`.
     pub avatar_url: Option<MxcUri>,
     /// `usage`.
-    pub usage: Option<Vec<definitions::ImageUsage>>,
+    pub usage: Option<LenientList<definitions::ImageUsage>>,
     /// `attribution`.
     pub attribution: Option<String>,
     /// Fields that the specification does not name.
@@ -744,9 +802,8 @@ impl ImagePackMeta {
 
     /// Sets `usage`.
     #[must_use]
-    #[inline]
-    pub fn usage(mut self, usage: Vec<definitions::ImageUsage>) -> Self {
-        self.usage = Some(usage);
+    pub fn usage(mut self, usage: impl Into<LenientList<definitions::ImageUsage>>) -> Self {
+        self.usage = Some(usage.into());
         self
     }
 
@@ -758,22 +815,22 @@ impl ImagePackMeta {
     }
 }
 
-impl<'de> codec::Object<'de> for ImagePackMeta {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ImagePackMeta {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut display_name = None;
         let mut avatar_url = None;
         let mut usage = None;
         let mut attribution = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "display_name" => display_name = codec::value(&mut entries)?,
-                "avatar_url" => avatar_url = codec::value(&mut entries)?,
-                "usage" => usage = codec::value(&mut entries)?,
-                "attribution" => attribution = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "display_name" => display_name = reader.optional("display_name", &mut extra)?,
+                "avatar_url" => avatar_url = reader.optional("avatar_url", &mut extra)?,
+                "usage" => usage = reader.optional("usage", &mut extra)?,
+                "attribution" => attribution = reader.optional("attribution", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -788,7 +845,7 @@ impl<'de> codec::Object<'de> for ImagePackMeta {
 
 impl<'de> Deserialize<'de> for ImagePackMeta {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -799,7 +856,16 @@ impl Serialize for ImagePackMeta {
         codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
         codec::entry(&mut map, "usage", self.usage.as_ref())?;
         codec::entry(&mut map, "attribution", self.attribution.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("display_name", self.display_name.is_some()),
+                ("avatar_url", self.avatar_url.is_some()),
+                ("usage", self.usage.is_some()),
+                ("attribution", self.attribution.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -812,7 +878,7 @@ pub struct RoomJoinRules {
     /// `join_rule`.
     pub join_rule: definitions::JoinRule,
     /// The conditions for joining if the rule is restricted. Since 1.2.
-    pub allow: Option<Vec<AllowCondition>>,
+    pub allow: Option<LenientList<AllowCondition>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -830,25 +896,24 @@ impl RoomJoinRules {
 
     /// Sets `allow`.
     #[must_use]
-    #[inline]
-    pub fn allow(mut self, allow: Vec<AllowCondition>) -> Self {
-        self.allow = Some(allow);
+    pub fn allow(mut self, allow: impl Into<LenientList<AllowCondition>>) -> Self {
+        self.allow = Some(allow.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for RoomJoinRules {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomJoinRules {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut join_rule = None;
         let mut allow = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "join_rule" => join_rule = codec::value(&mut entries)?,
-                "allow" => allow = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "join_rule" => join_rule = reader.field("join_rule")?,
+                "allow" => allow = reader.optional("allow", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -861,7 +926,7 @@ impl<'de> codec::Object<'de> for RoomJoinRules {
 
 impl<'de> Deserialize<'de> for RoomJoinRules {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -870,7 +935,7 @@ impl Serialize for RoomJoinRules {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("join_rule", &self.join_rule)?;
         codec::entry(&mut map, "allow", self.allow.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("allow", self.allow.is_some())])?;
         map.end()
     }
 }
@@ -906,18 +971,18 @@ impl AllowCondition {
     }
 }
 
-impl<'de> codec::Object<'de> for AllowCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for AllowCondition {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut kind = None;
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "type" => kind = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "type" => kind = reader.field("type")?,
+                "room_id" => room_id = reader.optional("room_id", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -930,7 +995,7 @@ impl<'de> codec::Object<'de> for AllowCondition {
 
 impl<'de> Deserialize<'de> for AllowCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -939,7 +1004,11 @@ impl Serialize for AllowCondition {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &self.kind)?;
         codec::entry(&mut map, "room_id", self.room_id.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("room_id", self.room_id.is_some())],
+        )?;
         map.end()
     }
 }
@@ -1032,10 +1101,9 @@ impl RoomMember {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomMember {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomMember {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut avatar_url = None;
         let mut displayname = None;
         let mut membership = None;
@@ -1044,22 +1112,22 @@ impl<'de> codec::Object<'de> for RoomMember {
         let mut reason = None;
         let mut third_party_invite = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "avatar_url" => avatar_url = codec::value(&mut entries)?,
-                "displayname" => displayname = codec::value(&mut entries)?,
-                "membership" => membership = codec::value(&mut entries)?,
-                "is_direct" => is_direct = codec::value(&mut entries)?,
+                "avatar_url" => avatar_url = reader.optional("avatar_url", &mut extra)?,
+                "displayname" => displayname = reader.optional("displayname", &mut extra)?,
+                "membership" => membership = reader.field("membership")?,
+                "is_direct" => is_direct = reader.optional("is_direct", &mut extra)?,
                 "join_authorised_via_users_server" => {
-                    join_authorised_via_users_server = codec::lenient(
-                        &mut entries,
-                        "join_authorised_via_users_server",
-                        &mut extra,
-                    )?
+                    join_authorised_via_users_server =
+                        reader.optional("join_authorised_via_users_server", &mut extra)?
                 }
-                "reason" => reason = codec::value(&mut entries)?,
-                "third_party_invite" => third_party_invite = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "reason" => reason = reader.optional("reason", &mut extra)?,
+                "third_party_invite" => {
+                    third_party_invite = reader.optional("third_party_invite", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1077,7 +1145,7 @@ impl<'de> codec::Object<'de> for RoomMember {
 
 impl<'de> Deserialize<'de> for RoomMember {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1102,10 +1170,17 @@ impl Serialize for RoomMember {
         codec::extra(
             &mut map,
             &self.extra,
-            &[(
-                "join_authorised_via_users_server",
-                self.join_authorised_via_users_server.is_some(),
-            )],
+            &[
+                ("avatar_url", self.avatar_url.is_some()),
+                ("displayname", self.displayname.is_some()),
+                ("is_direct", self.is_direct.is_some()),
+                (
+                    "join_authorised_via_users_server",
+                    self.join_authorised_via_users_server.is_some(),
+                ),
+                ("reason", self.reason.is_some()),
+                ("third_party_invite", self.third_party_invite.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -1137,18 +1212,18 @@ impl ThirdPartyInvite {
     }
 }
 
-impl<'de> codec::Object<'de> for ThirdPartyInvite {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ThirdPartyInvite {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut display_name = None;
         let mut signed = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "display_name" => display_name = codec::value(&mut entries)?,
-                "signed" => signed = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "display_name" => display_name = reader.field("display_name")?,
+                "signed" => signed = reader.field("signed")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1161,7 +1236,7 @@ impl<'de> codec::Object<'de> for ThirdPartyInvite {
 
 impl<'de> Deserialize<'de> for ThirdPartyInvite {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1170,7 +1245,7 @@ impl Serialize for ThirdPartyInvite {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("display_name", &self.display_name)?;
         map.serialize_entry("signed", &self.signed)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1195,16 +1270,16 @@ impl RoomName {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomName {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomName {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut name = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "name" => name = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "name" => name = reader.optional("name", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { name, extra })
@@ -1213,7 +1288,7 @@ impl<'de> codec::Object<'de> for RoomName {
 
 impl<'de> Deserialize<'de> for RoomName {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1221,7 +1296,7 @@ impl Serialize for RoomName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "name", self.name.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("name", self.name.is_some())])?;
         map.end()
     }
 }
@@ -1232,36 +1307,35 @@ impl Serialize for RoomName {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomPinnedEvents {
     /// `pinned`.
-    pub pinned: Vec<EventId>,
+    pub pinned: LenientList<EventId>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RoomPinnedEvents {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(pinned: Vec<EventId>) -> Self {
+    pub fn new(pinned: impl Into<LenientList<EventId>>) -> Self {
         Self {
-            pinned,
+            pinned: pinned.into(),
             extra: Default::default(),
         }
     }
 }
 
-impl<'de> codec::Object<'de> for RoomPinnedEvents {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomPinnedEvents {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut pinned = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "pinned" => pinned = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "pinned" => pinned = reader.or_empty("pinned", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
-            pinned: codec::required(pinned, "pinned")?,
+            pinned: codec::or_empty(pinned, "pinned", reader)?,
             extra,
         })
     }
@@ -1269,15 +1343,25 @@ impl<'de> codec::Object<'de> for RoomPinnedEvents {
 
 impl<'de> Deserialize<'de> for RoomPinnedEvents {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for RoomPinnedEvents {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("pinned", &self.pinned)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "pinned",
+            &self.pinned,
+            self.pinned.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("pinned", !self.pinned.is_empty())],
+        )?;
         map.end()
     }
 }
@@ -1306,18 +1390,18 @@ impl RoomPolicy {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomPolicy {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomPolicy {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut via = None;
         let mut public_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "via" => via = codec::value(&mut entries)?,
-                "public_keys" => public_keys = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "via" => via = reader.field("via")?,
+                "public_keys" => public_keys = reader.field("public_keys")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1330,7 +1414,7 @@ impl<'de> codec::Object<'de> for RoomPolicy {
 
 impl<'de> Deserialize<'de> for RoomPolicy {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1339,7 +1423,7 @@ impl Serialize for RoomPolicy {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("via", &self.via)?;
         map.serialize_entry("public_keys", &self.public_keys)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1363,16 +1447,16 @@ impl RoomPolicyPublicKeys {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomPolicyPublicKeys {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomPolicyPublicKeys {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut ed25519 = None;
-        let mut extra = Vec::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        let mut extra = Unsorted::default();
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "ed25519" => ed25519 = codec::value(&mut entries)?,
-                _ => extra.push((entry_key.into_owned(), entries.next_value::<String>()?)),
+                "ed25519" => ed25519 = reader.field("ed25519")?,
+                _ => extra.read(&entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1384,7 +1468,7 @@ impl<'de> codec::Object<'de> for RoomPolicyPublicKeys {
 
 impl<'de> Deserialize<'de> for RoomPolicyPublicKeys {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1392,9 +1476,7 @@ impl Serialize for RoomPolicyPublicKeys {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("ed25519", &self.ed25519)?;
-        for (name, value) in &self.extra {
-            map.serialize_entry(name, value)?;
-        }
+        codec::typed_extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1510,10 +1592,9 @@ impl RoomPowerLevels {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomPowerLevels {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomPowerLevels {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut ban = None;
         let mut events = None;
         let mut events_default = None;
@@ -1525,19 +1606,22 @@ impl<'de> codec::Object<'de> for RoomPowerLevels {
         let mut users_default = None;
         let mut notifications = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "ban" => ban = codec::value(&mut entries)?,
-                "events" => events = codec::value(&mut entries)?,
-                "events_default" => events_default = codec::value(&mut entries)?,
-                "invite" => invite = codec::value(&mut entries)?,
-                "kick" => kick = codec::value(&mut entries)?,
-                "redact" => redact = codec::value(&mut entries)?,
-                "state_default" => state_default = codec::value(&mut entries)?,
-                "users" => users = codec::value(&mut entries)?,
-                "users_default" => users_default = codec::value(&mut entries)?,
-                "notifications" => notifications = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "ban" => ban = reader.optional("ban", &mut extra)?,
+                "events" => events = reader.optional("events", &mut extra)?,
+                "events_default" => {
+                    events_default = reader.optional("events_default", &mut extra)?
+                }
+                "invite" => invite = reader.optional("invite", &mut extra)?,
+                "kick" => kick = reader.optional("kick", &mut extra)?,
+                "redact" => redact = reader.optional("redact", &mut extra)?,
+                "state_default" => state_default = reader.optional("state_default", &mut extra)?,
+                "users" => users = reader.optional("users", &mut extra)?,
+                "users_default" => users_default = reader.optional("users_default", &mut extra)?,
+                "notifications" => notifications = reader.optional("notifications", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1558,7 +1642,7 @@ impl<'de> codec::Object<'de> for RoomPowerLevels {
 
 impl<'de> Deserialize<'de> for RoomPowerLevels {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1575,7 +1659,22 @@ impl Serialize for RoomPowerLevels {
         codec::entry(&mut map, "users", self.users.as_ref())?;
         codec::entry(&mut map, "users_default", self.users_default.as_ref())?;
         codec::entry(&mut map, "notifications", self.notifications.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("ban", self.ban.is_some()),
+                ("events", self.events.is_some()),
+                ("events_default", self.events_default.is_some()),
+                ("invite", self.invite.is_some()),
+                ("kick", self.kick.is_some()),
+                ("redact", self.redact.is_some()),
+                ("state_default", self.state_default.is_some()),
+                ("users", self.users.is_some()),
+                ("users_default", self.users_default.is_some()),
+                ("notifications", self.notifications.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1599,19 +1698,16 @@ impl Notifications {
     }
 }
 
-impl<'de> codec::Object<'de> for Notifications {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Notifications {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut room = None;
-        let mut extra = Vec::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        let mut extra = Unsorted::default();
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "room" => room = codec::value(&mut entries)?,
-                _ => extra.push((
-                    entry_key.into_owned(),
-                    entries.next_value::<crate::events::PowerLevel>()?,
-                )),
+                "room" => room = reader.optional("room", &mut extra)?,
+                _ => extra.read(&entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1623,7 +1719,7 @@ impl<'de> codec::Object<'de> for Notifications {
 
 impl<'de> Deserialize<'de> for Notifications {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1631,9 +1727,7 @@ impl Serialize for Notifications {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "room", self.room.as_ref())?;
-        for (name, value) in &self.extra {
-            map.serialize_entry(name, value)?;
-        }
+        codec::typed_extra(&mut map, &self.extra, &[("room", self.room.is_some())])?;
         map.end()
     }
 }
@@ -1646,9 +1740,9 @@ pub struct RoomServerAcl {
     /// `allow_ip_literals`.
     pub allow_ip_literals: Option<bool>,
     /// `allow`.
-    pub allow: Option<Vec<String>>,
+    pub allow: Option<LenientList<String>>,
     /// `deny`.
-    pub deny: Option<Vec<String>>,
+    pub deny: Option<LenientList<String>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -1664,35 +1758,35 @@ impl RoomServerAcl {
 
     /// Sets `allow`.
     #[must_use]
-    #[inline]
-    pub fn allow(mut self, allow: Vec<String>) -> Self {
-        self.allow = Some(allow);
+    pub fn allow(mut self, allow: impl Into<LenientList<String>>) -> Self {
+        self.allow = Some(allow.into());
         self
     }
 
     /// Sets `deny`.
     #[must_use]
-    #[inline]
-    pub fn deny(mut self, deny: Vec<String>) -> Self {
-        self.deny = Some(deny);
+    pub fn deny(mut self, deny: impl Into<LenientList<String>>) -> Self {
+        self.deny = Some(deny.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for RoomServerAcl {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomServerAcl {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut allow_ip_literals = None;
         let mut allow = None;
         let mut deny = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "allow_ip_literals" => allow_ip_literals = codec::value(&mut entries)?,
-                "allow" => allow = codec::value(&mut entries)?,
-                "deny" => deny = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "allow_ip_literals" => {
+                    allow_ip_literals = reader.optional("allow_ip_literals", &mut extra)?
+                }
+                "allow" => allow = reader.optional("allow", &mut extra)?,
+                "deny" => deny = reader.optional("deny", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1706,7 +1800,7 @@ impl<'de> codec::Object<'de> for RoomServerAcl {
 
 impl<'de> Deserialize<'de> for RoomServerAcl {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1720,7 +1814,15 @@ impl Serialize for RoomServerAcl {
         )?;
         codec::entry(&mut map, "allow", self.allow.as_ref())?;
         codec::entry(&mut map, "deny", self.deny.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("allow_ip_literals", self.allow_ip_literals.is_some()),
+                ("allow", self.allow.is_some()),
+                ("deny", self.deny.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1737,7 +1839,7 @@ pub struct RoomThirdPartyInvite {
     /// `public_key`.
     pub public_key: Option<String>,
     /// `public_keys`.
-    pub public_keys: Option<Vec<PublicKey>>,
+    pub public_keys: Option<LenientList<PublicKey>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -1766,29 +1868,30 @@ impl RoomThirdPartyInvite {
 
     /// Sets `public_keys`.
     #[must_use]
-    #[inline]
-    pub fn public_keys(mut self, public_keys: Vec<PublicKey>) -> Self {
-        self.public_keys = Some(public_keys);
+    pub fn public_keys(mut self, public_keys: impl Into<LenientList<PublicKey>>) -> Self {
+        self.public_keys = Some(public_keys.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for RoomThirdPartyInvite {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomThirdPartyInvite {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut display_name = None;
         let mut key_validity_url = None;
         let mut public_key = None;
         let mut public_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "display_name" => display_name = codec::value(&mut entries)?,
-                "key_validity_url" => key_validity_url = codec::value(&mut entries)?,
-                "public_key" => public_key = codec::value(&mut entries)?,
-                "public_keys" => public_keys = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "display_name" => display_name = reader.optional("display_name", &mut extra)?,
+                "key_validity_url" => {
+                    key_validity_url = reader.optional("key_validity_url", &mut extra)?
+                }
+                "public_key" => public_key = reader.optional("public_key", &mut extra)?,
+                "public_keys" => public_keys = reader.optional("public_keys", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1803,7 +1906,7 @@ impl<'de> codec::Object<'de> for RoomThirdPartyInvite {
 
 impl<'de> Deserialize<'de> for RoomThirdPartyInvite {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1814,7 +1917,16 @@ impl Serialize for RoomThirdPartyInvite {
         codec::entry(&mut map, "key_validity_url", self.key_validity_url.as_ref())?;
         codec::entry(&mut map, "public_key", self.public_key.as_ref())?;
         codec::entry(&mut map, "public_keys", self.public_keys.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("display_name", self.display_name.is_some()),
+                ("key_validity_url", self.key_validity_url.is_some()),
+                ("public_key", self.public_key.is_some()),
+                ("public_keys", self.public_keys.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1848,18 +1960,20 @@ impl PublicKey {
     }
 }
 
-impl<'de> codec::Object<'de> for PublicKey {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PublicKey {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut key_validity_url = None;
         let mut public_key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "key_validity_url" => key_validity_url = codec::value(&mut entries)?,
-                "public_key" => public_key = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "key_validity_url" => {
+                    key_validity_url = reader.optional("key_validity_url", &mut extra)?
+                }
+                "public_key" => public_key = reader.field("public_key")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1872,7 +1986,7 @@ impl<'de> codec::Object<'de> for PublicKey {
 
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1881,7 +1995,11 @@ impl Serialize for PublicKey {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "key_validity_url", self.key_validity_url.as_ref())?;
         map.serialize_entry("public_key", &self.public_key)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("key_validity_url", self.key_validity_url.is_some())],
+        )?;
         map.end()
     }
 }
@@ -1910,18 +2028,18 @@ impl RoomTombstone {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomTombstone {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomTombstone {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut replacement_room = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "replacement_room" => replacement_room = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "body" => body = reader.field("body")?,
+                "replacement_room" => replacement_room = reader.field("replacement_room")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1934,7 +2052,7 @@ impl<'de> codec::Object<'de> for RoomTombstone {
 
 impl<'de> Deserialize<'de> for RoomTombstone {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1943,7 +2061,7 @@ impl Serialize for RoomTombstone {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("body", &self.body)?;
         map.serialize_entry("replacement_room", &self.replacement_room)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -1978,18 +2096,18 @@ impl RoomTopic {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomTopic {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomTopic {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut topic = None;
         let mut topic_block = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "topic" => topic = codec::value(&mut entries)?,
-                "m.topic" => topic_block = codec::lenient(&mut entries, "m.topic", &mut extra)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "topic" => topic = reader.optional("topic", &mut extra)?,
+                "m.topic" => topic_block = reader.optional("m.topic", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -2002,7 +2120,7 @@ impl<'de> codec::Object<'de> for RoomTopic {
 
 impl<'de> Deserialize<'de> for RoomTopic {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2014,7 +2132,10 @@ impl Serialize for RoomTopic {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.topic", self.topic_block.is_some())],
+            &[
+                ("topic", self.topic.is_some()),
+                ("m.topic", self.topic_block.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -2024,7 +2145,7 @@ impl Serialize for RoomTopic {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicContentBlock {
     /// `m.text`.
-    pub text: Option<Vec<definitions::TextualRepresentation>>,
+    pub text: Option<LenientList<definitions::TextualRepresentation>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
@@ -2033,22 +2154,25 @@ impl TopicContentBlock {
     /// Sets `m.text`.
     #[must_use]
     #[inline]
-    pub fn text(mut self, text: Vec<definitions::TextualRepresentation>) -> Self {
-        self.text = Some(text);
+    pub fn text(
+        mut self,
+        text: impl Into<LenientList<definitions::TextualRepresentation>>,
+    ) -> Self {
+        self.text = Some(text.into());
         self
     }
 }
 
-impl<'de> codec::Object<'de> for TopicContentBlock {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for TopicContentBlock {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut text = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "m.text" => text = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.text" => text = reader.optional("m.text", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { text, extra })
@@ -2057,7 +2181,7 @@ impl<'de> codec::Object<'de> for TopicContentBlock {
 
 impl<'de> Deserialize<'de> for TopicContentBlock {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -2065,7 +2189,7 @@ impl Serialize for TopicContentBlock {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "m.text", self.text.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("m.text", self.text.is_some())])?;
         map.end()
     }
 }

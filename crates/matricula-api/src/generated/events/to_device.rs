@@ -2,11 +2,11 @@
 //! Event contents: to-device messages.
 
 use matricula_core::Secret;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{Extra, RoomId, codec};
+use crate::{Extra, LenientList, RoomId, codec, codec::Read, codec::Reader};
 
 /// Content of `m.dummy`. An empty message, which keeps an encrypted session working.
 ///
@@ -17,13 +17,13 @@ pub struct Dummy {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for Dummy {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Dummy {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -31,14 +31,14 @@ impl<'de> codec::Object<'de> for Dummy {
 
 impl<'de> Deserialize<'de> for Dummy {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for Dummy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -62,7 +62,7 @@ pub struct ForwardedRoomKey {
     /// `sender_claimed_ed25519_key`.
     pub sender_claimed_ed25519_key: String,
     /// `forwarding_curve25519_key_chain`.
-    pub forwarding_curve25519_key_chain: Vec<String>,
+    pub forwarding_curve25519_key_chain: LenientList<String>,
     /// `withheld`.
     pub withheld: Option<Map<String, Value>>,
     /// Fields that the specification does not name.
@@ -79,10 +79,9 @@ impl ForwardedRoomKey {
     }
 }
 
-impl<'de> codec::Object<'de> for ForwardedRoomKey {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ForwardedRoomKey {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut room_id = None;
         let mut sender_key = None;
@@ -92,21 +91,23 @@ impl<'de> codec::Object<'de> for ForwardedRoomKey {
         let mut forwarding_curve25519_key_chain = None;
         let mut withheld = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "sender_key" => sender_key = codec::value(&mut entries)?,
-                "session_id" => session_id = codec::value(&mut entries)?,
-                "session_key" => session_key = codec::secret(&mut entries)?,
+                "algorithm" => algorithm = reader.field("algorithm")?,
+                "room_id" => room_id = reader.field("room_id")?,
+                "sender_key" => sender_key = reader.field("sender_key")?,
+                "session_id" => session_id = reader.field("session_id")?,
+                "session_key" => session_key = reader.field("session_key")?,
                 "sender_claimed_ed25519_key" => {
-                    sender_claimed_ed25519_key = codec::value(&mut entries)?
+                    sender_claimed_ed25519_key = reader.field("sender_claimed_ed25519_key")?
                 }
                 "forwarding_curve25519_key_chain" => {
-                    forwarding_curve25519_key_chain = codec::list(&mut entries)?
+                    forwarding_curve25519_key_chain =
+                        reader.or_empty("forwarding_curve25519_key_chain", &mut extra)?
                 }
-                "withheld" => withheld = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "withheld" => withheld = reader.optional("withheld", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -119,9 +120,10 @@ impl<'de> codec::Object<'de> for ForwardedRoomKey {
                 sender_claimed_ed25519_key,
                 "sender_claimed_ed25519_key",
             )?,
-            forwarding_curve25519_key_chain: codec::required(
+            forwarding_curve25519_key_chain: codec::or_empty(
                 forwarding_curve25519_key_chain,
                 "forwarding_curve25519_key_chain",
+                reader,
             )?,
             withheld,
             extra,
@@ -131,7 +133,7 @@ impl<'de> codec::Object<'de> for ForwardedRoomKey {
 
 impl<'de> Deserialize<'de> for ForwardedRoomKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -147,12 +149,25 @@ impl Serialize for ForwardedRoomKey {
             "sender_claimed_ed25519_key",
             &self.sender_claimed_ed25519_key,
         )?;
-        map.serialize_entry(
+        codec::list_entry(
+            &mut map,
             "forwarding_curve25519_key_chain",
             &self.forwarding_curve25519_key_chain,
+            self.forwarding_curve25519_key_chain.is_empty(),
+            &self.extra,
         )?;
         codec::entry(&mut map, "withheld", self.withheld.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                (
+                    "forwarding_curve25519_key_chain",
+                    !self.forwarding_curve25519_key_chain.is_empty(),
+                ),
+                ("withheld", self.withheld.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -204,24 +219,26 @@ impl RoomKey {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomKey {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomKey {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut room_id = None;
         let mut session_id = None;
         let mut session_key = None;
         let mut shared_history = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "session_id" => session_id = codec::value(&mut entries)?,
-                "session_key" => session_key = codec::secret(&mut entries)?,
-                "shared_history" => shared_history = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => algorithm = reader.field("algorithm")?,
+                "room_id" => room_id = reader.field("room_id")?,
+                "session_id" => session_id = reader.field("session_id")?,
+                "session_key" => session_key = reader.field("session_key")?,
+                "shared_history" => {
+                    shared_history = reader.optional("shared_history", &mut extra)?
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -237,7 +254,7 @@ impl<'de> codec::Object<'de> for RoomKey {
 
 impl<'de> Deserialize<'de> for RoomKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -249,7 +266,11 @@ impl Serialize for RoomKey {
         map.serialize_entry("session_id", &self.session_id)?;
         map.serialize_entry("session_key", &codec::Exposed(&self.session_key))?;
         codec::entry(&mut map, "shared_history", self.shared_history.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("shared_history", self.shared_history.is_some())],
+        )?;
         map.end()
     }
 }
@@ -317,10 +338,9 @@ impl RoomKeyWithheld {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomKeyWithheld {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomKeyWithheld {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut room_id = None;
         let mut session_id = None;
@@ -328,15 +348,16 @@ impl<'de> codec::Object<'de> for RoomKeyWithheld {
         let mut code = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "session_id" => session_id = codec::value(&mut entries)?,
-                "sender_key" => sender_key = codec::value(&mut entries)?,
-                "code" => code = codec::value(&mut entries)?,
-                "reason" => reason = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => algorithm = reader.field("algorithm")?,
+                "room_id" => room_id = reader.optional("room_id", &mut extra)?,
+                "session_id" => session_id = reader.optional("session_id", &mut extra)?,
+                "sender_key" => sender_key = reader.field("sender_key")?,
+                "code" => code = reader.field("code")?,
+                "reason" => reason = reader.optional("reason", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -353,7 +374,7 @@ impl<'de> codec::Object<'de> for RoomKeyWithheld {
 
 impl<'de> Deserialize<'de> for RoomKeyWithheld {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -366,7 +387,15 @@ impl Serialize for RoomKeyWithheld {
         map.serialize_entry("sender_key", &self.sender_key)?;
         map.serialize_entry("code", &self.code)?;
         codec::entry(&mut map, "reason", self.reason.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("room_id", self.room_id.is_some()),
+                ("session_id", self.session_id.is_some()),
+                ("reason", self.reason.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -396,18 +425,18 @@ impl RoomKeyBundle {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomKeyBundle {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomKeyBundle {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut room_id = None;
         let mut file = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "file" => file = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "room_id" => room_id = reader.field("room_id")?,
+                "file" => file = reader.field("file")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -420,7 +449,7 @@ impl<'de> codec::Object<'de> for RoomKeyBundle {
 
 impl<'de> Deserialize<'de> for RoomKeyBundle {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -429,7 +458,7 @@ impl Serialize for RoomKeyBundle {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("room_id", &self.room_id)?;
         map.serialize_entry("file", &self.file)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -477,22 +506,24 @@ impl RoomKeyRequest {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomKeyRequest {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RoomKeyRequest {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut body = None;
         let mut action = None;
         let mut requesting_device_id = None;
         let mut request_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "body" => body = codec::value(&mut entries)?,
-                "action" => action = codec::value(&mut entries)?,
-                "requesting_device_id" => requesting_device_id = codec::value(&mut entries)?,
-                "request_id" => request_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "body" => body = reader.optional("body", &mut extra)?,
+                "action" => action = reader.field("action")?,
+                "requesting_device_id" => {
+                    requesting_device_id = reader.field("requesting_device_id")?
+                }
+                "request_id" => request_id = reader.field("request_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -507,7 +538,7 @@ impl<'de> codec::Object<'de> for RoomKeyRequest {
 
 impl<'de> Deserialize<'de> for RoomKeyRequest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -518,7 +549,7 @@ impl Serialize for RoomKeyRequest {
         map.serialize_entry("action", &self.action)?;
         map.serialize_entry("requesting_device_id", &self.requesting_device_id)?;
         map.serialize_entry("request_id", &self.request_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("body", self.body.is_some())])?;
         map.end()
     }
 }
@@ -563,22 +594,22 @@ impl RequestedKeyInfo {
     }
 }
 
-impl<'de> codec::Object<'de> for RequestedKeyInfo {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RequestedKeyInfo {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut room_id = None;
         let mut sender_key = None;
         let mut session_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "sender_key" => sender_key = codec::value(&mut entries)?,
-                "session_id" => session_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => algorithm = reader.field("algorithm")?,
+                "room_id" => room_id = reader.field("room_id")?,
+                "sender_key" => sender_key = reader.optional("sender_key", &mut extra)?,
+                "session_id" => session_id = reader.field("session_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -593,7 +624,7 @@ impl<'de> codec::Object<'de> for RequestedKeyInfo {
 
 impl<'de> Deserialize<'de> for RequestedKeyInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -604,7 +635,11 @@ impl Serialize for RequestedKeyInfo {
         map.serialize_entry("room_id", &self.room_id)?;
         codec::entry(&mut map, "sender_key", self.sender_key.as_ref())?;
         map.serialize_entry("session_id", &self.session_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("sender_key", self.sender_key.is_some())],
+        )?;
         map.end()
     }
 }
@@ -651,22 +686,24 @@ impl SecretRequest {
     }
 }
 
-impl<'de> codec::Object<'de> for SecretRequest {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SecretRequest {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut name = None;
         let mut action = None;
         let mut requesting_device_id = None;
         let mut request_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "name" => name = codec::value(&mut entries)?,
-                "action" => action = codec::value(&mut entries)?,
-                "requesting_device_id" => requesting_device_id = codec::value(&mut entries)?,
-                "request_id" => request_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "name" => name = reader.optional("name", &mut extra)?,
+                "action" => action = reader.field("action")?,
+                "requesting_device_id" => {
+                    requesting_device_id = reader.field("requesting_device_id")?
+                }
+                "request_id" => request_id = reader.field("request_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -681,7 +718,7 @@ impl<'de> codec::Object<'de> for SecretRequest {
 
 impl<'de> Deserialize<'de> for SecretRequest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -692,7 +729,7 @@ impl Serialize for SecretRequest {
         map.serialize_entry("action", &self.action)?;
         map.serialize_entry("requesting_device_id", &self.requesting_device_id)?;
         map.serialize_entry("request_id", &self.request_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("name", self.name.is_some())])?;
         map.end()
     }
 }
@@ -721,18 +758,18 @@ impl SecretSend {
     }
 }
 
-impl<'de> codec::Object<'de> for SecretSend {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SecretSend {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut request_id = None;
         let mut secret = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "request_id" => request_id = codec::value(&mut entries)?,
-                "secret" => secret = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "request_id" => request_id = reader.field("request_id")?,
+                "secret" => secret = reader.field("secret")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -745,7 +782,7 @@ impl<'de> codec::Object<'de> for SecretSend {
 
 impl<'de> Deserialize<'de> for SecretSend {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -754,7 +791,7 @@ impl Serialize for SecretSend {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("request_id", &self.request_id)?;
         map.serialize_entry("secret", &codec::Exposed(&self.secret))?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

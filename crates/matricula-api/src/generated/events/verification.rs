@@ -2,10 +2,10 @@
 //! Event contents: verification of devices and users.
 
 use matricula_core::{Secret, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
-use crate::{Extra, SortedMap, codec};
+use crate::{Extra, LenientList, SortedMap, codec, codec::Read, codec::Reader};
 
 /// Content of `m.key.verification.accept`.
 ///
@@ -21,7 +21,7 @@ pub struct KeyVerificationAccept {
     /// `message_authentication_code`.
     pub message_authentication_code: String,
     /// `short_authentication_string`.
-    pub short_authentication_string: Vec<definitions::ShortAuthenticationString>,
+    pub short_authentication_string: LenientList<definitions::ShortAuthenticationString>,
     /// `commitment`.
     pub commitment: String,
     /// `m.relates_to`.
@@ -39,7 +39,7 @@ impl KeyVerificationAccept {
         key_agreement_protocol: impl Into<String>,
         hash: impl Into<String>,
         message_authentication_code: impl Into<String>,
-        short_authentication_string: Vec<definitions::ShortAuthenticationString>,
+        short_authentication_string: impl Into<LenientList<definitions::ShortAuthenticationString>>,
         commitment: impl Into<String>,
         method: impl Into<String>,
     ) -> Self {
@@ -48,7 +48,7 @@ impl KeyVerificationAccept {
             key_agreement_protocol: key_agreement_protocol.into(),
             hash: hash.into(),
             message_authentication_code: message_authentication_code.into(),
-            short_authentication_string,
+            short_authentication_string: short_authentication_string.into(),
             commitment: commitment.into(),
             relates_to: None,
             method: method.into(),
@@ -72,10 +72,9 @@ impl KeyVerificationAccept {
     }
 }
 
-impl<'de> codec::Object<'de> for KeyVerificationAccept {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KeyVerificationAccept {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut transaction_id = None;
         let mut key_agreement_protocol = None;
         let mut hash = None;
@@ -85,23 +84,27 @@ impl<'de> codec::Object<'de> for KeyVerificationAccept {
         let mut relates_to = None;
         let mut method = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "key_agreement_protocol" => key_agreement_protocol = codec::value(&mut entries)?,
-                "hash" => hash = codec::value(&mut entries)?,
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
+                }
+                "key_agreement_protocol" => {
+                    key_agreement_protocol = reader.field("key_agreement_protocol")?
+                }
+                "hash" => hash = reader.field("hash")?,
                 "message_authentication_code" => {
-                    message_authentication_code = codec::value(&mut entries)?
+                    message_authentication_code = reader.field("message_authentication_code")?
                 }
                 "short_authentication_string" => {
-                    short_authentication_string = codec::list(&mut entries)?
+                    short_authentication_string =
+                        reader.or_empty("short_authentication_string", &mut extra)?
                 }
-                "commitment" => commitment = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
-                }
-                "method" => method = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "commitment" => commitment = reader.field("commitment")?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                "method" => method = reader.field("method")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -115,9 +118,10 @@ impl<'de> codec::Object<'de> for KeyVerificationAccept {
                 message_authentication_code,
                 "message_authentication_code",
             )?,
-            short_authentication_string: codec::required(
+            short_authentication_string: codec::or_empty(
                 short_authentication_string,
                 "short_authentication_string",
+                reader,
             )?,
             commitment: codec::required(commitment, "commitment")?,
             relates_to,
@@ -129,7 +133,7 @@ impl<'de> codec::Object<'de> for KeyVerificationAccept {
 
 impl<'de> Deserialize<'de> for KeyVerificationAccept {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -143,9 +147,12 @@ impl Serialize for KeyVerificationAccept {
             "message_authentication_code",
             &self.message_authentication_code,
         )?;
-        map.serialize_entry(
+        codec::list_entry(
+            &mut map,
             "short_authentication_string",
             &self.short_authentication_string,
+            self.short_authentication_string.is_empty(),
+            &self.extra,
         )?;
         map.serialize_entry("commitment", &self.commitment)?;
         codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
@@ -153,7 +160,14 @@ impl Serialize for KeyVerificationAccept {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("transaction_id", self.transaction_id.is_some()),
+                (
+                    "short_authentication_string",
+                    !self.short_authentication_string.is_empty(),
+                ),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -204,24 +218,24 @@ impl KeyVerificationCancel {
     }
 }
 
-impl<'de> codec::Object<'de> for KeyVerificationCancel {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KeyVerificationCancel {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut transaction_id = None;
         let mut reason = None;
         let mut code = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "reason" => reason = codec::value(&mut entries)?,
-                "code" => code = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                "reason" => reason = reader.field("reason")?,
+                "code" => code = reader.field("code")?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -236,7 +250,7 @@ impl<'de> codec::Object<'de> for KeyVerificationCancel {
 
 impl<'de> Deserialize<'de> for KeyVerificationCancel {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -250,7 +264,10 @@ impl Serialize for KeyVerificationCancel {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("transaction_id", self.transaction_id.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -286,20 +303,20 @@ impl KeyVerificationDone {
     }
 }
 
-impl<'de> codec::Object<'de> for KeyVerificationDone {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KeyVerificationDone {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut transaction_id = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -312,7 +329,7 @@ impl<'de> codec::Object<'de> for KeyVerificationDone {
 
 impl<'de> Deserialize<'de> for KeyVerificationDone {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -324,7 +341,10 @@ impl Serialize for KeyVerificationDone {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("transaction_id", self.transaction_id.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -372,22 +392,22 @@ impl KeyVerificationKey {
     }
 }
 
-impl<'de> codec::Object<'de> for KeyVerificationKey {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KeyVerificationKey {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut transaction_id = None;
         let mut key = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "key" => key = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                "key" => key = reader.field("key")?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -401,7 +421,7 @@ impl<'de> codec::Object<'de> for KeyVerificationKey {
 
 impl<'de> Deserialize<'de> for KeyVerificationKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -414,7 +434,10 @@ impl Serialize for KeyVerificationKey {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("transaction_id", self.transaction_id.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -465,29 +488,29 @@ impl KeyVerificationMac {
     }
 }
 
-impl<'de> codec::Object<'de> for KeyVerificationMac {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KeyVerificationMac {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut transaction_id = None;
         let mut mac = None;
         let mut keys = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "mac" => mac = codec::value(&mut entries)?,
-                "keys" => keys = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                "mac" => mac = reader.or_empty("mac", &mut extra)?,
+                "keys" => keys = reader.field("keys")?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             transaction_id,
-            mac: codec::required(mac, "mac")?,
+            mac: codec::or_empty(mac, "mac", reader)?,
             keys: codec::required(keys, "keys")?,
             relates_to,
             extra,
@@ -497,7 +520,7 @@ impl<'de> codec::Object<'de> for KeyVerificationMac {
 
 impl<'de> Deserialize<'de> for KeyVerificationMac {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -505,13 +528,17 @@ impl Serialize for KeyVerificationMac {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
-        map.serialize_entry("mac", &self.mac)?;
+        codec::list_entry(&mut map, "mac", &self.mac, self.mac.is_empty(), &self.extra)?;
         map.serialize_entry("keys", &self.keys)?;
         codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("transaction_id", self.transaction_id.is_some()),
+                ("mac", !self.mac.is_empty()),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -527,7 +554,7 @@ pub struct KeyVerificationReady {
     /// `transaction_id`.
     pub transaction_id: Option<String>,
     /// `methods`.
-    pub methods: Vec<String>,
+    pub methods: LenientList<String>,
     /// `m.relates_to`.
     pub relates_to: Option<definitions::Relation>,
     /// Fields that the specification does not name.
@@ -536,11 +563,11 @@ pub struct KeyVerificationReady {
 
 impl KeyVerificationReady {
     /// Creates a value from the required fields.
-    pub fn new(from_device: impl Into<String>, methods: Vec<String>) -> Self {
+    pub fn new(from_device: impl Into<String>, methods: impl Into<LenientList<String>>) -> Self {
         Self {
             from_device: from_device.into(),
             transaction_id: None,
-            methods,
+            methods: methods.into(),
             relates_to: None,
             extra: Default::default(),
         }
@@ -562,30 +589,30 @@ impl KeyVerificationReady {
     }
 }
 
-impl<'de> codec::Object<'de> for KeyVerificationReady {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KeyVerificationReady {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut from_device = None;
         let mut transaction_id = None;
         let mut methods = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "from_device" => from_device = codec::value(&mut entries)?,
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "methods" => methods = codec::list(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "from_device" => from_device = reader.field("from_device")?,
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                "methods" => methods = reader.or_empty("methods", &mut extra)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             from_device: codec::required(from_device, "from_device")?,
             transaction_id,
-            methods: codec::required(methods, "methods")?,
+            methods: codec::or_empty(methods, "methods", reader)?,
             relates_to,
             extra,
         })
@@ -594,7 +621,7 @@ impl<'de> codec::Object<'de> for KeyVerificationReady {
 
 impl<'de> Deserialize<'de> for KeyVerificationReady {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -603,12 +630,22 @@ impl Serialize for KeyVerificationReady {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("from_device", &self.from_device)?;
         codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
-        map.serialize_entry("methods", &self.methods)?;
+        codec::list_entry(
+            &mut map,
+            "methods",
+            &self.methods,
+            self.methods.is_empty(),
+            &self.extra,
+        )?;
         codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("transaction_id", self.transaction_id.is_some()),
+                ("methods", !self.methods.is_empty()),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -624,7 +661,7 @@ pub struct KeyVerificationRequest {
     /// `transaction_id`.
     pub transaction_id: Option<String>,
     /// `methods`.
-    pub methods: Vec<String>,
+    pub methods: LenientList<String>,
     /// `timestamp`.
     pub timestamp: Option<Timestamp>,
     /// Fields that the specification does not name.
@@ -633,11 +670,11 @@ pub struct KeyVerificationRequest {
 
 impl KeyVerificationRequest {
     /// Creates a value from the required fields.
-    pub fn new(from_device: impl Into<String>, methods: Vec<String>) -> Self {
+    pub fn new(from_device: impl Into<String>, methods: impl Into<LenientList<String>>) -> Self {
         Self {
             from_device: from_device.into(),
             transaction_id: None,
-            methods,
+            methods: methods.into(),
             timestamp: None,
             extra: Default::default(),
         }
@@ -659,28 +696,30 @@ impl KeyVerificationRequest {
     }
 }
 
-impl<'de> codec::Object<'de> for KeyVerificationRequest {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for KeyVerificationRequest {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut from_device = None;
         let mut transaction_id = None;
         let mut methods = None;
         let mut timestamp = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "from_device" => from_device = codec::value(&mut entries)?,
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "methods" => methods = codec::list(&mut entries)?,
-                "timestamp" => timestamp = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "from_device" => from_device = reader.field("from_device")?,
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
+                }
+                "methods" => methods = reader.or_empty("methods", &mut extra)?,
+                "timestamp" => timestamp = reader.optional("timestamp", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             from_device: codec::required(from_device, "from_device")?,
             transaction_id,
-            methods: codec::required(methods, "methods")?,
+            methods: codec::or_empty(methods, "methods", reader)?,
             timestamp,
             extra,
         })
@@ -689,7 +728,7 @@ impl<'de> codec::Object<'de> for KeyVerificationRequest {
 
 impl<'de> Deserialize<'de> for KeyVerificationRequest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -698,9 +737,23 @@ impl Serialize for KeyVerificationRequest {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("from_device", &self.from_device)?;
         codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
-        map.serialize_entry("methods", &self.methods)?;
+        codec::list_entry(
+            &mut map,
+            "methods",
+            &self.methods,
+            self.methods.is_empty(),
+            &self.extra,
+        )?;
         codec::entry(&mut map, "timestamp", self.timestamp.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("transaction_id", self.transaction_id.is_some()),
+                ("methods", !self.methods.is_empty()),
+                ("timestamp", self.timestamp.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -740,10 +793,19 @@ impl From<OtherStart> for KeyVerificationStart {
 
 impl<'de> Deserialize<'de> for KeyVerificationStart {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::tagged(from, "method", &[], |tag, fields| match tag {
-            codec::Tag::Is("m.reciprocate.v1") => fields.read().map(Self::ReciprocateV1),
-            codec::Tag::Is("m.sas.v1") => fields.read().map(Self::SasV1),
-            _ => fields.read().map(Self::Other),
+        codec::deserialize(from)
+    }
+}
+
+impl Read for KeyVerificationStart {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
+        codec::tagged(reader, "method", &[], |tag, reader| match tag {
+            codec::Tag::Is("m.reciprocate.v1") => {
+                ReciprocateV1Start::read(reader).map(Self::ReciprocateV1)
+            }
+            codec::Tag::Is("m.sas.v1") => SasV1Start::read(reader).map(Self::SasV1),
+            _ => OtherStart::read(reader).map(Self::Other),
         })
     }
 }
@@ -801,25 +863,25 @@ impl ReciprocateV1Start {
     }
 }
 
-impl<'de> codec::Object<'de> for ReciprocateV1Start {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ReciprocateV1Start {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut from_device = None;
         let mut transaction_id = None;
         let mut secret = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "from_device" => from_device = codec::value(&mut entries)?,
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "method" => codec::constant(&mut entries, "m.reciprocate.v1")?,
-                "secret" => secret = codec::secret(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "from_device" => from_device = reader.field("from_device")?,
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                "method" => reader.constant("method", "m.reciprocate.v1")?,
+                "secret" => secret = reader.field("secret")?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -834,7 +896,7 @@ impl<'de> codec::Object<'de> for ReciprocateV1Start {
 
 impl<'de> Deserialize<'de> for ReciprocateV1Start {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -849,7 +911,10 @@ impl Serialize for ReciprocateV1Start {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("transaction_id", self.transaction_id.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -863,13 +928,13 @@ pub struct SasV1Start {
     /// `transaction_id`.
     pub transaction_id: Option<String>,
     /// `key_agreement_protocols`.
-    pub key_agreement_protocols: Option<Vec<String>>,
+    pub key_agreement_protocols: Option<LenientList<String>>,
     /// `hashes`.
-    pub hashes: Option<Vec<String>>,
+    pub hashes: Option<LenientList<String>>,
     /// `message_authentication_codes`.
-    pub message_authentication_codes: Option<Vec<String>>,
+    pub message_authentication_codes: Option<LenientList<String>>,
     /// `short_authentication_string`.
-    pub short_authentication_string: Option<Vec<definitions::ShortAuthenticationString>>,
+    pub short_authentication_string: Option<LenientList<definitions::ShortAuthenticationString>>,
     /// `m.relates_to`.
     pub relates_to: Option<definitions::Relation>,
     /// Fields that the specification does not name.
@@ -901,16 +966,18 @@ impl SasV1Start {
     /// Sets `key_agreement_protocols`.
     #[must_use]
     #[inline]
-    pub fn key_agreement_protocols(mut self, key_agreement_protocols: Vec<String>) -> Self {
-        self.key_agreement_protocols = Some(key_agreement_protocols);
+    pub fn key_agreement_protocols(
+        mut self,
+        key_agreement_protocols: impl Into<LenientList<String>>,
+    ) -> Self {
+        self.key_agreement_protocols = Some(key_agreement_protocols.into());
         self
     }
 
     /// Sets `hashes`.
     #[must_use]
-    #[inline]
-    pub fn hashes(mut self, hashes: Vec<String>) -> Self {
-        self.hashes = Some(hashes);
+    pub fn hashes(mut self, hashes: impl Into<LenientList<String>>) -> Self {
+        self.hashes = Some(hashes.into());
         self
     }
 
@@ -919,9 +986,9 @@ impl SasV1Start {
     #[inline]
     pub fn message_authentication_codes(
         mut self,
-        message_authentication_codes: Vec<String>,
+        message_authentication_codes: impl Into<LenientList<String>>,
     ) -> Self {
-        self.message_authentication_codes = Some(message_authentication_codes);
+        self.message_authentication_codes = Some(message_authentication_codes.into());
         self
     }
 
@@ -930,9 +997,9 @@ impl SasV1Start {
     #[inline]
     pub fn short_authentication_string(
         mut self,
-        short_authentication_string: Vec<definitions::ShortAuthenticationString>,
+        short_authentication_string: impl Into<LenientList<definitions::ShortAuthenticationString>>,
     ) -> Self {
-        self.short_authentication_string = Some(short_authentication_string);
+        self.short_authentication_string = Some(short_authentication_string.into());
         self
     }
 
@@ -945,10 +1012,9 @@ impl SasV1Start {
     }
 }
 
-impl<'de> codec::Object<'de> for SasV1Start {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SasV1Start {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut from_device = None;
         let mut transaction_id = None;
         let mut key_agreement_protocols = None;
@@ -957,23 +1023,29 @@ impl<'de> codec::Object<'de> for SasV1Start {
         let mut short_authentication_string = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "from_device" => from_device = codec::value(&mut entries)?,
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "method" => codec::constant(&mut entries, "m.sas.v1")?,
-                "key_agreement_protocols" => key_agreement_protocols = codec::value(&mut entries)?,
-                "hashes" => hashes = codec::value(&mut entries)?,
+                "from_device" => from_device = reader.field("from_device")?,
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
+                }
+                "method" => reader.constant("method", "m.sas.v1")?,
+                "key_agreement_protocols" => {
+                    key_agreement_protocols =
+                        reader.optional("key_agreement_protocols", &mut extra)?
+                }
+                "hashes" => hashes = reader.optional("hashes", &mut extra)?,
                 "message_authentication_codes" => {
-                    message_authentication_codes = codec::value(&mut entries)?
+                    message_authentication_codes =
+                        reader.optional("message_authentication_codes", &mut extra)?
                 }
                 "short_authentication_string" => {
-                    short_authentication_string = codec::value(&mut entries)?
+                    short_authentication_string =
+                        reader.optional("short_authentication_string", &mut extra)?
                 }
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
-                }
-                _ => extra.read(entry_key, &mut entries)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -991,7 +1063,7 @@ impl<'de> codec::Object<'de> for SasV1Start {
 
 impl<'de> Deserialize<'de> for SasV1Start {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1021,7 +1093,23 @@ impl Serialize for SasV1Start {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("transaction_id", self.transaction_id.is_some()),
+                (
+                    "key_agreement_protocols",
+                    self.key_agreement_protocols.is_some(),
+                ),
+                ("hashes", self.hashes.is_some()),
+                (
+                    "message_authentication_codes",
+                    self.message_authentication_codes.is_some(),
+                ),
+                (
+                    "short_authentication_string",
+                    self.short_authentication_string.is_some(),
+                ),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }
@@ -1080,26 +1168,26 @@ impl OtherStart {
     }
 }
 
-impl<'de> codec::Object<'de> for OtherStart {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for OtherStart {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut from_device = None;
         let mut transaction_id = None;
         let mut method = None;
         let mut next_method = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "from_device" => from_device = codec::value(&mut entries)?,
-                "transaction_id" => transaction_id = codec::value(&mut entries)?,
-                "method" => method = codec::value(&mut entries)?,
-                "next_method" => next_method = codec::value(&mut entries)?,
-                "m.relates_to" => {
-                    relates_to = codec::lenient(&mut entries, "m.relates_to", &mut extra)?
+                "from_device" => from_device = reader.field("from_device")?,
+                "transaction_id" => {
+                    transaction_id = reader.optional("transaction_id", &mut extra)?
                 }
-                _ => extra.read(entry_key, &mut entries)?,
+                "method" => method = reader.field("method")?,
+                "next_method" => next_method = reader.optional("next_method", &mut extra)?,
+                "m.relates_to" => relates_to = reader.optional("m.relates_to", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -1115,7 +1203,7 @@ impl<'de> codec::Object<'de> for OtherStart {
 
 impl<'de> Deserialize<'de> for OtherStart {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -1130,7 +1218,11 @@ impl Serialize for OtherStart {
         codec::extra(
             &mut map,
             &self.extra,
-            &[("m.relates_to", self.relates_to.is_some())],
+            &[
+                ("transaction_id", self.transaction_id.is_some()),
+                ("next_method", self.next_method.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+            ],
         )?;
         map.end()
     }

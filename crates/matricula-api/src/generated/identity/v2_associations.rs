@@ -4,13 +4,14 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl, Timestamp,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
+use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec, codec::Read, codec::Reader};
 
 /// Reads the address that a session has validated.
 ///
@@ -80,6 +81,11 @@ impl ServerEndpoint for GetValidated3Pid {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetValidated3PidResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetValidated3PidResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -93,48 +99,51 @@ pub struct GetValidated3PidResponse {
     /// `address`.
     pub address: String,
     /// `validated_at`.
-    pub validated_at: Timestamp,
+    pub validated_at: Option<Timestamp>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetValidated3PidResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(
-        medium: impl Into<String>,
-        address: impl Into<String>,
-        validated_at: Timestamp,
-    ) -> Self {
+    pub fn new(medium: impl Into<String>, address: impl Into<String>) -> Self {
         Self {
             medium: medium.into(),
             address: address.into(),
-            validated_at,
+            validated_at: None,
             extra: Default::default(),
         }
     }
+
+    /// Sets `validated_at`.
+    #[must_use]
+    #[inline]
+    pub fn validated_at(mut self, validated_at: Timestamp) -> Self {
+        self.validated_at = Some(validated_at);
+        self
+    }
 }
 
-impl<'de> codec::Object<'de> for GetValidated3PidResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetValidated3PidResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut medium = None;
         let mut address = None;
         let mut validated_at = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "medium" => medium = codec::value(&mut entries)?,
-                "address" => address = codec::value(&mut entries)?,
-                "validated_at" => validated_at = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "medium" => medium = reader.field("medium")?,
+                "address" => address = reader.field("address")?,
+                "validated_at" => validated_at = reader.optional("validated_at", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             medium: codec::required(medium, "medium")?,
             address: codec::required(address, "address")?,
-            validated_at: codec::required(validated_at, "validated_at")?,
+            validated_at,
             extra,
         })
     }
@@ -142,7 +151,7 @@ impl<'de> codec::Object<'de> for GetValidated3PidResponse {
 
 impl<'de> Deserialize<'de> for GetValidated3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -151,8 +160,12 @@ impl Serialize for GetValidated3PidResponse {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("address", &self.address)?;
-        map.serialize_entry("validated_at", &self.validated_at)?;
-        self.extra.write(&mut map)?;
+        codec::entry(&mut map, "validated_at", self.validated_at.as_ref())?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("validated_at", self.validated_at.is_some())],
+        )?;
         map.end()
     }
 }
@@ -220,26 +233,28 @@ impl Serialize for Bind {
         map.serialize_entry("sid", &self.sid)?;
         map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("mxid", &self.mxid)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Bind {
+impl codec::Object for Bind {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut sid = None;
         let mut client_secret = None;
         let mut mxid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "sid" => sid = codec::value(&mut entries)?,
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "mxid" => mxid = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "sid" => sid = reader.field("sid")?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "mxid" => mxid = reader.field("mxid")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -263,7 +278,12 @@ impl ServerEndpoint for Bind {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<BindResponse>(response)
     }
 
     #[inline]
@@ -282,21 +302,66 @@ pub struct BindResponse {
     /// `mxid`.
     pub mxid: UserId,
     /// `not_before`.
-    pub not_before: Timestamp,
+    pub not_before: Option<Timestamp>,
     /// `not_after`.
-    pub not_after: Timestamp,
+    pub not_after: Option<Timestamp>,
     /// `ts`.
-    pub ts: Timestamp,
+    pub ts: Option<Timestamp>,
     /// `signatures`.
     pub signatures: SortedMap<String, SortedMap<String, String>>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for BindResponse {
-    type Params = ();
+impl BindResponse {
+    /// Creates a value from the required fields.
+    #[inline]
+    pub fn new(
+        address: impl Into<String>,
+        medium: impl Into<String>,
+        mxid: UserId,
+        signatures: SortedMap<String, SortedMap<String, String>>,
+    ) -> Self {
+        Self {
+            address: address.into(),
+            medium: medium.into(),
+            mxid,
+            not_before: None,
+            not_after: None,
+            ts: None,
+            signatures,
+            extra: Default::default(),
+        }
+    }
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    /// Sets `not_before`.
+    #[must_use]
+    #[inline]
+    pub fn not_before(mut self, not_before: Timestamp) -> Self {
+        self.not_before = Some(not_before);
+        self
+    }
+
+    /// Sets `not_after`.
+    #[must_use]
+    #[inline]
+    pub fn not_after(mut self, not_after: Timestamp) -> Self {
+        self.not_after = Some(not_after);
+        self
+    }
+
+    /// Sets `ts`.
+    #[must_use]
+    #[inline]
+    pub fn ts(mut self, ts: Timestamp) -> Self {
+        self.ts = Some(ts);
+        self
+    }
+}
+
+impl Read for BindResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut address = None;
         let mut medium = None;
         let mut mxid = None;
@@ -305,26 +370,27 @@ impl<'de> codec::Object<'de> for BindResponse {
         let mut ts = None;
         let mut signatures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "address" => address = codec::value(&mut entries)?,
-                "medium" => medium = codec::value(&mut entries)?,
-                "mxid" => mxid = codec::value(&mut entries)?,
-                "not_before" => not_before = codec::value(&mut entries)?,
-                "not_after" => not_after = codec::value(&mut entries)?,
-                "ts" => ts = codec::value(&mut entries)?,
-                "signatures" => signatures = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "address" => address = reader.field("address")?,
+                "medium" => medium = reader.field("medium")?,
+                "mxid" => mxid = reader.field("mxid")?,
+                "not_before" => not_before = reader.optional("not_before", &mut extra)?,
+                "not_after" => not_after = reader.optional("not_after", &mut extra)?,
+                "ts" => ts = reader.optional("ts", &mut extra)?,
+                "signatures" => signatures = reader.or_empty("signatures", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             address: codec::required(address, "address")?,
             medium: codec::required(medium, "medium")?,
             mxid: codec::required(mxid, "mxid")?,
-            not_before: codec::required(not_before, "not_before")?,
-            not_after: codec::required(not_after, "not_after")?,
-            ts: codec::required(ts, "ts")?,
-            signatures: codec::required(signatures, "signatures")?,
+            not_before,
+            not_after,
+            ts,
+            signatures: codec::or_empty(signatures, "signatures", reader)?,
             extra,
         })
     }
@@ -332,7 +398,7 @@ impl<'de> codec::Object<'de> for BindResponse {
 
 impl<'de> Deserialize<'de> for BindResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -342,11 +408,26 @@ impl Serialize for BindResponse {
         map.serialize_entry("address", &self.address)?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("mxid", &self.mxid)?;
-        map.serialize_entry("not_before", &self.not_before)?;
-        map.serialize_entry("not_after", &self.not_after)?;
-        map.serialize_entry("ts", &self.ts)?;
-        map.serialize_entry("signatures", &self.signatures)?;
-        self.extra.write(&mut map)?;
+        codec::entry(&mut map, "not_before", self.not_before.as_ref())?;
+        codec::entry(&mut map, "not_after", self.not_after.as_ref())?;
+        codec::entry(&mut map, "ts", self.ts.as_ref())?;
+        codec::list_entry(
+            &mut map,
+            "signatures",
+            &self.signatures,
+            self.signatures.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("not_before", self.not_before.is_some()),
+                ("not_after", self.not_after.is_some()),
+                ("ts", self.ts.is_some()),
+                ("signatures", !self.signatures.is_empty()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -436,28 +517,37 @@ impl Serialize for Unbind {
         )?;
         map.serialize_entry("mxid", &self.mxid)?;
         map.serialize_entry("threepid", &self.threepid)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("sid", self.sid.is_some()),
+                ("client_secret", self.client_secret.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Unbind {
+impl codec::Object for Unbind {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut sid = None;
         let mut client_secret = None;
         let mut mxid = None;
         let mut threepid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "sid" => sid = codec::value(&mut entries)?,
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "mxid" => mxid = codec::value(&mut entries)?,
-                "threepid" => threepid = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "sid" => sid = reader.optional("sid", &mut extra)?,
+                "client_secret" => client_secret = reader.optional("client_secret", &mut extra)?,
+                "mxid" => mxid = reader.field("mxid")?,
+                "threepid" => threepid = reader.field("threepid")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -481,7 +571,12 @@ impl ServerEndpoint for Unbind {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<UnbindResponse>(response)
     }
 
     #[inline]
@@ -512,18 +607,18 @@ impl ThreePid {
     }
 }
 
-impl<'de> codec::Object<'de> for ThreePid {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for ThreePid {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut medium = None;
         let mut address = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "medium" => medium = codec::value(&mut entries)?,
-                "address" => address = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "medium" => medium = reader.field("medium")?,
+                "address" => address = reader.field("address")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -536,7 +631,7 @@ impl<'de> codec::Object<'de> for ThreePid {
 
 impl<'de> Deserialize<'de> for ThreePid {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -545,7 +640,7 @@ impl Serialize for ThreePid {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("address", &self.address)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -557,13 +652,13 @@ pub struct UnbindResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for UnbindResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for UnbindResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -571,14 +666,14 @@ impl<'de> codec::Object<'de> for UnbindResponse {
 
 impl<'de> Deserialize<'de> for UnbindResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for UnbindResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

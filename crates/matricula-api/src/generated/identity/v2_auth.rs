@@ -6,13 +6,14 @@ use std::time::Duration;
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, UserId, codec};
+use crate::{ApiError, Endpoint, Extra, UserId, codec, codec::Read, codec::Reader};
 
 /// Exchanges an OpenID token of the homeserver for an access token of this server.
 ///
@@ -84,28 +85,32 @@ impl Serialize for RegisterAccount {
         map.serialize_entry("token_type", &self.token_type)?;
         map.serialize_entry("matrix_server_name", &self.matrix_server_name)?;
         map.serialize_entry("expires_in", &codec::Seconds(self.expires_in))?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for RegisterAccount {
+impl codec::Object for RegisterAccount {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut access_token = None;
         let mut token_type = None;
         let mut matrix_server_name = None;
         let mut expires_in = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "access_token" => access_token = codec::secret(&mut entries)?,
-                "token_type" => token_type = codec::value(&mut entries)?,
-                "matrix_server_name" => matrix_server_name = codec::value(&mut entries)?,
-                "expires_in" => expires_in = codec::seconds(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "access_token" => access_token = reader.field("access_token")?,
+                "token_type" => token_type = reader.field("token_type")?,
+                "matrix_server_name" => matrix_server_name = reader.field("matrix_server_name")?,
+                "expires_in" => {
+                    expires_in = reader.field("expires_in")?.map(|codec::Seconds(time)| time)
+                }
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -131,7 +136,12 @@ impl ServerEndpoint for RegisterAccount {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<RegisterAccountResponse>(response)
     }
 
     #[inline]
@@ -159,16 +169,16 @@ impl RegisterAccountResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for RegisterAccountResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for RegisterAccountResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "token" => token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "token" => token = reader.field("token")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -180,7 +190,7 @@ impl<'de> codec::Object<'de> for RegisterAccountResponse {
 
 impl<'de> Deserialize<'de> for RegisterAccountResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -188,7 +198,7 @@ impl Serialize for RegisterAccountResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("token", &codec::Exposed(&self.token))?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -235,6 +245,11 @@ impl ServerEndpoint for GetAccount {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetAccountResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetAccountResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -260,16 +275,16 @@ impl GetAccountResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetAccountResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetAccountResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_id" => user_id = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_id" => user_id = reader.field("user_id")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -281,7 +296,7 @@ impl<'de> codec::Object<'de> for GetAccountResponse {
 
 impl<'de> Deserialize<'de> for GetAccountResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -289,7 +304,7 @@ impl Serialize for GetAccountResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("user_id", &self.user_id)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -337,6 +352,11 @@ impl ServerEndpoint for Logout {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LogoutResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &LogoutResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -349,13 +369,13 @@ pub struct LogoutResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for LogoutResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for LogoutResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -363,14 +383,14 @@ impl<'de> codec::Object<'de> for LogoutResponse {
 
 impl<'de> Deserialize<'de> for LogoutResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for LogoutResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

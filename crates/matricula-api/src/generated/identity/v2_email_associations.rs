@@ -5,14 +5,15 @@ use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, ResponseFormat, RetrySafety, Secret,
     ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Content, Endpoint, Extra, codec};
+use crate::{ApiError, Content, Endpoint, Extra, codec, codec::Read, codec::Reader};
 
 /// Requests a code by email, to validate the email address.
 ///
@@ -93,28 +94,34 @@ impl Serialize for RequestEmailToken {
         map.serialize_entry("email", &self.email)?;
         map.serialize_entry("send_attempt", &self.send_attempt)?;
         codec::entry(&mut map, "next_link", self.next_link.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("next_link", self.next_link.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for RequestEmailToken {
+impl codec::Object for RequestEmailToken {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut client_secret = None;
         let mut email = None;
         let mut send_attempt = None;
         let mut next_link = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "email" => email = codec::value(&mut entries)?,
-                "send_attempt" => send_attempt = codec::value(&mut entries)?,
-                "next_link" => next_link = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "email" => email = reader.field("email")?,
+                "send_attempt" => send_attempt = reader.field("send_attempt")?,
+                "next_link" => next_link = reader.optional("next_link", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -140,7 +147,12 @@ impl ServerEndpoint for RequestEmailToken {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::Sid>(response)
     }
 
     #[inline]
@@ -307,26 +319,28 @@ impl Serialize for SubmitEmailToken {
         map.serialize_entry("sid", &self.sid)?;
         map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("token", &codec::Exposed(&self.token))?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SubmitEmailToken {
+impl codec::Object for SubmitEmailToken {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut sid = None;
         let mut client_secret = None;
         let mut token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "sid" => sid = codec::value(&mut entries)?,
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "token" => token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "sid" => sid = reader.field("sid")?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "token" => token = reader.field("token")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -352,7 +366,12 @@ impl ServerEndpoint for SubmitEmailToken {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SubmitEmailTokenResponse>(response)
     }
 
     #[inline]
@@ -381,16 +400,16 @@ impl SubmitEmailTokenResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for SubmitEmailTokenResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SubmitEmailTokenResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut success = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "success" => success = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "success" => success = reader.field("success")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -402,7 +421,7 @@ impl<'de> codec::Object<'de> for SubmitEmailTokenResponse {
 
 impl<'de> Deserialize<'de> for SubmitEmailTokenResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -410,7 +429,7 @@ impl Serialize for SubmitEmailTokenResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("success", &self.success)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

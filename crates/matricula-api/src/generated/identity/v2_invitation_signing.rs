@@ -4,13 +4,14 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
+use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec, codec::Read, codec::Reader};
 
 /// Signs the acceptance of a stored invitation.
 ///
@@ -75,26 +76,28 @@ impl Serialize for SignEd25519 {
         map.serialize_entry("mxid", &self.mxid)?;
         map.serialize_entry("token", &codec::Exposed(&self.token))?;
         map.serialize_entry("private_key", &codec::Exposed(&self.private_key))?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SignEd25519 {
+impl codec::Object for SignEd25519 {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut mxid = None;
         let mut token = None;
         let mut private_key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "mxid" => mxid = codec::value(&mut entries)?,
-                "token" => token = codec::secret(&mut entries)?,
-                "private_key" => private_key = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "mxid" => mxid = reader.field("mxid")?,
+                "token" => token = reader.field("token")?,
+                "private_key" => private_key = reader.field("private_key")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -120,7 +123,12 @@ impl ServerEndpoint for SignEd25519 {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SignEd25519Response>(response)
     }
 
     #[inline]
@@ -163,28 +171,28 @@ impl SignEd25519Response {
     }
 }
 
-impl<'de> codec::Object<'de> for SignEd25519Response {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SignEd25519Response {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut mxid = None;
         let mut sender = None;
         let mut signatures = None;
         let mut token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "mxid" => mxid = codec::value(&mut entries)?,
-                "sender" => sender = codec::value(&mut entries)?,
-                "signatures" => signatures = codec::value(&mut entries)?,
-                "token" => token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "mxid" => mxid = reader.field("mxid")?,
+                "sender" => sender = reader.field("sender")?,
+                "signatures" => signatures = reader.or_empty("signatures", &mut extra)?,
+                "token" => token = reader.field("token")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             mxid: codec::required(mxid, "mxid")?,
             sender: codec::required(sender, "sender")?,
-            signatures: codec::required(signatures, "signatures")?,
+            signatures: codec::or_empty(signatures, "signatures", reader)?,
             token: codec::required(token, "token")?,
             extra,
         })
@@ -193,7 +201,7 @@ impl<'de> codec::Object<'de> for SignEd25519Response {
 
 impl<'de> Deserialize<'de> for SignEd25519Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -202,9 +210,19 @@ impl Serialize for SignEd25519Response {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("mxid", &self.mxid)?;
         map.serialize_entry("sender", &self.sender)?;
-        map.serialize_entry("signatures", &self.signatures)?;
+        codec::list_entry(
+            &mut map,
+            "signatures",
+            &self.signatures,
+            self.signatures.is_empty(),
+            &self.extra,
+        )?;
         map.serialize_entry("token", &codec::Exposed(&self.token))?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("signatures", !self.signatures.is_empty())],
+        )?;
         map.end()
     }
 }

@@ -4,13 +4,16 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, SortedMap, UserId, codec, codec::Read, codec::Reader,
+};
 
 /// Reads how to hash addresses for a lookup.
 ///
@@ -54,6 +57,11 @@ impl ServerEndpoint for GetHashDetails {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetHashDetailsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetHashDetailsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -65,39 +73,43 @@ pub struct GetHashDetailsResponse {
     /// A part of every hash. The server changes it from time to time.
     pub lookup_pepper: String,
     /// `algorithms`.
-    pub algorithms: Vec<String>,
+    pub algorithms: LenientList<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetHashDetailsResponse {
     /// Creates a value from the required fields.
-    pub fn new(lookup_pepper: impl Into<String>, algorithms: Vec<String>) -> Self {
+    #[inline]
+    pub fn new(
+        lookup_pepper: impl Into<String>,
+        algorithms: impl Into<LenientList<String>>,
+    ) -> Self {
         Self {
             lookup_pepper: lookup_pepper.into(),
-            algorithms,
+            algorithms: algorithms.into(),
             extra: Default::default(),
         }
     }
 }
 
-impl<'de> codec::Object<'de> for GetHashDetailsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetHashDetailsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut lookup_pepper = None;
         let mut algorithms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "lookup_pepper" => lookup_pepper = codec::value(&mut entries)?,
-                "algorithms" => algorithms = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "lookup_pepper" => lookup_pepper = reader.field("lookup_pepper")?,
+                "algorithms" => algorithms = reader.or_empty("algorithms", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             lookup_pepper: codec::required(lookup_pepper, "lookup_pepper")?,
-            algorithms: codec::required(algorithms, "algorithms")?,
+            algorithms: codec::or_empty(algorithms, "algorithms", reader)?,
             extra,
         })
     }
@@ -105,7 +117,7 @@ impl<'de> codec::Object<'de> for GetHashDetailsResponse {
 
 impl<'de> Deserialize<'de> for GetHashDetailsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -113,8 +125,18 @@ impl Serialize for GetHashDetailsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("lookup_pepper", &self.lookup_pepper)?;
-        map.serialize_entry("algorithms", &self.algorithms)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "algorithms",
+            &self.algorithms,
+            self.algorithms.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("algorithms", !self.algorithms.is_empty())],
+        )?;
         map.end()
     }
 }
@@ -186,26 +208,28 @@ impl Serialize for LookupUsers {
         map.serialize_entry("algorithm", &self.algorithm)?;
         map.serialize_entry("pepper", &self.pepper)?;
         map.serialize_entry("addresses", &self.addresses)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for LookupUsers {
+impl codec::Object for LookupUsers {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut algorithm = None;
         let mut pepper = None;
         let mut addresses = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "algorithm" => algorithm = codec::value(&mut entries)?,
-                "pepper" => pepper = codec::value(&mut entries)?,
-                "addresses" => addresses = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "algorithm" => algorithm = reader.field("algorithm")?,
+                "pepper" => pepper = reader.field("pepper")?,
+                "addresses" => addresses = reader.field("addresses")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -227,7 +251,12 @@ impl ServerEndpoint for LookupUsers {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<LookupUsersResponse>(response)
     }
 
     #[inline]
@@ -256,16 +285,16 @@ impl LookupUsersResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for LookupUsersResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for LookupUsersResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut mappings = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "mappings" => mappings = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "mappings" => mappings = reader.field("mappings")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -277,7 +306,7 @@ impl<'de> codec::Object<'de> for LookupUsersResponse {
 
 impl<'de> Deserialize<'de> for LookupUsersResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -285,7 +314,7 @@ impl Serialize for LookupUsersResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("mappings", &self.mappings)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

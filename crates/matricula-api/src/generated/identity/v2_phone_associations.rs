@@ -5,14 +5,15 @@ use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, ResponseFormat, RetrySafety, Secret,
     ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Content, Endpoint, Extra, codec};
+use crate::{ApiError, Content, Endpoint, Extra, codec, codec::Read, codec::Reader};
 
 /// Requests a code by text message, to validate the phone number.
 ///
@@ -98,30 +99,36 @@ impl Serialize for RequestMsisdnToken {
         map.serialize_entry("phone_number", &self.phone_number)?;
         map.serialize_entry("send_attempt", &self.send_attempt)?;
         codec::entry(&mut map, "next_link", self.next_link.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("next_link", self.next_link.is_some())],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for RequestMsisdnToken {
+impl codec::Object for RequestMsisdnToken {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut client_secret = None;
         let mut country = None;
         let mut phone_number = None;
         let mut send_attempt = None;
         let mut next_link = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "country" => country = codec::value(&mut entries)?,
-                "phone_number" => phone_number = codec::value(&mut entries)?,
-                "send_attempt" => send_attempt = codec::value(&mut entries)?,
-                "next_link" => next_link = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "country" => country = reader.field("country")?,
+                "phone_number" => phone_number = reader.field("phone_number")?,
+                "send_attempt" => send_attempt = reader.field("send_attempt")?,
+                "next_link" => next_link = reader.optional("next_link", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -149,7 +156,12 @@ impl ServerEndpoint for RequestMsisdnToken {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<definitions::Sid>(response)
     }
 
     #[inline]
@@ -316,26 +328,28 @@ impl Serialize for SubmitMsisdnToken {
         map.serialize_entry("sid", &self.sid)?;
         map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("token", &codec::Exposed(&self.token))?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for SubmitMsisdnToken {
+impl codec::Object for SubmitMsisdnToken {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut sid = None;
         let mut client_secret = None;
         let mut token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "sid" => sid = codec::value(&mut entries)?,
-                "client_secret" => client_secret = codec::secret(&mut entries)?,
-                "token" => token = codec::secret(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "sid" => sid = reader.field("sid")?,
+                "client_secret" => client_secret = reader.field("client_secret")?,
+                "token" => token = reader.field("token")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -361,7 +375,12 @@ impl ServerEndpoint for SubmitMsisdnToken {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<SubmitMsisdnTokenResponse>(response)
     }
 
     #[inline]
@@ -390,16 +409,16 @@ impl SubmitMsisdnTokenResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for SubmitMsisdnTokenResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for SubmitMsisdnTokenResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut success = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "success" => success = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "success" => success = reader.field("success")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -411,7 +430,7 @@ impl<'de> codec::Object<'de> for SubmitMsisdnTokenResponse {
 
 impl<'de> Deserialize<'de> for SubmitMsisdnTokenResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -419,7 +438,7 @@ impl Serialize for SubmitMsisdnTokenResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("success", &self.success)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -2,13 +2,14 @@
 //! The operations of `v2_pubkey`.
 
 use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, codec};
+use crate::{ApiError, Endpoint, Extra, codec, codec::Read, codec::Reader};
 
 /// Reads one of the server's public keys.
 ///
@@ -70,6 +71,11 @@ impl ServerEndpoint for GetPublicKey {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetPublicKeyResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetPublicKeyResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -94,16 +100,16 @@ impl GetPublicKeyResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetPublicKeyResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetPublicKeyResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut public_key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "public_key" => public_key = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "public_key" => public_key = reader.field("public_key")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -115,7 +121,7 @@ impl<'de> codec::Object<'de> for GetPublicKeyResponse {
 
 impl<'de> Deserialize<'de> for GetPublicKeyResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -123,7 +129,7 @@ impl Serialize for GetPublicKeyResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("public_key", &self.public_key)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -184,6 +190,11 @@ impl ServerEndpoint for IsPublicKeyValid {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<IsPublicKeyValidResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &IsPublicKeyValidResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -209,16 +220,16 @@ impl IsPublicKeyValidResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for IsPublicKeyValidResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for IsPublicKeyValidResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut valid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "valid" => valid = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "valid" => valid = reader.field("valid")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -230,7 +241,7 @@ impl<'de> codec::Object<'de> for IsPublicKeyValidResponse {
 
 impl<'de> Deserialize<'de> for IsPublicKeyValidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -238,7 +249,7 @@ impl Serialize for IsPublicKeyValidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("valid", &self.valid)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -299,6 +310,11 @@ impl ServerEndpoint for IsEphemeralPublicKeyValid {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<IsEphemeralPublicKeyValidResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &IsEphemeralPublicKeyValidResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -324,16 +340,16 @@ impl IsEphemeralPublicKeyValidResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for IsEphemeralPublicKeyValidResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for IsEphemeralPublicKeyValidResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut valid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "valid" => valid = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "valid" => valid = reader.field("valid")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -345,7 +361,7 @@ impl<'de> codec::Object<'de> for IsEphemeralPublicKeyValidResponse {
 
 impl<'de> Deserialize<'de> for IsEphemeralPublicKeyValidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -353,7 +369,7 @@ impl Serialize for IsEphemeralPublicKeyValidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("valid", &self.valid)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -2,13 +2,16 @@
 //! The operations of `v2_store_invite`.
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Secret, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
+use crate::{
+    ApiError, Endpoint, Extra, LenientList, RoomId, UserId, codec, codec::Read, codec::Reader,
+};
 
 /// Stores an invitation for an email address that is not bound yet.
 ///
@@ -167,16 +170,29 @@ impl Serialize for StoreInvite {
             self.sender_avatar_url.as_ref(),
         )?;
         codec::entry(&mut map, "room_type", self.room_type.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("room_alias", self.room_alias.is_some()),
+                ("room_avatar_url", self.room_avatar_url.is_some()),
+                ("room_join_rules", self.room_join_rules.is_some()),
+                ("room_name", self.room_name.is_some()),
+                ("sender_display_name", self.sender_display_name.is_some()),
+                ("sender_avatar_url", self.sender_avatar_url.is_some()),
+                ("room_type", self.room_type.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for StoreInvite {
+impl codec::Object for StoreInvite {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut medium = None;
         let mut address = None;
         let mut room_id = None;
@@ -189,20 +205,29 @@ impl<'de> codec::Object<'de> for StoreInvite {
         let mut sender_avatar_url = None;
         let mut room_type = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "medium" => medium = codec::value(&mut entries)?,
-                "address" => address = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "sender" => sender = codec::value(&mut entries)?,
-                "room_alias" => room_alias = codec::value(&mut entries)?,
-                "room_avatar_url" => room_avatar_url = codec::value(&mut entries)?,
-                "room_join_rules" => room_join_rules = codec::value(&mut entries)?,
-                "room_name" => room_name = codec::value(&mut entries)?,
-                "sender_display_name" => sender_display_name = codec::value(&mut entries)?,
-                "sender_avatar_url" => sender_avatar_url = codec::value(&mut entries)?,
-                "room_type" => room_type = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "medium" => medium = reader.field("medium")?,
+                "address" => address = reader.field("address")?,
+                "room_id" => room_id = reader.field("room_id")?,
+                "sender" => sender = reader.field("sender")?,
+                "room_alias" => room_alias = reader.optional("room_alias", &mut extra)?,
+                "room_avatar_url" => {
+                    room_avatar_url = reader.optional("room_avatar_url", &mut extra)?
+                }
+                "room_join_rules" => {
+                    room_join_rules = reader.optional("room_join_rules", &mut extra)?
+                }
+                "room_name" => room_name = reader.optional("room_name", &mut extra)?,
+                "sender_display_name" => {
+                    sender_display_name = reader.optional("sender_display_name", &mut extra)?
+                }
+                "sender_avatar_url" => {
+                    sender_avatar_url = reader.optional("sender_avatar_url", &mut extra)?
+                }
+                "room_type" => room_type = reader.optional("room_type", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -240,7 +265,12 @@ impl ServerEndpoint for StoreInvite {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<StoreInviteResponse>(response)
     }
 
     #[inline]
@@ -271,18 +301,18 @@ impl PublicKey {
     }
 }
 
-impl<'de> codec::Object<'de> for PublicKey {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PublicKey {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut public_key = None;
         let mut key_validity_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "public_key" => public_key = codec::value(&mut entries)?,
-                "key_validity_url" => key_validity_url = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "public_key" => public_key = reader.field("public_key")?,
+                "key_validity_url" => key_validity_url = reader.field("key_validity_url")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -295,7 +325,7 @@ impl<'de> codec::Object<'de> for PublicKey {
 
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -304,7 +334,7 @@ impl Serialize for PublicKey {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("public_key", &self.public_key)?;
         map.serialize_entry("key_validity_url", &self.key_validity_url)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -315,7 +345,7 @@ pub struct StoreInviteResponse {
     /// `token`.
     pub token: Secret,
     /// `public_keys`.
-    pub public_keys: Vec<PublicKey>,
+    pub public_keys: LenientList<PublicKey>,
     /// `display_name`.
     pub display_name: String,
     /// Fields that the specification does not name.
@@ -327,37 +357,37 @@ impl StoreInviteResponse {
     #[inline]
     pub fn new(
         token: impl Into<Secret>,
-        public_keys: Vec<PublicKey>,
+        public_keys: impl Into<LenientList<PublicKey>>,
         display_name: impl Into<String>,
     ) -> Self {
         Self {
             token: token.into(),
-            public_keys,
+            public_keys: public_keys.into(),
             display_name: display_name.into(),
             extra: Default::default(),
         }
     }
 }
 
-impl<'de> codec::Object<'de> for StoreInviteResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for StoreInviteResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut token = None;
         let mut public_keys = None;
         let mut display_name = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "token" => token = codec::secret(&mut entries)?,
-                "public_keys" => public_keys = codec::list(&mut entries)?,
-                "display_name" => display_name = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "token" => token = reader.field("token")?,
+                "public_keys" => public_keys = reader.or_empty("public_keys", &mut extra)?,
+                "display_name" => display_name = reader.field("display_name")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
             token: codec::required(token, "token")?,
-            public_keys: codec::required(public_keys, "public_keys")?,
+            public_keys: codec::or_empty(public_keys, "public_keys", reader)?,
             display_name: codec::required(display_name, "display_name")?,
             extra,
         })
@@ -366,7 +396,7 @@ impl<'de> codec::Object<'de> for StoreInviteResponse {
 
 impl<'de> Deserialize<'de> for StoreInviteResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -374,9 +404,19 @@ impl Serialize for StoreInviteResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("token", &codec::Exposed(&self.token))?;
-        map.serialize_entry("public_keys", &self.public_keys)?;
+        codec::list_entry(
+            &mut map,
+            "public_keys",
+            &self.public_keys,
+            self.public_keys.is_empty(),
+            &self.extra,
+        )?;
         map.serialize_entry("display_name", &self.display_name)?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[("public_keys", !self.public_keys.is_empty())],
+        )?;
         map.end()
     }
 }

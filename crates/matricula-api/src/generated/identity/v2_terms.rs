@@ -4,13 +4,16 @@
 use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, Extra, SortedMap, codec};
+use crate::{
+    ApiError, Endpoint, Extra, SortedMap, codec, codec::Read, codec::Reader, sorted_map::Unsorted,
+};
 
 /// Lists the terms of service.
 ///
@@ -52,6 +55,11 @@ impl ServerEndpoint for GetTerms {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetTermsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetTermsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -79,18 +87,18 @@ impl InternationalisedPolicy {
     }
 }
 
-impl<'de> codec::Object<'de> for InternationalisedPolicy {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for InternationalisedPolicy {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut name = None;
         let mut url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "name" => name = codec::value(&mut entries)?,
-                "url" => url = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "name" => name = reader.field("name")?,
+                "url" => url = reader.field("url")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -103,7 +111,7 @@ impl<'de> codec::Object<'de> for InternationalisedPolicy {
 
 impl<'de> Deserialize<'de> for InternationalisedPolicy {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -112,7 +120,7 @@ impl Serialize for InternationalisedPolicy {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &self.name)?;
         map.serialize_entry("url", &self.url)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -136,19 +144,16 @@ impl PolicyObject {
     }
 }
 
-impl<'de> codec::Object<'de> for PolicyObject {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PolicyObject {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut version = None;
-        let mut extra = Vec::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        let mut extra = Unsorted::default();
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "version" => version = codec::value(&mut entries)?,
-                _ => extra.push((
-                    entry_key.into_owned(),
-                    entries.next_value::<InternationalisedPolicy>()?,
-                )),
+                "version" => version = reader.field("version")?,
+                _ => extra.read(&entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -160,7 +165,7 @@ impl<'de> codec::Object<'de> for PolicyObject {
 
 impl<'de> Deserialize<'de> for PolicyObject {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -168,9 +173,7 @@ impl Serialize for PolicyObject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("version", &self.version)?;
-        for (name, value) in &self.extra {
-            map.serialize_entry(name, value)?;
-        }
+        codec::typed_extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -195,16 +198,16 @@ impl GetTermsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetTermsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetTermsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut policies = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "policies" => policies = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "policies" => policies = reader.field("policies")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -216,7 +219,7 @@ impl<'de> codec::Object<'de> for GetTermsResponse {
 
 impl<'de> Deserialize<'de> for GetTermsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -224,7 +227,7 @@ impl Serialize for GetTermsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("policies", &self.policies)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
@@ -283,22 +286,24 @@ impl Serialize for AgreeToTerms {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("user_accepts", &self.user_accepts)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for AgreeToTerms {
+impl codec::Object for AgreeToTerms {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut user_accepts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "user_accepts" => user_accepts = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "user_accepts" => user_accepts = reader.field("user_accepts")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -315,7 +320,12 @@ impl ServerEndpoint for AgreeToTerms {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<AgreeToTermsResponse>(response)
     }
 
     #[inline]
@@ -331,13 +341,13 @@ pub struct AgreeToTermsResponse {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for AgreeToTermsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for AgreeToTermsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
-            extra.read(entry_key, &mut entries)?;
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
+            extra.read(entry_key, reader)?;
         }
         Ok(Self { extra })
     }
@@ -345,14 +355,14 @@ impl<'de> codec::Object<'de> for AgreeToTermsResponse {
 
 impl<'de> Deserialize<'de> for AgreeToTermsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
 impl Serialize for AgreeToTermsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -2,11 +2,13 @@
 //! The operations of `versions`.
 
 use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
-use crate::{ApiError, Endpoint, Extra, codec};
+use crate::server::{
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, LenientList, codec, codec::Read, codec::Reader};
 
 /// Lists the versions of the specification that the server supports.
 ///
@@ -49,6 +51,11 @@ impl ServerEndpoint for GetVersions {
     }
 
     #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<GetVersionsResponse>(response)
+    }
+
+    #[inline]
     fn write_success(response: &GetVersionsResponse) -> OutgoingResponse {
         OutgoingResponse::json(response)
     }
@@ -58,32 +65,31 @@ impl ServerEndpoint for GetVersions {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetVersionsResponse {
     /// `versions`.
-    pub versions: Vec<String>,
+    pub versions: LenientList<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetVersionsResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(versions: Vec<String>) -> Self {
+    pub fn new(versions: impl Into<LenientList<String>>) -> Self {
         Self {
-            versions,
+            versions: versions.into(),
             extra: Default::default(),
         }
     }
 }
 
-impl<'de> codec::Object<'de> for GetVersionsResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for GetVersionsResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut versions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "versions" => versions = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "versions" => versions = reader.list_field("versions")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -95,7 +101,7 @@ impl<'de> codec::Object<'de> for GetVersionsResponse {
 
 impl<'de> Deserialize<'de> for GetVersionsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -103,7 +109,7 @@ impl Serialize for GetVersionsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("versions", &self.versions)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

@@ -2,14 +2,18 @@
 //! The operations of `push_notifier`.
 
 use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 #[cfg(feature = "server")]
 use crate::server::{
-    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+    IncomingRequest, InvalidPart, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
 };
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::text_enum};
+use crate::{
+    ApiError, Endpoint, EventId, Extra, LenientList, Raw, RoomId, codec, codec::Read,
+    codec::Reader, codec::text_enum,
+};
 
 /// Sends a notification about an event or new counts to a user's devices.
 ///
@@ -60,22 +64,24 @@ impl Serialize for Notify {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("notification", &self.notification)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Notify {
+impl codec::Object for Notify {
     type Params = ();
 
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+    #[inline]
+    fn read_object((): Self::Params, reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut notification = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "notification" => notification = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "notification" => notification = reader.field("notification")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -92,7 +98,12 @@ impl ServerEndpoint for Notify {
 
     #[inline]
     fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
-        request.object(())
+        request.object(|reader| codec::Object::read_object((), reader))
+    }
+
+    #[inline]
+    fn invalid_parts(response: &Response) -> Vec<InvalidPart> {
+        codec::invalid_parts_of::<NotifyResponse>(response)
     }
 
     #[inline]
@@ -138,18 +149,18 @@ impl Counts {
     }
 }
 
-impl<'de> codec::Object<'de> for Counts {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Counts {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut unread = None;
         let mut missed_calls = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "unread" => unread = codec::value(&mut entries)?,
-                "missed_calls" => missed_calls = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "unread" => unread = reader.optional("unread", &mut extra)?,
+                "missed_calls" => missed_calls = reader.optional("missed_calls", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -162,7 +173,7 @@ impl<'de> codec::Object<'de> for Counts {
 
 impl<'de> Deserialize<'de> for Counts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -171,7 +182,14 @@ impl Serialize for Counts {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "unread", self.unread.as_ref())?;
         codec::entry(&mut map, "missed_calls", self.missed_calls.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("unread", self.unread.is_some()),
+                ("missed_calls", self.missed_calls.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -194,16 +212,16 @@ impl PusherData {
     }
 }
 
-impl<'de> codec::Object<'de> for PusherData {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for PusherData {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut format = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "format" => format = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "format" => format = reader.optional("format", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self { format, extra })
@@ -212,7 +230,7 @@ impl<'de> codec::Object<'de> for PusherData {
 
 impl<'de> Deserialize<'de> for PusherData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -220,7 +238,7 @@ impl Serialize for PusherData {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "format", self.format.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[("format", self.format.is_some())])?;
         map.end()
     }
 }
@@ -280,24 +298,24 @@ impl Device {
     }
 }
 
-impl<'de> codec::Object<'de> for Device {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Device {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut app_id = None;
         let mut pushkey = None;
         let mut pushkey_ts = None;
         let mut data = None;
         let mut tweaks = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "app_id" => app_id = codec::value(&mut entries)?,
-                "pushkey" => pushkey = codec::secret(&mut entries)?,
-                "pushkey_ts" => pushkey_ts = codec::value(&mut entries)?,
-                "data" => data = codec::value(&mut entries)?,
-                "tweaks" => tweaks = codec::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "app_id" => app_id = reader.field("app_id")?,
+                "pushkey" => pushkey = reader.field("pushkey")?,
+                "pushkey_ts" => pushkey_ts = reader.optional("pushkey_ts", &mut extra)?,
+                "data" => data = reader.optional("data", &mut extra)?,
+                "tweaks" => tweaks = reader.optional("tweaks", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -313,7 +331,7 @@ impl<'de> codec::Object<'de> for Device {
 
 impl<'de> Deserialize<'de> for Device {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -325,7 +343,15 @@ impl Serialize for Device {
         codec::entry(&mut map, "pushkey_ts", self.pushkey_ts.as_ref())?;
         codec::entry(&mut map, "data", self.data.as_ref())?;
         codec::entry(&mut map, "tweaks", self.tweaks.as_ref())?;
-        self.extra.write(&mut map)?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("pushkey_ts", self.pushkey_ts.is_some()),
+                ("data", self.data.is_some()),
+                ("tweaks", self.tweaks.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -357,15 +383,14 @@ pub struct Notification {
     /// `counts`.
     pub counts: Option<Counts>,
     /// `devices`.
-    pub devices: Vec<Device>,
+    pub devices: LenientList<Device>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Notification {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(devices: Vec<Device>) -> Self {
+    pub fn new(devices: impl Into<LenientList<Device>>) -> Self {
         Self {
             event_id: None,
             room_id: None,
@@ -378,7 +403,7 @@ impl Notification {
             priority: None,
             content: None,
             counts: None,
-            devices,
+            devices: devices.into(),
             extra: Default::default(),
         }
     }
@@ -467,10 +492,9 @@ impl Notification {
     }
 }
 
-impl<'de> codec::Object<'de> for Notification {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for Notification {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut event_id = None;
         let mut room_id = None;
         let mut event_type = None;
@@ -484,21 +508,26 @@ impl<'de> codec::Object<'de> for Notification {
         let mut counts = None;
         let mut devices = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "event_id" => event_id = codec::value(&mut entries)?,
-                "room_id" => room_id = codec::value(&mut entries)?,
-                "type" => event_type = codec::value(&mut entries)?,
-                "sender" => sender = codec::value(&mut entries)?,
-                "sender_display_name" => sender_display_name = codec::value(&mut entries)?,
-                "room_name" => room_name = codec::value(&mut entries)?,
-                "room_alias" => room_alias = codec::value(&mut entries)?,
-                "user_is_target" => user_is_target = codec::value(&mut entries)?,
-                "prio" => priority = codec::value(&mut entries)?,
-                "content" => content = codec::value(&mut entries)?,
-                "counts" => counts = codec::value(&mut entries)?,
-                "devices" => devices = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "event_id" => event_id = reader.optional("event_id", &mut extra)?,
+                "room_id" => room_id = reader.optional("room_id", &mut extra)?,
+                "type" => event_type = reader.optional("type", &mut extra)?,
+                "sender" => sender = reader.optional("sender", &mut extra)?,
+                "sender_display_name" => {
+                    sender_display_name = reader.optional("sender_display_name", &mut extra)?
+                }
+                "room_name" => room_name = reader.optional("room_name", &mut extra)?,
+                "room_alias" => room_alias = reader.optional("room_alias", &mut extra)?,
+                "user_is_target" => {
+                    user_is_target = reader.optional("user_is_target", &mut extra)?
+                }
+                "prio" => priority = reader.optional("prio", &mut extra)?,
+                "content" => content = reader.optional("content", &mut extra)?,
+                "counts" => counts = reader.optional("counts", &mut extra)?,
+                "devices" => devices = reader.or_empty("devices", &mut extra)?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -513,7 +542,7 @@ impl<'de> codec::Object<'de> for Notification {
             priority,
             content,
             counts,
-            devices: codec::required(devices, "devices")?,
+            devices: codec::or_empty(devices, "devices", reader)?,
             extra,
         })
     }
@@ -521,7 +550,7 @@ impl<'de> codec::Object<'de> for Notification {
 
 impl<'de> Deserialize<'de> for Notification {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -543,8 +572,31 @@ impl Serialize for Notification {
         codec::entry(&mut map, "prio", self.priority.as_ref())?;
         codec::entry(&mut map, "content", self.content.as_ref())?;
         codec::entry(&mut map, "counts", self.counts.as_ref())?;
-        map.serialize_entry("devices", &self.devices)?;
-        self.extra.write(&mut map)?;
+        codec::list_entry(
+            &mut map,
+            "devices",
+            &self.devices,
+            self.devices.is_empty(),
+            &self.extra,
+        )?;
+        codec::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("event_id", self.event_id.is_some()),
+                ("room_id", self.room_id.is_some()),
+                ("type", self.event_type.is_some()),
+                ("sender", self.sender.is_some()),
+                ("sender_display_name", self.sender_display_name.is_some()),
+                ("room_name", self.room_name.is_some()),
+                ("room_alias", self.room_alias.is_some()),
+                ("user_is_target", self.user_is_target.is_some()),
+                ("prio", self.priority.is_some()),
+                ("content", self.content.is_some()),
+                ("counts", self.counts.is_some()),
+                ("devices", !self.devices.is_empty()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -553,32 +605,31 @@ impl Serialize for Notification {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NotifyResponse {
     /// Push keys that are no longer valid. The homeserver deletes their pushers.
-    pub rejected: Vec<String>,
+    pub rejected: LenientList<String>,
     /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl NotifyResponse {
     /// Creates a value from the required fields.
-    #[inline]
-    pub fn new(rejected: Vec<String>) -> Self {
+    pub fn new(rejected: impl Into<LenientList<String>>) -> Self {
         Self {
-            rejected,
+            rejected: rejected.into(),
             extra: Default::default(),
         }
     }
 }
 
-impl<'de> codec::Object<'de> for NotifyResponse {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+impl Read for NotifyResponse {
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, codec::Error> {
         let mut rejected = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = codec::key(&mut entries)? {
+        reader.object()?;
+        while let Some(entry_key) = reader.key()? {
             match &*entry_key {
-                "rejected" => rejected = codec::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
+                "rejected" => rejected = reader.list_field("rejected")?,
+                _ => extra.read(entry_key, reader)?,
             }
         }
         Ok(Self {
@@ -590,7 +641,7 @@ impl<'de> codec::Object<'de> for NotifyResponse {
 
 impl<'de> Deserialize<'de> for NotifyResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::object(from, ())
+        codec::deserialize(from)
     }
 }
 
@@ -598,7 +649,7 @@ impl Serialize for NotifyResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("rejected", &self.rejected)?;
-        self.extra.write(&mut map)?;
+        codec::extra(&mut map, &self.extra, &[])?;
         map.end()
     }
 }

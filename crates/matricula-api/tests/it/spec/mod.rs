@@ -4,5 +4,7 @@ mod codes;
 mod conformance;
 mod data;
 mod examples;
+mod fixtures;
+mod invalid_parts;
 mod samples;
 mod schema;

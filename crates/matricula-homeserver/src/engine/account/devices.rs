@@ -41,7 +41,7 @@ impl Handler for GetDevices {
     ) -> Result<GetDevicesResponse, HandlerError> {
         let requester = context.authenticate_user(cx.now)?;
         let devices = devices::list(context.tx, requester.user)?;
-        let devices = devices.into_iter().map(client_device).collect();
+        let devices = devices.into_iter().map(client_device).collect::<Vec<_>>();
         Ok(GetDevicesResponse::default().devices(devices))
     }
 }

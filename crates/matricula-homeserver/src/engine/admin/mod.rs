@@ -7,7 +7,7 @@ pub(crate) mod shared_secret;
 pub(crate) mod tokens;
 pub(crate) mod users;
 
-use matricula_api::ErrorCode;
+use matricula_api::{ErrorCode, server::RequestError};
 use matricula_core::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -26,6 +26,16 @@ fn require_admin(context: &RequestContext<'_>, now: Timestamp) -> Result<Request
         return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
     }
     Ok(requester)
+}
+
+/// The error of a body that does not match.
+fn body_error(error: &RequestError) -> ApiError {
+    let code = match error {
+        RequestError::NotJson(_) => ErrorCode::NotJson,
+        _ => ErrorCode::BadJson,
+    };
+    // The reason is left out, as below.
+    ApiError::new(400, code, "the body is not the expected JSON")
 }
 
 /// Parses the body of the request.

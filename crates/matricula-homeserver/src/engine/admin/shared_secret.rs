@@ -3,13 +3,13 @@
 use hmac::{Hmac, KeyInit, Mac};
 use matricula_api::{
     ErrorCode,
-    server::OutgoingResponse,
+    server::{OutgoingResponse, read_body},
     synapse::{GetNonceResponse, RegisterBySecret},
 };
 use matricula_core::{Secret, StepContext};
 use sha1::Sha1;
 
-use super::json_body;
+use super::body_error;
 use crate::engine::{
     account::profile::{check_display_name, set_display_name},
     auth::{
@@ -52,7 +52,8 @@ pub(crate) fn register(
     cx: &mut StepContext<'_>,
 ) -> Result<OutgoingResponse, HandlerError> {
     let secret = shared_secret(context)?;
-    let request: RegisterBySecret = json_body(context)?;
+    let request: RegisterBySecret =
+        read_body(&context.request.body).map_err(|error| body_error(&error))?;
     let redeemed = REGISTRATION_NONCE.redeem(context.tx, cx.now, "", &request.nonce)?;
     if redeemed.is_none() {
         let error = "this nonce is not known, was used or has expired; request another";

@@ -60,7 +60,7 @@ pub(crate) fn login_flows(config: &Config) -> Vec<LoginFlow> {
     };
     let providers = sso.providers.iter();
     let providers = providers.map(|it| IdP::new(it.id.as_str(), it.name.as_str()));
-    let mut flow = LoginFlow::new("m.login.sso").identity_providers(providers.collect());
+    let mut flow = LoginFlow::new("m.login.sso").identity_providers(providers.collect::<Vec<_>>());
     if sso.preferred {
         flow = flow.oauth_aware_preferred(true);
     }

@@ -34,9 +34,11 @@ impl Handler for GetAccount3Pids {
         let rows = threepids::list(context.tx, requester.user)?.into_iter();
         let threepids = rows.map(|row| {
             let medium = row.medium.as_str().into();
-            ThirdPartyIdentifier::new(medium, row.address, at(row.validated_at), at(row.added_at))
+            ThirdPartyIdentifier::new(medium, row.address)
+                .validated_at(at(row.validated_at))
+                .added_at(at(row.added_at))
         });
-        Ok(GetAccount3PidsResponse::default().threepids(threepids.collect()))
+        Ok(GetAccount3PidsResponse::default().threepids(threepids.collect::<Vec<_>>()))
     }
 }
 

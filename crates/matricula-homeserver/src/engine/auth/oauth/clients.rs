@@ -4,7 +4,7 @@
 
 use matricula_api::{
     oauth::{ApplicationType, ClientMetadata, GrantType, OAuthErrorCode},
-    server::OutgoingResponse,
+    server::{OutgoingResponse, read_body},
 };
 use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -103,7 +103,7 @@ pub(crate) fn register(
     context: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
 ) -> Result<OutgoingResponse, OAuthError> {
-    let metadata: ClientMetadata = serde_json::from_slice(&context.request.body)
+    let metadata: ClientMetadata = read_body(&context.request.body)
         .map_err(|error| metadata_error(format!("this is not valid client metadata: {error}")))?;
     let metadata = checked(metadata)?;
     let text = serde_json::to_string(&metadata)?;

@@ -112,11 +112,14 @@ fn metadata(context: &RequestContext<'_>) -> Result<GetAuthMetadataResponse, Han
         code_challenge_methods_supported: texts(&[CodeChallenge::METHOD]),
         prompt_values_supported: Some(texts(&[prompt])),
         account_management_uri: Some(at(ACCOUNT)),
-        account_management_actions_supported: Some(vec![
-            AccountManagementAction::DevicesList,
-            AccountManagementAction::DeviceView,
-            AccountManagementAction::DeviceDelete,
-        ]),
+        account_management_actions_supported: Some(
+            [
+                AccountManagementAction::DevicesList,
+                AccountManagementAction::DeviceView,
+                AccountManagementAction::DeviceDelete,
+            ]
+            .into(),
+        ),
         device_authorization_endpoint: Some(at(DEVICE)),
         extra,
     })
