@@ -80,9 +80,7 @@ async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Com
     let account = authentication.of.account.as_deref();
     let (session, _opened) = account_source::open(context, account).await?;
     let ids = &options.device_ids;
-    session
-        .check_no_account_page(ids)
-        .map_err(matricula::Error::from)?;
+    session.check_no_account_page(ids).map_err(Error::from)?;
     let request = DeleteDevices::new(ids.clone());
     let mut conversation = UiaRequest::new(&session.account(), request);
     if let Some(password) = authentication.password()? {
