@@ -1,7 +1,12 @@
 //! Files go to the server and come back, in pieces if need be.
 
 use std::{
-    fs, thread,
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -10,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     command::{Ended, Home},
     prompts::on_a_terminal,
-    server::{Reply, Request, Server, answer, bytes, error, matrix, object, silence},
+    server::{Reply, Request, Server, VERSIONS, answer, bytes, error, matrix, object, silence},
     servers::Site,
 };
 
@@ -281,21 +286,83 @@ fn refused_download_leaves_no_file() {
     }
 }
 
+/// Downloads from a server that has only the paths of before Matrix 1.11. What it answers on the newer one, and
+/// what it answers about its versions.
+fn download_from_older(
+    new_path: (u16, &'static str),
+    versions: (u16, &'static str),
+) -> (Ended, Vec<Request>) {
+    // The account is registered before the server becomes an older one.
+    let is_older = Arc::new(AtomicBool::new(false));
+    let answers_as_older = Arc::clone(&is_older);
+    let server = Server::start(move |request| match request.path.as_str() {
+        _ if !answers_as_older.load(Ordering::Relaxed) => matrix(request),
+        OLD_DOWNLOAD => answer(200, &["content-type: image/png"], content()),
+        VERSIONS => answer(versions.0, &[], versions.1),
+        _ => answer(new_path.0, &[], new_path.1),
+    });
+    let home = Home::new();
+    home.run(&format!("register {}", server.url)).exit(0);
+    is_older.store(true, Ordering::Relaxed);
+    let ended = home.run(&format!("{GET} cat.png --json"));
+    if ended.code() == Some(0) {
+        assert!(fs::read(home.files().join("cat.png")).unwrap() == content());
+    }
+    (ended, asked(&server))
+}
+
+const UNRECOGNIZED: (u16, &str) = (404, r#"{"errcode":"M_UNRECOGNIZED","error":"no"}"#);
+
 #[test]
 fn old_server_gets_unauthenticated_download() {
-    let (server, home) = with_account(|request| match request.path.as_str() {
-        OLD_DOWNLOAD => answer(200, &["content-type: image/png"], content()),
-        _ => error(404, "M_UNRECOGNIZED", "no such path"),
-    });
-    let json = home.run(&format!("{GET} --json")).exit(0).json();
-    assert_eq!(json["content_type"], "image/png");
-    assert!(fs::read(home.files().join("AbCdEf")).unwrap() == content());
-    let [now, then] = &asked(&server)[..] else {
-        panic!("{:#?}", server.requests());
-    };
-    assert_eq!((&*now.path, &*then.path), (DOWNLOAD, OLD_DOWNLOAD));
-    assert_eq!(now.headers["authorization"], "Bearer syt_token");
-    assert_eq!(then.headers.get("authorization"), None);
+    let old = (200, r#"{"versions":["r0.6.1","v1.1","v1.10"]}"#);
+    for (new_path, versions) in [
+        (UNRECOGNIZED, old),
+        // As Synapse did for long.
+        ((400, r#"{"errcode":"M_UNRECOGNIZED"}"#), old),
+        ((405, r#"{"errcode":"M_UNRECOGNIZED"}"#), old),
+        ((404, r#"{"errcode":"M_UNKNOWN","error":"Not Found"}"#), old),
+        ((404, r#"{"errcode":"M_MISSING_PARAM"}"#), old),
+        ((404, "404 page not found"), old),
+        ((404, "<h1>nginx</h1>"), old),
+        ((404, ""), old),
+        ((404, "{}"), old),
+        (UNRECOGNIZED, (200, r#"{"versions":["r0.5.0"]}"#)),
+        (UNRECOGNIZED, (200, r#"{"versions":["v1.5","v2","x"]}"#)),
+        (UNRECOGNIZED, (200, r#"{"versions":[]}"#)),
+        (UNRECOGNIZED, (200, "no JSON")),
+        (UNRECOGNIZED, UNRECOGNIZED),
+    ] {
+        let (ended, asked) = download_from_older(new_path, versions);
+        let json = ended.exit(0).json();
+        assert_eq!(json["content_type"], "image/png");
+        let (now, then) = (asked.first().unwrap(), asked.last().unwrap());
+        assert_eq!((&*now.path, &*then.path), (DOWNLOAD, OLD_DOWNLOAD));
+        assert_eq!(now.headers["authorization"], "Bearer syt_token");
+        assert_eq!(then.headers.get("authorization"), None);
+    }
+}
+
+#[test]
+fn other_answers_lead_to_no_unauthenticated_download() {
+    let old = (200, r#"{"versions":["v1.10"]}"#);
+    for (new_path, versions) in [
+        // The file is missing.
+        ((404, r#"{"errcode":"M_NOT_FOUND"}"#), old),
+        ((403, r#"{"errcode":"M_FORBIDDEN"}"#), old),
+        ((403, "<h1>nginx</h1>"), old),
+        // The server has the newer path, so that the older one is closed.
+        (UNRECOGNIZED, (200, r#"{"versions":["v1.10","v1.11"]}"#)),
+        ((404, ""), (200, r#"{"versions":["v1.19"]}"#)),
+        ((404, ""), (200, r#"{"versions":["v2.0"]}"#)),
+    ] {
+        let (ended, asked) = download_from_older(new_path, versions);
+        assert_ne!(ended.code(), Some(0), "{new_path:?} {versions:?}: {ended}");
+        assert!(
+            asked.iter().all(|request| request.path != OLD_DOWNLOAD),
+            "{new_path:?} {versions:?}"
+        );
+    }
 }
 
 #[test]
@@ -398,9 +465,9 @@ fn failed_download_names_resume_command() {
 
 #[test]
 fn rate_limit_wait_is_printed() {
-    let first = std::sync::atomic::AtomicBool::new(true);
+    let first = AtomicBool::new(true);
     let (_server, home) = with_account(move |_| {
-        match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+        match first.swap(false, Ordering::Relaxed) {
             true => object(
                 429,
                 json!({ "errcode": "M_LIMIT_EXCEEDED", "error": "slow down", "retry_after_ms": 100 }),

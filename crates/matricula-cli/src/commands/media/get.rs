@@ -11,7 +11,9 @@ use matricula::{
     Error,
     api::{
         ApiError, Content, Endpoint, ErrorCode, MxcUri, ServerName,
-        client::{authed_content_repo::DownloadContent, content_repo::GetContent},
+        client::{
+            authed_content_repo::DownloadContent, content_repo::GetContent, versions::GetVersions,
+        },
     },
     core::{FileRef, Job, ResponseFormat, TransportErrorKind},
     runner::{Disk, FileStore, PartialFile},
@@ -176,14 +178,14 @@ impl<'a> Wanted<'a> {
         let job = self.job(transfer.session.job(&self.authed));
         let response = transfer.send(job).await?;
         match DownloadContent::read(&response) {
-            Err(ApiError::Matrix(error)) if error.code == ErrorCode::Unrecognized => {
+            Err(error) if is_unknown_path(&error) && is_older_server(transfer).await => {
                 self.fetch_from_older_server(transfer).await
             }
             read => Ok(read.map_err(Error::from)?),
         }
     }
 
-    /// Before Matrix 1.11, downloads needed no authentication.
+    /// Before Matrix 1.11, downloads needed no authentication: no token is sent.
     async fn fetch_from_older_server(&self, transfer: &Transfer<'_>) -> Result<Content, Stopped> {
         let DownloadContent {
             server_name,
@@ -196,6 +198,36 @@ impl<'a> Wanted<'a> {
             .await?;
         Ok(GetContent::read(&response).map_err(Error::from)?)
     }
+}
+
+/// Whether the server does not know the path, rather than the file. A proxy says so without a Matrix error.
+fn is_unknown_path(error: &ApiError) -> bool {
+    match error {
+        ApiError::Matrix(error) => match error.code {
+            // Old servers say so with other statuses too.
+            ErrorCode::Unrecognized => true,
+            ErrorCode::NotFound => false,
+            _ => error.status == 404,
+        },
+        ApiError::UnexpectedStatus { status } => *status == 404,
+        _ => false,
+    }
+}
+
+/// Whether the server lists no version of Matrix since 1.11, or no versions at all.
+async fn is_older_server(transfer: &Transfer<'_>) -> bool {
+    let listed = transfer.session.call(GetVersions::default()).await;
+    listed.map_or(true, |listed| {
+        listed.versions.iter().all(|version| is_older(version))
+    })
+}
+
+fn is_older(version: &str) -> bool {
+    let numbers = version.strip_prefix('v').and_then(|numbers| {
+        let (major, minor) = numbers.split_once('.')?;
+        Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+    });
+    numbers.is_none_or(|numbers| numbers < (1, 11))
 }
 
 /// Why the download failed.
