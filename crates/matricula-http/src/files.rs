@@ -130,7 +130,7 @@ fn not_own(path: &Path, found: &Metadata) -> io::Error {
         _ => "no regular file",
     };
     io::Error::other(format!(
-        "{} is {what}, and was not opened: remove it, or name another file",
+        "{} is {what}, and was not opened: remove it",
         path.display()
     ))
 }

@@ -42,6 +42,7 @@ mod secrets;
 mod server;
 mod server_text;
 mod servers;
+mod shared_home;
 mod terminal;
 mod terminal_session;
 mod unreachable;

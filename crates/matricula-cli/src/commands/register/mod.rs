@@ -114,6 +114,10 @@ async fn find_server(
     let (running, address) = match name {
         Some(name) => (None, context.address(name)?),
         None => {
+            // Before the server is made: its account could not be stored.
+            if let Some(dir) = context.home.accounts().path().parent() {
+                matricula::check_directory(dir)?;
+            }
             let running = private_server::open_private(&context.home.private_homeserver()).await?;
             let directory = running.directory().display();
             let private = format!(
