@@ -466,14 +466,12 @@ fn failed_download_names_resume_command() {
 #[test]
 fn rate_limit_wait_is_printed() {
     let first = AtomicBool::new(true);
-    let (_server, home) = with_account(move |_| {
-        match first.swap(false, Ordering::Relaxed) {
-            true => object(
-                429,
-                json!({ "errcode": "M_LIMIT_EXCEEDED", "error": "slow down", "retry_after_ms": 100 }),
-            ),
-            false => answer(200, &[], "meow"),
-        }
+    let (_server, home) = with_account(move |_| match first.swap(false, Ordering::Relaxed) {
+        true => object(
+            429,
+            json!({ "errcode": "M_LIMIT_EXCEEDED", "error": "slow down", "retry_after_ms": 100 }),
+        ),
+        false => answer(200, &[], "meow"),
     });
     let ended = home.run(GET).exit(0);
     assert!(
