@@ -473,7 +473,16 @@ fn ended_session_sends_nothing() {
 fn unusable_refresh_token_keeps_the_last() {
     let good = json!({ "access_token": "new", "token_type": "Bearer", "expires_in": 300 });
     let mut answers = vec![good.clone()];
-    for odd in [json!(null), json!(""), json!(" "), json!("\n")] {
+    for odd in [
+        json!(null),
+        json!(""),
+        json!(" "),
+        json!("\n"),
+        json!(5),
+        json!(false),
+        json!({}),
+        json!([]),
+    ] {
         let mut answer = good.clone();
         answer["refresh_token"] = odd;
         answers.push(answer);

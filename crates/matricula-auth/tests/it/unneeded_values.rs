@@ -1,6 +1,6 @@
 //! A value that is not needed stops nothing when it cannot be read: it counts as absent.
 
-use matricula_auth::{Account, Discovery, Login, Registration, WellKnown};
+use matricula_auth::{Account, AuthError, Conversation, Discovery, Login, Registration, WellKnown};
 use serde_json::{Value, json};
 
 use crate::{
@@ -29,11 +29,47 @@ fn sessions() -> Vec<Value> {
     with_each(
         &good,
         &[
-            ("home_server", &[json!(null)]),
-            ("well_known", &[json!(null)]),
-            ("device_id", &[json!(""), json!(null)]),
-            ("refresh_token", &[json!(""), json!(null)]),
-            ("expires_in_ms", &[json!(null)]),
+            (
+                "home_server",
+                &[
+                    json!(""),
+                    json!(null),
+                    json!(5),
+                    json!({}),
+                    json!("a b"),
+                    json!([]),
+                ],
+            ),
+            (
+                "well_known",
+                &[
+                    json!({}),
+                    json!(null),
+                    json!([]),
+                    json!("https://example.org"),
+                    json!({ "m.homeserver": {} }),
+                    json!({ "m.homeserver": { "base_url": 5 } }),
+                    json!({ "m.homeserver": null, "m.identity_server": {} }),
+                ],
+            ),
+            (
+                "device_id",
+                &[json!(""), json!(null), json!(5), json!({}), json!([])],
+            ),
+            (
+                "refresh_token",
+                &[json!(""), json!(null), json!(5), json!({}), json!(false)],
+            ),
+            (
+                "expires_in_ms",
+                &[
+                    json!(null),
+                    json!(-1),
+                    json!("soon"),
+                    json!({}),
+                    json!(true),
+                ],
+            ),
             ("org.example.extra", &[json!(null), json!([{}])]),
         ],
     )
@@ -85,16 +121,43 @@ fn session_that_settles_a_doubt_is_taken() {
     }
 }
 
+fn discovered<C>(conversation: C, versions: &Value) -> ScriptedServer<C>
+where
+    C: Conversation<Error: Into<AuthError>>,
+{
+    let mut server = ScriptedServer::start(conversation);
+    let none = r#"{"errcode":"M_UNRECOGNIZED"}"#;
+    server
+        .respond_path("/versions", 200, &versions.to_string())
+        .respond_path("/login", 200, r#"{"flows":[{"type":"m.login.password"}]}"#)
+        .respond_path("/auth_metadata", 404, none);
+    server
+}
+
 #[test]
-fn device_of_a_login_may_be_odd() {
-    for odd in [json!(5), json!({}), json!([]), json!(false)] {
-        let body = json!({
-            "user_id": "@alice:example.org", "access_token": "syt_a", "device_id": odd,
-        });
-        let login = Login::new(&server_info(), "alice", "wordpass".into());
-        let mut server = ScriptedServer::start(login);
-        server.respond(200, &body);
-        check(server.ok(), &body);
+fn server_with_odd_features_is_discovered() {
+    let good = json!({ "versions": ["v1.11"] });
+    let odd = with_each(
+        &good,
+        &[
+            (
+                "unstable_features",
+                &[
+                    json!({ "org.matrix.a": "yes", "org.matrix.b": true }),
+                    json!({ "org.matrix.a": 1, "org.matrix.b": null }),
+                    json!({ "org.matrix.a": { "enabled": true }, "": [] }),
+                    json!([]),
+                    json!("none"),
+                    json!(null),
+                ],
+            ),
+            ("server", &[json!(5), json!({ "name": "Synapse" })]),
+        ],
+    );
+    for body in odd {
+        let discovery = Discovery::new("https://matrix.example.org".parse().unwrap());
+        let server = discovered(discovery, &body);
+        assert_eq!(server.ok().versions, ["v1.11"], "{body}");
     }
 }
 
@@ -108,7 +171,12 @@ fn odd_identity_server_is_none() {
             (
                 "m.identity_server",
                 &[
+                    json!({}),
                     json!(null),
+                    json!([]),
+                    json!("https://id.example.org"),
+                    json!({ "base_url": null }),
+                    json!({ "base_url": 5 }),
                     json!({ "base_url": "" }),
                     json!({ "base_url": "id.example.org" }),
                     json!({ "base_url": "http://id.example.org" }),

@@ -241,12 +241,12 @@ fn partly_created_user_is_reported() {
 fn odd(request: &Request) -> Reply {
     let session: Value = json!({
         "user_id": "@a:b.test", "access_token": "syt_token", "device_id": "LAPTOP",
-        "home_server": null, "well_known": null, "refresh_token": "", "expires_in_ms": null,
+        "home_server": "", "well_known": {}, "refresh_token": "", "expires_in_ms": null,
     });
     match request.path.as_str() {
         VERSIONS => object(
             200,
-            json!({ "versions": ["v1.15"], "unstable_features": null }),
+            json!({ "versions": ["v1.15"], "unstable_features": { "org.matrix.odd": "yes" } }),
         ),
         AUTH_METADATA => error(404, "M_UNRECOGNIZED", ""),
         AVAILABLE => server::bytes("HTTP/1.1 404 -\r\ncontent-length: 0\r\n\r\n"),
