@@ -98,9 +98,12 @@ impl ServerUrl {
     /// Whether `url` has the same origin.
     pub fn is_origin_of(&self, url: &str) -> bool {
         let end = url.find(['?', '#']).unwrap_or(url.len());
-        url[..end]
-            .parse::<Self>()
-            .is_ok_and(|other| other.origin() == self.origin())
+        // A person may type spaces around an address. In a request, it is another address.
+        let is_exact = url.trim() == url && url[..end].trim() == &url[..end];
+        is_exact
+            && url[..end]
+                .parse::<Self>()
+                .is_ok_and(|other| other.origin() == self.origin())
     }
 }
 

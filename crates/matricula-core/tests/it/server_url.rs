@@ -176,6 +176,10 @@ fn origin_is_scheme_host_port() {
         "https://matrix.org:8448",
         "https://evil.org",
         "https://matrix.org@evil.org/",
+        " https://matrix.org",
+        "https://matrix.org ",
+        "https://matrix.org ?x",
+        "https://matrix.org\t#x",
     ] {
         assert!(!server.is_origin_of(other), "{other}");
     }
