@@ -41,10 +41,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let mut since: Option<String> = None;
     let mut wait = FIRST_WAIT;
     loop {
-        let mut sync = Sync::default();
-        sync.since = since.clone();
-        // The first sync answers at once.
-        sync.timeout = since.as_ref().map(|_| Duration::from_secs(30));
+        let sync = Sync {
+            since: since.clone(),
+            // The first sync answers at once.
+            timeout: since.as_ref().map(|_| Duration::from_secs(30)),
+            ..Sync::default()
+        };
         let news = match bot.call(sync).await {
             Ok(news) => news,
             // Only a person can sign in again.
