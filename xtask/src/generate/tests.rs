@@ -95,12 +95,20 @@ fn lists_alone_have_a_default() {
     for (required, derives) in [
         (json!(["events"]), "Clone, Debug, Default, PartialEq"),
         (json!([]), "Clone, Debug, Default, PartialEq"),
-        (json!(["events", "size"]), "Clone, Debug, PartialEq"),
+        (
+            json!(["events", "size"]),
+            "Clone, Debug, Default, PartialEq",
+        ),
+        (json!(["events", "name"]), "Clone, Debug, PartialEq"),
     ] {
         let schema = json!({
             "type": "object",
             "required": required,
-            "properties": {"events": list, "size": {"type": "integer"}},
+            "properties": {
+                "events": list,
+                "size": {"type": "integer"},
+                "name": {"type": "string"},
+            },
         });
         let expected = format!("#[derive({derives})] pub struct GetThingsResponse");
         assert_response(schema, &[&expected]);
