@@ -1,6 +1,22 @@
 //! Serialisation of requests and deserialisation of responses, for the generated code.
 
+#[cfg_attr(
+    not(all(feature = "events", feature = "server")),
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "some of it is for these features"
+    )
+)]
 mod read;
+#[cfg_attr(
+    not(all(feature = "events", feature = "server")),
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "some of it is for these features"
+    )
+)]
 mod reader;
 #[cfg(any(feature = "appservice", feature = "client", feature = "events"))]
 mod tagged;
@@ -21,6 +37,10 @@ pub use self::reader::InvalidPart;
 pub(crate) use self::reader::from_request;
 #[cfg(any(feature = "appservice", feature = "client", feature = "events"))]
 pub(crate) use self::tagged::{Tag, tagged};
+#[cfg_attr(
+    not(all(feature = "events", feature = "server")),
+    allow(unused_imports, reason = "some of it is for these features")
+)]
 pub(crate) use self::{
     read::{Decimal, Digits, Key, Millis, NonEmpty, Read, Seconds, signed},
     reader::{Error, Reader, Rest, deserialize, from_text, invalid_parts, or_empty, required},

@@ -98,7 +98,10 @@ async fn sliding_sync_shows_only_news() {
     assert_eq!(lists["all"].count, 1);
     let op = &lists["all"].ops.as_ref().unwrap()[0];
     assert_eq!(op.op, "SYNC");
-    assert_eq!(op.room_ids.as_ref().unwrap()[..], *std::slice::from_ref(&room_id));
+    assert_eq!(
+        op.room_ids.as_ref().unwrap()[..],
+        *std::slice::from_ref(&room_id)
+    );
     let room = &first.rooms.as_ref().unwrap()[room_id.as_str()];
     assert_eq!(room.name.as_ref(), Some(&name));
     assert_eq!((room.initial, room.limited), (Some(true), Some(true)));
