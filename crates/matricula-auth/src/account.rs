@@ -148,7 +148,7 @@ impl Account {
     }
 
     /// Replaces the tokens by those received at `now`; `lifetime` is the access token's. The refresh token
-    /// stays if there is no other that can be used: an empty one is none.
+    /// stays if the server sends none, or an empty one.
     pub fn set_tokens(
         &mut self,
         now: Timestamp,

@@ -205,8 +205,8 @@ fn make_private(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// Whether the file is none of SQLite's: it begins neither as those do nor with zeros, which a power failure can
-/// leave. A person may have named it by mistake. SQLite itself would overwrite a short one.
+/// Whether this is not an SQLite file. It may begin with zeros, which a power failure can leave. All other files
+/// are refused: a person may have named one by mistake, and SQLite would overwrite a short one.
 fn is_other_file(path: &Path) -> io::Result<bool> {
     let mut header = Vec::new();
     File::open(path)?.take(16).read_to_end(&mut header)?;

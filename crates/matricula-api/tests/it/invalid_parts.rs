@@ -300,7 +300,7 @@ fn is_normal(before: &Value, after: &Value) -> bool {
         (Value::Object(before), Value::Object(after)) => {
             let is_written = |(key, old): (&String, &Value)| match after.get(key) {
                 Some(new) => is_normal(old, new),
-                // An empty text may mean that there is none.
+                // Some optional fields are read as absent if their text is empty.
                 None => old.is_null() || old == "",
             };
             // A list or map that was missing.

@@ -144,7 +144,7 @@ pub(crate) async fn switch(context: &Context<'_>, options: &Switch) -> Result<()
 /// The account that the person chooses from the list.
 async fn chosen_account(context: &Context<'_>) -> Result<Account, CommandError> {
     let terminal = Terminal::new(context.output, context.no_input);
-    // The error if there is none.
+    // Fails if no account is stored.
     account_source::account(context, None)?;
     let mut accounts = context.home.accounts().accounts()?;
     if !terminal.has_person() {

@@ -421,7 +421,7 @@ fn first_account_stays_the_default() {
     assert_eq!(default(&store), "@b:example.org");
     put(&mut store, "@a:example.org").unwrap();
     assert_eq!(default(&store), "@b:example.org");
-    // A default account that does not exist is none.
+    // If the default account is not stored, another account is the default.
     store.set_default("@nobody:example.org").unwrap();
     assert_eq!(default(&store), "@a:example.org");
 }
