@@ -82,3 +82,10 @@ pub(crate) fn oauth_account(page: Option<&str>) -> Account {
     });
     serde_json::from_value(json).unwrap()
 }
+
+/// Registers `alice` up to the first answer of `/register`.
+pub(crate) fn register_alice() -> ScriptedServer<Registration> {
+    let mut server = register(alice());
+    server.respond(200, &json!({ "available": true }));
+    server
+}

@@ -10,16 +10,12 @@ use matricula_core::{
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{alice, dummy_flow, refused, register, reload, server_info, success, uia_response},
+    helpers::{
+        alice, dummy_flow, refused, register, register_alice, reload, server_info, success,
+        uia_response,
+    },
     scripted_server::{ScriptedServer, transport_error},
 };
-
-/// Registers `alice` up to the first answer of `/register`.
-fn register_alice() -> ScriptedServer<Registration> {
-    let mut server = register(alice());
-    server.respond(200, &json!({ "available": true }));
-    server
-}
 
 #[test]
 fn username_is_checked_before_password_is_sent() {
@@ -526,51 +522,6 @@ fn account_replaces_registration_in_one_write() {
     );
     let stored: Account = serde_json::from_slice(last[0].value.as_ref().unwrap()).unwrap();
     assert_eq!(&stored, server.ok());
-}
-
-#[test]
-fn stored_registration_resumes_with_token() {
-    let flow = json!([{ "stages": ["m.login.registration_token"] }]);
-    let mut server = register_alice();
-    server
-        .respond(401, &uia_response(&flow))
-        .answer(Answer::Unavailable);
-    assert!(matches!(
-        server.error(),
-        AuthError::Uia(UiaError::TokenNeeded { .. })
-    ));
-
-    let answers = RegistrationOptions {
-        token: Some("letmein".into()),
-        ..RegistrationOptions::default()
-    };
-    let mut server = ScriptedServer::start(reload(&server).answers(answers));
-    let expected =
-        json!({ "type": "m.login.registration_token", "token": "letmein", "session": "s1" });
-    assert_eq!(server.body()["auth"], expected);
-    assert_eq!(server.body()["password"], "wordpass");
-    server.respond(200, &success());
-    server.ok();
-}
-
-#[test]
-fn forgotten_session_is_restarted() {
-    let flow = json!([{ "stages": ["m.login.registration_token"] }]);
-    let mut server = register_alice();
-    server
-        .respond(401, &uia_response(&flow))
-        .answer(Answer::Unavailable);
-    let answers = RegistrationOptions {
-        token: Some("letmein".into()),
-        ..RegistrationOptions::default()
-    };
-    let mut server = ScriptedServer::start(reload(&server).answers(answers));
-    server.respond(400, &refused("M_UNKNOWN"));
-    assert_eq!(server.body()["auth"], Value::Null);
-    let mut second = uia_response(&flow);
-    second["session"] = json!("s2");
-    server.respond(401, &second);
-    assert_eq!(server.body()["auth"]["session"], "s2");
 }
 
 #[test]
