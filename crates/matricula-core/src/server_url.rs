@@ -97,11 +97,10 @@ impl ServerUrl {
 
     /// Whether `url` has the same origin.
     pub fn is_origin_of(&self, url: &str) -> bool {
-        let end = url.find(['?', '#']).unwrap_or(url.len());
+        let url = url.split(['?', '#']).next().unwrap_or(url);
         // A person may type spaces around an address. In a request, it is another address.
-        let is_exact = url.trim() == url && url[..end].trim() == &url[..end];
-        is_exact
-            && url[..end]
+        trimmed(url) == url
+            && url
                 .parse::<Self>()
                 .is_ok_and(|other| other.origin() == self.origin())
     }
@@ -115,8 +114,7 @@ impl FromStr for ServerUrl {
             url: text.to_owned(),
             reason,
         };
-        let (scheme, rest) = text
-            .trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+        let (scheme, rest) = trimmed(text)
             .split_once("://")
             .ok_or_else(|| error("it does not begin with https://"))?;
         let scheme = scheme.to_ascii_lowercase();
@@ -162,6 +160,11 @@ impl FromStr for ServerUrl {
             origin_len,
         })
     }
+}
+
+/// The address without white space and byte order marks around it.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
 /// Host, with its brackets if it has them, and port.

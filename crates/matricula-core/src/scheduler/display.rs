@@ -24,7 +24,7 @@ impl fmt::Display for Outcome {
 impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RateLimited => f.write_str("the server asks for fewer requests"),
+            Self::RateLimited => f.write_str("the server accepts no more requests for now"),
             Self::Unreachable(why) => f.write_str(why),
         }
     }

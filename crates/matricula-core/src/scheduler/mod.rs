@@ -11,7 +11,8 @@
 //!    requests in flight, and for its credential if that is being renewed. [`JobStatus`] says which.
 //! 3. [`Effect::Send`] has it sent, and [`Input::Completed`] brings the result, once.
 //! 4. The result is judged: was the request processed, and may it be sent again?
-//!    - A 429, or a 503 with a `Retry-After`, makes the job's rate-limit bucket wait, the job ahead of the others: [`Event::Waiting`].
+//!    - A 429, or a 503 with a `Retry-After`, makes the job's rate-limit bucket wait, the job ahead of the
+//!      others: [`Event::Waiting`].
 //!    - After a failure on the way, a job that is safe to retry backs off: [`Event::Waiting`].
 //!    - A 401 `M_UNKNOWN_TOKEN` has the credential renewed, once for all jobs that need it:
 //!      [`Effect::NeedCredential`], [`Event::AwaitingCredential`].

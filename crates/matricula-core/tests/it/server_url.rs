@@ -180,6 +180,7 @@ fn origin_is_scheme_host_port() {
         "https://matrix.org ",
         "https://matrix.org ?x",
         "https://matrix.org\t#x",
+        "\u{feff}https://matrix.org",
     ] {
         assert!(!server.is_origin_of(other), "{other}");
     }

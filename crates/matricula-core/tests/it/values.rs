@@ -32,7 +32,7 @@ fn paths_are_files() {
 fn outcomes_are_shown_in_words() {
     assert_eq!(Outcome::Cancelled.to_string(), "it was cancelled");
     let waits = WaitReason::RateLimited.to_string();
-    assert_eq!(waits, "the server asks for fewer requests");
+    assert_eq!(waits, "the server accepts no more requests for now");
     assert_eq!(WaitReason::Unreachable("why".into()).to_string(), "why");
 }
 
