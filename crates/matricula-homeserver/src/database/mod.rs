@@ -14,7 +14,7 @@ use crate::{
 
 /// The migrations. The `user_version` of a database is the number of migrations that it has had, so
 /// that new ones must be added at the end.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("schema/01_accounts.sql"),
     include_str!("schema/02_browser_login.sql"),
     include_str!("schema/03_reauthentication.sql"),
@@ -23,6 +23,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("schema/06_rooms.sql"),
     include_str!("schema/07_transactions.sql"),
     include_str!("schema/08_media.sql"),
+    include_str!("schema/09_stream.sql"),
 ];
 
 /// The `application_id` of a database, set by the first migration.
@@ -174,12 +175,6 @@ impl Database {
     pub(crate) fn newest_delegation_call(&self) -> Result<Option<i64>, Error> {
         let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'delegation_calls'";
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?)
-    }
-
-    /// The position of the newest event of all rooms; 0 if there are no events.
-    pub(crate) fn newest_event(&self) -> Result<i64, Error> {
-        let sql = "SELECT coalesce(max(position), 0) FROM events";
-        Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 
     /// Whether a file with this name belongs to an upload.

@@ -3,7 +3,7 @@
 use matricula_core::Secret;
 use rusqlite::Transaction;
 
-use super::{request::Request, storage::rate_limit::Bucket};
+use super::{request::Request, storage::rate_limit::Bucket, waiting::Changes};
 use crate::{Config, Limit};
 
 /// One request in progress, and the transaction in which it is handled.
@@ -13,6 +13,8 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) base_url: &'a str,
     pub(crate) tx: &'a Transaction<'a>,
     pub(crate) request: &'a Request,
+    /// What the request changes, for requests that wait.
+    pub(crate) changes: Changes,
 }
 
 impl<'a> RequestContext<'a> {

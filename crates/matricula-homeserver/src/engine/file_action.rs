@@ -1,8 +1,10 @@
 //! Responses, and what the caller must do with files for them.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use matricula_api::server::OutgoingResponse;
+
+use super::waiting::Awaited;
 
 /// A response. Where a body is a file, it comes with a [`FileAction`]: the engine opens no files.
 #[derive(Debug)]
@@ -12,6 +14,10 @@ pub struct HandlerResponse {
     pub reply: OutgoingResponse,
     /// What the caller must do.
     pub file_action: Option<FileAction>,
+    /// What the request changed.
+    pub(crate) changed: BTreeSet<Awaited>,
+    /// What the request waits for, if there is nothing to respond yet.
+    pub(crate) waits_for: Option<Awaited>,
 }
 
 /// What the caller must do with a file.
@@ -76,6 +82,8 @@ impl From<OutgoingResponse> for HandlerResponse {
         Self {
             reply,
             file_action: None,
+            changed: BTreeSet::new(),
+            waits_for: None,
         }
     }
 }
@@ -83,17 +91,18 @@ impl From<OutgoingResponse> for HandlerResponse {
 impl HandlerResponse {
     /// A response that asks for the body of the request.
     pub(crate) fn receive(upload: Upload) -> Self {
+        let reply = OutgoingResponse::new(100, Vec::new(), Vec::new());
         Self {
-            reply: OutgoingResponse::new(100, Vec::new(), Vec::new()),
             file_action: Some(FileAction::Receive(upload)),
+            ..reply.into()
         }
     }
 
     /// A response whose body is this file, with the headers of `reply`.
     pub(crate) fn send(reply: OutgoingResponse, file: StoredFile) -> Self {
         Self {
-            reply,
             file_action: Some(FileAction::Send(file)),
+            ..reply.into()
         }
     }
 }

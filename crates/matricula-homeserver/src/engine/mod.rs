@@ -16,6 +16,7 @@ mod rooms;
 mod routes;
 mod storage;
 mod util;
+mod waiting;
 
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub use outbox::{delegation::DelegationCall, mail::QueuedMail};
 pub use request::Request;
 pub use routes::served;
 pub(crate) use util::millis;
+pub(crate) use waiting::Awaited;
+use waiting::Changes;
 
 use crate::{Config, Error};
 
@@ -73,8 +76,9 @@ impl Homeserver {
             base_url: &self.base_url,
             tx,
             request: &request,
+            changes: Changes::default(),
         };
-        routes::route(&context, cx).unwrap_or_else(|error| {
+        let mut response = routes::route(&context, cx).unwrap_or_else(|error| {
             let reply = match error {
                 HandlerError::Api(error) => error.into_reply(),
                 HandlerError::InvalidRequest(error) => error.response(),
@@ -86,17 +90,14 @@ impl Homeserver {
                 }
             };
             reply.into()
-        })
+        });
+        (response.changed, response.waits_for) = context.changes.into_parts();
+        response
     }
 }
 
 /// How long a long-polling request may wait, if this is one. Until then, or until something changes, a
-/// response that [has no changes](has_no_changes) is not sent.
+/// response that waits for a change is not sent.
 pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
     rooms::long_poll_timeout(request).or_else(|| media::long_poll_timeout(request))
-}
-
-/// Whether a response to a long-polling request says that nothing has changed.
-pub(crate) fn has_no_changes(request: &Request, reply: &OutgoingResponse) -> bool {
-    rooms::has_no_changes(request, reply) || media::is_pending(reply)
 }

@@ -16,14 +16,14 @@ use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Method, Secret};
 use tokio::{
     sync::{Notify, Semaphore, oneshot, watch},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
     body::Body,
     delegation::DelegationClient,
     media::{self, MediaDir, TempFile},
-    worker::{Changes, Command, PendingRequest},
+    worker::{Command, Handled, PendingRequest},
 };
 use crate::{
     FileAction, HandlerResponse, Request,
@@ -45,7 +45,7 @@ pub(crate) struct AppState {
     delegation: Option<Arc<DelegationClient>>,
     /// Wakes the task that sends mail.
     wake_mail: Arc<Notify>,
-    changes: watch::Receiver<Changes>,
+    is_stopping: watch::Receiver<bool>,
     media_dir: Arc<MediaDir>,
 }
 
@@ -54,7 +54,7 @@ impl AppState {
         commands: mpsc::Sender<Command>,
         delegation: Option<DelegationClient>,
         wake_mail: Arc<Notify>,
-        changes: watch::Receiver<Changes>,
+        is_stopping: watch::Receiver<bool>,
         media_dir: MediaDir,
     ) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl AppState {
             permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
             delegation: delegation.map(Arc::new),
             wake_mail,
-            changes,
+            is_stopping,
             media_dir: Arc::new(media_dir),
         }
     }
@@ -168,16 +168,18 @@ async fn handle_upload(
 /// Repeats a request after each change, until its response has changes or the timeout has passed.
 async fn long_poll(state: &AppState, request: Request, timeout: Duration) -> HandlerResponse {
     let deadline = Instant::now() + timeout;
-    let mut changes = state.changes.clone();
+    let mut is_stopping = state.is_stopping.clone();
     loop {
-        let is_stopping = changes.borrow_and_update().is_stopping;
-        let response = dispatch(state, request.clone(), None).await;
-        if is_stopping || !engine::has_no_changes(&request, &response.reply) {
+        let may_wait = !*is_stopping.borrow_and_update() && Instant::now() < deadline;
+        let (response, change) = try_dispatch(state, request.clone(), None, may_wait).await;
+        let Some(change) = change else {
             return response;
-        }
-        match timeout_at(deadline, changes.changed()).await {
-            Ok(Ok(())) => {}
-            _ => return response,
+        };
+        tokio::select! {
+            // The worker drops the other end at a change.
+            _ = change => {}
+            _ = is_stopping.changed() => {}
+            () = sleep_until(deadline) => return response,
         }
     }
 }
@@ -188,17 +190,42 @@ async fn dispatch(
     request: Request,
     received: Option<TempFile>,
 ) -> HandlerResponse {
-    let (respond, response) = oneshot::channel();
+    try_dispatch(state, request, received, false).await.0
+}
+
+/// The same. A request that may wait also gets what ends its wait, if there is nothing to respond yet.
+async fn try_dispatch(
+    state: &AppState,
+    request: Request,
+    received: Option<TempFile>,
+    may_wait: bool,
+) -> (HandlerResponse, Option<oneshot::Receiver<()>>) {
+    let (respond, handled) = oneshot::channel();
     let pending = PendingRequest {
         request,
         received,
+        may_wait,
         respond,
     };
     let sent = state.commands.send(Command::Handle(Box::new(pending)));
-    let (Ok(()), Ok((response, has_calls))) = (sent, response.await) else {
-        return stopping().into_reply().into();
+    let (Ok(()), Ok(handled)) = (sent, handled.await) else {
+        return (stopping().into_reply().into(), None);
     };
     state.wake_mail.notify_one();
+    let Handled {
+        response,
+        has_calls,
+        change,
+    } = handled;
+    (flush_calls(state, response, has_calls).await, change)
+}
+
+/// Sends the delegation calls that a request has queued, before its response.
+async fn flush_calls(
+    state: &AppState,
+    response: HandlerResponse,
+    has_calls: bool,
+) -> HandlerResponse {
     match &state.delegation {
         Some(delegation) if has_calls => match delegation.flush(&state.commands).await {
             Ok(()) => response,

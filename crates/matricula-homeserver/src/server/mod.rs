@@ -31,7 +31,7 @@ pub use data_dir::ServerDir;
 use delegation::DelegationClient;
 use http::AppState;
 use media::MediaDir;
-use worker::{Changes, Clock, Worker};
+use worker::{Clock, Worker};
 
 use crate::{Config, Database, Error, Homeserver};
 
@@ -137,7 +137,8 @@ pub struct Server {
     server_name: String,
     http: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
-    changes: watch::Sender<Changes>,
+    /// Whether long-polling requests must end.
+    is_stopping: watch::Sender<bool>,
     mail: Option<JoinHandle<()>>,
     worker: Worker,
 }
@@ -193,8 +194,8 @@ impl Server {
             .cloned()
             .map(DelegationClient::new);
         let mail_config = homeserver.config().mail.clone();
-        let changes = watch::Sender::new(Changes::default());
-        let worker = Worker::start(homeserver, database, options.clock, changes.clone())?;
+        let is_stopping = watch::Sender::new(false);
+        let worker = Worker::start(homeserver, database, options.clock)?;
         let wake_mail = Arc::new(Notify::new());
         let mail = mail_config.map(|config| {
             let sending = mail::run(config, worker.commands.clone(), wake_mail.clone());
@@ -204,7 +205,7 @@ impl Server {
             worker.commands.clone(),
             delegation,
             wake_mail,
-            changes.subscribe(),
+            is_stopping.subscribe(),
             media_dir,
         );
         let (stop, stopped) = oneshot::channel::<()>();
@@ -214,7 +215,7 @@ impl Server {
             server_name,
             http,
             stop: Some(stop),
-            changes,
+            is_stopping,
             mail,
             worker,
         })
@@ -226,8 +227,7 @@ impl Server {
             let _ = stop.send(());
         }
         // Ends long-polling requests.
-        self.changes
-            .send_modify(|changes| changes.is_stopping = true);
+        self.is_stopping.send_replace(true);
         if timeout(STOP_TIMEOUT, &mut self.http).await.is_err() {
             tracing::warn!("a request was still running when the homeserver stopped");
         }

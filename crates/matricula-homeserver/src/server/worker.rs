@@ -1,26 +1,22 @@
 //! The worker thread that owns the database.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, mpsc},
     thread,
 };
 
 use matricula_core::{Entropy, StepContext, Timestamp};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::media::TempFile;
-use crate::{Database, DelegationCall, Error, HandlerResponse, Homeserver, QueuedMail, Request};
+use crate::{
+    Database, DelegationCall, Error, HandlerResponse, Homeserver, QueuedMail, Request,
+    engine::Awaited,
+};
 
 /// Returns the current time.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// What long-polling requests watch.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Changes {
-    /// The position of the newest event.
-    newest_event: i64,
-    pub(crate) is_stopping: bool,
-}
 
 /// The thread that owns the database and handles one request at a time.
 #[derive(Debug)]
@@ -45,8 +41,18 @@ pub(crate) struct PendingRequest {
     pub(crate) request: Request,
     /// The received body. It becomes permanent if the request succeeds.
     pub(crate) received: Option<TempFile>,
-    /// Gets the response, and whether the request has queued delegation calls.
-    pub(crate) respond: oneshot::Sender<(HandlerResponse, bool)>,
+    /// Whether the request waits where there is nothing to respond yet.
+    pub(crate) may_wait: bool,
+    pub(crate) respond: oneshot::Sender<Handled>,
+}
+
+/// What became of a request.
+pub(crate) struct Handled {
+    pub(crate) response: HandlerResponse,
+    /// Whether it has queued delegation calls.
+    pub(crate) has_calls: bool,
+    /// Ends when the request should be handled again; none where the response is to be sent.
+    pub(crate) change: Option<oneshot::Receiver<()>>,
 }
 
 impl Worker {
@@ -55,14 +61,13 @@ impl Worker {
         homeserver: Homeserver,
         database: Database,
         clock: Clock,
-        changes: watch::Sender<Changes>,
     ) -> Result<Self, Error> {
         let (commands, receiver) = mpsc::channel();
         let mut state = State {
             homeserver,
             database,
             clock,
-            changes,
+            waiting: HashMap::new(),
         };
         let run = move || {
             while let Ok(command) = receiver.recv() {
@@ -92,7 +97,9 @@ struct State {
     homeserver: Homeserver,
     database: Database,
     clock: Clock,
-    changes: watch::Sender<Changes>,
+    /// The requests that wait. They are added here, by the thread that handles requests, so that no
+    /// change falls between the response of a request and its wait.
+    waiting: HashMap<Awaited, Vec<oneshot::Sender<()>>>,
 }
 
 impl State {
@@ -128,16 +135,27 @@ impl State {
         let response = self.database.handle(&self.homeserver, &mut cx, request);
         if let (Some(file), 200) = (pending.received, response.reply.status) {
             file.commit();
-            // Downloads may be waiting for the file.
-            self.changes.send_modify(|_| {});
         }
-        if let Some(newest) = log_error(self.database.newest_event()) {
-            self.changes.send_if_modified(|changes| {
-                std::mem::replace(&mut changes.newest_event, newest) != newest
-            });
+        for change in &response.changed {
+            // Dropping a sender ends the wait of its request.
+            self.waiting.remove(change);
         }
-        let has_calls = self.newest_delegation_call() > calls_before;
-        let _ = pending.respond.send((response, has_calls));
+        let awaited = response.waits_for.clone().filter(|_| pending.may_wait);
+        let handled = Handled {
+            has_calls: self.newest_delegation_call() > calls_before,
+            change: awaited.map(|awaited| self.wait(awaited)),
+            response,
+        };
+        let _ = pending.respond.send(handled);
+    }
+
+    fn wait(&mut self, awaited: Awaited) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let waiting = self.waiting.entry(awaited).or_default();
+        // Those whose clients have gone away, or whose time has passed.
+        waiting.retain(|sender| !sender.is_closed());
+        waiting.push(sender);
+        receiver
     }
 
     fn newest_delegation_call(&self) -> Option<i64> {

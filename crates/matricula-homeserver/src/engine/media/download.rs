@@ -16,6 +16,7 @@ use crate::engine::{
     error::{ApiError, HandlerError},
     file_action::{HandlerResponse, StoredFile},
     handler::FileHandler,
+    waiting::Awaited,
 };
 
 /// How long a download waits for a pending upload, unless the client asks for another time.
@@ -57,6 +58,7 @@ fn download(
         return Err(media_not_found().into());
     }
     let Some(content) = row.content else {
+        context.changes.wait_for(Awaited::Upload(row.id.clone()));
         let error = "this file is not uploaded yet; try again later";
         return Err(ApiError::new(504, ErrorCode::NotYetUploaded, error).into());
     };
@@ -80,9 +82,4 @@ pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
     let asked = request.query("timeout_ms").and_then(|it| it.parse().ok());
     let timeout = asked.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
     Some(timeout.min(MAX_TIMEOUT))
-}
-
-/// Whether the response to a download says that the upload is still pending.
-pub(crate) fn is_pending(reply: &OutgoingResponse) -> bool {
-    reply.status == 504
 }

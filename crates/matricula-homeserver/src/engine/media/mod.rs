@@ -12,7 +12,7 @@ mod download;
 mod headers;
 mod upload;
 
-pub(crate) use download::{is_pending, long_poll_timeout};
+pub(crate) use download::long_poll_timeout;
 pub(crate) use upload::{is_upload, too_large};
 
 use std::time::Duration;

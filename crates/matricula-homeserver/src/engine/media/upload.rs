@@ -24,6 +24,7 @@ use crate::engine::{
         rate_limit::Bucket,
     },
     util::{ALPHANUMERIC, millis},
+    waiting::Awaited,
 };
 
 /// The length of the random names of files and media ids.
@@ -79,6 +80,7 @@ impl FileHandler for UploadContentToMxc {
         let row = find()?;
         check_pending(&row, received.upload.uploader)?;
         save_content(context, &row.id, received, description)?;
+        context.changes.add(Awaited::Upload(row.id));
         let response = UploadContentToMxcResponse::default();
         Ok(Self::write_success(&response).into())
     }

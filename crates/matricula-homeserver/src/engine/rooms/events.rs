@@ -8,7 +8,10 @@ use super::{MAX_EVENT, MAX_NAME, MEMBER};
 use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
-    storage::events::{EventRow, NewEventRow, newest_position, state},
+    storage::{
+        events::{EventRow, NewEventRow, state},
+        members, stream,
+    },
     util::ALPHANUMERIC,
 };
 
@@ -20,13 +23,19 @@ pub(super) struct NewEvent<'a> {
     pub(super) content: &'a Value,
 }
 
-/// Appends an event and returns its id. The caller has checked that the sender may send it.
+/// An event that was appended.
+pub(super) struct Appended {
+    pub(super) id: String,
+    pub(super) position: i64,
+}
+
+/// Appends an event. The caller has checked that the sender may send it.
 pub(super) fn append_event(
     context: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
     sender: &UserId,
     new: &NewEvent<'_>,
-) -> Result<String, HandlerError> {
+) -> Result<Appended, HandlerError> {
     let names = [Some(new.kind), new.state_key];
     if names.iter().flatten().any(|name| name.len() > MAX_NAME) {
         let error = format!("the type and the state key must have at most {MAX_NAME} bytes each");
@@ -49,8 +58,15 @@ pub(super) fn append_event(
         sender: sender.as_str(),
         content: &content,
     };
-    row.insert(context.tx, cx.now)?;
-    Ok(id)
+    let position = row.insert(context.tx, cx.now)?;
+    if let (MEMBER, Some(member)) = (new.kind, new.state_key) {
+        let membership = new.content["membership"].as_str().unwrap_or("leave");
+        members::set(context.tx, row.room, member, membership, position)?;
+        // One who is not joined sees this change too.
+        context.changes.add_for_user(member);
+    }
+    context.changes.add_for_room(context.tx, row.room)?;
+    Ok(Appended { id, position })
 }
 
 /// The content of an event.
@@ -99,7 +115,7 @@ pub(super) fn parse_position(
         .strip_prefix('s')
         .filter(|it| it.bytes().all(|it| it.is_ascii_digit()));
     let position = digits.and_then(|it| it.parse().ok());
-    let newest = newest_position(context.tx)?;
+    let newest = stream::newest(context.tx)?;
     Ok(position.filter(|it| *it <= newest).ok_or_else(|| {
         let error = "this token was not issued by this server";
         ApiError::new(400, ErrorCode::InvalidParam, error)
@@ -124,6 +140,9 @@ pub(super) fn membership(
     room: &RoomId,
     user: &UserId,
 ) -> Result<Option<String>, HandlerError> {
-    let content = state_content(context, room, MEMBER, user.as_str())?;
-    Ok(content.and_then(|it| Some(it.get("membership")?.as_str()?.to_owned())))
+    Ok(members::membership(
+        context.tx,
+        room.as_str(),
+        user.as_str(),
+    )?)
 }

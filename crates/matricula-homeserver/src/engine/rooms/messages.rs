@@ -21,7 +21,7 @@ use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::Handler,
-    storage::events::{EventRow, newest_position},
+    storage::{events::EventRow, stream},
 };
 
 impl Handler for GetRoomState {
@@ -91,7 +91,7 @@ impl Handler for GetRoomMessages {
         require_joined(context, &self.room_id, &user)?;
         let is_back = self.dir == Direction::B;
         let end = if is_back {
-            newest_position(context.tx)?
+            stream::newest(context.tx)?
         } else {
             0
         };

@@ -17,7 +17,7 @@ mod send;
 mod sync;
 
 pub(crate) use create::ROOM_VERSION;
-pub(crate) use sync::{has_no_changes, long_poll_timeout};
+pub(crate) use sync::long_poll_timeout;
 
 use std::borrow::Cow;
 

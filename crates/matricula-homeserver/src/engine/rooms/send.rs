@@ -50,8 +50,8 @@ impl Handler for SendMessage {
             content: &content,
         };
         let event = append_event(context, cx, &user, &new)?;
-        device.save_transaction(context.tx, &endpoint, &self.txn_id)?;
-        Ok(SendMessageResponse::new(event.parse::<EventId>()?))
+        device.save_transaction(context.tx, event.position, &endpoint, &self.txn_id)?;
+        Ok(SendMessageResponse::new(event.id.parse::<EventId>()?))
     }
 }
 
@@ -85,7 +85,7 @@ impl Handler for SendStateEvent {
         };
         let event = match unchanged_state(context, &new)? {
             Some(event) => event,
-            None => append_event(context, cx, &user, &new)?,
+            None => append_event(context, cx, &user, &new)?.id,
         };
         Ok(SendStateEventResponse::new(event.parse::<EventId>()?))
     }

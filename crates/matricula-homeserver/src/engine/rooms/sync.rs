@@ -5,7 +5,6 @@ use std::time::Duration;
 use matricula_api::{
     ErrorCode, UserId,
     client::sync::{Sync, SyncResponse},
-    server::OutgoingResponse,
 };
 use matricula_core::{Method, StepContext};
 use rusqlite::ToSql;
@@ -21,7 +20,11 @@ use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::Handler,
-    storage::events::{EventDevice, EventRow, newest_position},
+    storage::{
+        events::{EventDevice, EventRow},
+        stream,
+    },
+    waiting::Awaited,
 };
 
 /// The longest time that a sync waits for events.
@@ -49,13 +52,6 @@ pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
     let millis = request.query("timeout")?.parse().ok();
     let millis = millis.filter(|_| is_incremental)?;
     Some(Duration::from_millis(millis).min(MAX_TIMEOUT))
-}
-
-/// Whether the response to a sync has no changes: its token is the one of the request.
-pub(crate) fn has_no_changes(request: &Request, reply: &OutgoingResponse) -> bool {
-    let body: Option<Value> = serde_json::from_slice(&reply.body).ok();
-    let next = body.as_ref().and_then(|it| it.get("next_batch")?.as_str());
-    reply.status == 200 && next.is_some() && next == request.query("since")
 }
 
 /// The parameters of a sync.
@@ -94,11 +90,16 @@ impl Handler for Sync {
             limit: i64::try_from(limit).unwrap_or(i64::MAX),
             include_leave: room["include_leave"] == true,
         };
-        let newest = newest_position(context.tx)?;
+        let newest = stream::newest(context.tx)?;
         let rooms = params.room_updates()?;
         // Without changes the client keeps its token.
         let next = match (since, rooms.is_empty()) {
-            (Some(since), true) => since,
+            (Some(since), true) => {
+                context
+                    .changes
+                    .wait_for(Awaited::Sync(user.as_str().to_owned()));
+                since
+            }
             _ => newest,
         };
         let mut response = json!({ "next_batch": position_token(next) });
@@ -221,7 +222,7 @@ impl SyncParams<'_> {
         let first = events.first().map_or(up_to, |event| event.position);
         let before = match events.first() {
             Some(event) => event.position - 1,
-            None => newest_position(tx)?.min(up_to),
+            None => stream::newest(tx)?.min(up_to),
         };
         let known = if self.full_state { 0 } else { after };
         let state = self.device.state_between(tx, room, known, first)?;

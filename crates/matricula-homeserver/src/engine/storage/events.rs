@@ -3,6 +3,7 @@
 use matricula_core::Timestamp;
 use rusqlite::{OptionalExtension, Row, ToSql, Transaction, params};
 
+use super::stream;
 use crate::engine::util::millis;
 
 /// The maximum number of transaction ids that are stored for a device; the oldest are deleted first.
@@ -126,14 +127,14 @@ impl EventDevice<'_> {
         tx.query_row(sql, values, |row| row.get(0)).optional()
     }
 
-    /// Stores that the newest event was sent with this transaction id.
+    /// Stores that the event at this position was sent with this transaction id.
     pub(crate) fn save_transaction(
         self,
         tx: &Transaction<'_>,
+        event: i64,
         endpoint: &str,
         id: &str,
     ) -> rusqlite::Result<()> {
-        let event = newest_position(tx)?;
         tx.execute(
             "INSERT INTO transactions (event, user, device, endpoint, id) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![event, self.user, self.device, endpoint, id],
@@ -147,12 +148,6 @@ impl EventDevice<'_> {
         )?;
         Ok(())
     }
-}
-
-/// The position of the newest event of all rooms; 0 if there are no events.
-pub(crate) fn newest_position(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
-    let sql = "SELECT coalesce(max(position), 0) FROM events";
-    tx.query_row(sql, [], |row| row.get(0))
 }
 
 /// The current state event of this type and key: its id and its content as JSON.
@@ -180,22 +175,26 @@ pub(crate) struct NewEventRow<'a> {
 }
 
 impl NewEventRow<'_> {
-    /// Appends the event.
-    pub(crate) fn insert(&self, tx: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
-        tx.execute(
-            "INSERT INTO events (id, room, kind, state_key, sender, content, sent_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                self.id,
-                self.room,
-                self.kind,
-                self.state_key,
-                self.sender,
-                self.content,
-                millis(now)
-            ],
-        )?;
-        Ok(())
+    /// Appends the event and returns its position.
+    pub(crate) fn insert(&self, tx: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<i64> {
+        let position = stream::next(tx)?;
+        let sql =
+            "INSERT INTO events (position, id, room, kind, state_key, sender, content, sent_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        tx.prepare_cached(sql)?.execute(params![
+            position,
+            self.id,
+            self.room,
+            self.kind,
+            self.state_key,
+            self.sender,
+            self.content,
+            millis(now)
+        ])?;
+        let sql = "UPDATE rooms SET changed = ?2 WHERE id = ?1";
+        tx.prepare_cached(sql)?
+            .execute(params![self.room, position])?;
+        Ok(position)
     }
 }
 

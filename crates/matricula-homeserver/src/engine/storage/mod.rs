@@ -3,11 +3,13 @@
 pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod media;
+pub(crate) mod members;
 pub(crate) mod one_time_tokens;
 pub(crate) mod profiles;
 pub(crate) mod rate_limit;
 pub(crate) mod registration_tokens;
 pub(crate) mod row_limit;
+pub(crate) mod stream;
 pub(crate) mod threepids;
 pub(crate) mod tokens;
 pub(crate) mod uia_sessions;
