@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use matricula_api::server::OutgoingResponse;
 
-use super::waiting::Awaited;
+use super::waiting::{Awaited, Wait};
 
 /// A response. Where a body is a file, it comes with a [`FileAction`]: the engine opens no files.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct HandlerResponse {
     /// What the request changed.
     pub(crate) changed: BTreeSet<Awaited>,
     /// What the request waits for, if there is nothing to respond yet.
-    pub(crate) waits_for: Option<Awaited>,
+    pub(crate) wait: Option<Wait>,
 }
 
 /// What the caller must do with a file.
@@ -83,7 +83,7 @@ impl From<OutgoingResponse> for HandlerResponse {
             reply,
             file_action: None,
             changed: BTreeSet::new(),
-            waits_for: None,
+            wait: None,
         }
     }
 }

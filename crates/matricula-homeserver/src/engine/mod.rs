@@ -32,7 +32,7 @@ pub use outbox::{delegation::DelegationCall, mail::QueuedMail};
 pub use request::Request;
 pub use routes::served;
 pub(crate) use util::millis;
-pub(crate) use waiting::Awaited;
+pub(crate) use waiting::{Awaited, Wait};
 use waiting::Changes;
 
 use crate::{Config, Error};
@@ -91,7 +91,7 @@ impl Homeserver {
             };
             reply.into()
         });
-        (response.changed, response.waits_for) = context.changes.into_parts();
+        (response.changed, response.wait) = context.changes.into_parts();
         response
     }
 }

@@ -1,6 +1,10 @@
 //! Which long-polling requests wait for what, and which changes end their waits.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    time::Duration,
+};
 
 use rusqlite::Transaction;
 
@@ -20,6 +24,16 @@ pub(crate) enum Awaited {
 pub(crate) struct Changes {
     changed: RefCell<BTreeSet<Awaited>>,
     waits_for: RefCell<Option<Awaited>>,
+    waits_at_most: Cell<Option<Duration>>,
+}
+
+/// What a request waits for, before it is handled again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// The change that ends the wait.
+    pub(crate) awaited: Awaited,
+    /// How long it waits for that change at most, if something else will change by itself.
+    pub(crate) at_most: Option<Duration>,
 }
 
 impl Changes {
@@ -46,8 +60,18 @@ impl Changes {
         *self.waits_for.borrow_mut() = Some(awaited);
     }
 
+    /// Records that a request that waits must be handled again after this time, without a change.
+    pub(crate) fn wait_at_most(&self, time: Duration) {
+        self.waits_at_most.set(Some(time));
+    }
+
     /// What was recorded.
-    pub(crate) fn into_parts(self) -> (BTreeSet<Awaited>, Option<Awaited>) {
-        (self.changed.into_inner(), self.waits_for.into_inner())
+    pub(crate) fn into_parts(self) -> (BTreeSet<Awaited>, Option<Wait>) {
+        let at_most = self.waits_at_most.get();
+        let wait = self
+            .waits_for
+            .into_inner()
+            .map(|awaited| Wait { awaited, at_most });
+        (self.changed.into_inner(), wait)
     }
 }

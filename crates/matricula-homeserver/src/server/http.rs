@@ -23,7 +23,7 @@ use super::{
     body::Body,
     delegation::DelegationClient,
     media::{self, MediaDir, TempFile},
-    worker::{Command, Handled, PendingRequest},
+    worker::{Command, Handled, PendingRequest, PendingWait},
 };
 use crate::{
     FileAction, HandlerResponse, Request,
@@ -36,6 +36,9 @@ const MAX_BODY: usize = 1024 * 1024;
 const MAX_REQUESTS: usize = 64;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The shortest time after which a waiting request is handled again without a change.
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 
 /// The state that all requests share.
 #[derive(Clone)]
@@ -86,8 +89,9 @@ pub(crate) async fn serve(
         Ok(request) => handle_plain(&state, request, body).await,
         Err(error) => Err(error),
     };
-    let HandlerResponse { reply, file_action } =
-        response.unwrap_or_else(|error| error.into_reply().into());
+    let HandlerResponse {
+        reply, file_action, ..
+    } = response.unwrap_or_else(|error| error.into_reply().into());
     match file_action {
         Some(FileAction::Send(file)) => {
             let mut response = to_http(reply);
@@ -171,13 +175,16 @@ async fn long_poll(state: &AppState, request: Request, timeout: Duration) -> Han
     let mut is_stopping = state.is_stopping.clone();
     loop {
         let may_wait = !*is_stopping.borrow_and_update() && Instant::now() < deadline;
-        let (response, change) = try_dispatch(state, request.clone(), None, may_wait).await;
-        let Some(change) = change else {
+        let (response, wait) = try_dispatch(state, request.clone(), None, may_wait).await;
+        let Some(PendingWait { change, at_most }) = wait else {
             return response;
         };
+        // A clock that stands still must not cause a request after the other.
+        let again = at_most.map(|time| Instant::now() + time.max(SHORTEST_WAIT));
         tokio::select! {
             // The worker drops the other end at a change.
             _ = change => {}
+            () = sleep_until(again.unwrap_or(deadline)), if again.is_some_and(|it| it < deadline) => {}
             _ = is_stopping.changed() => {}
             () = sleep_until(deadline) => return response,
         }
@@ -193,13 +200,13 @@ async fn dispatch(
     try_dispatch(state, request, received, false).await.0
 }
 
-/// The same. A request that may wait also gets what ends its wait, if there is nothing to respond yet.
+/// The same. A request that may wait also gets its wait, if there is nothing to respond yet.
 async fn try_dispatch(
     state: &AppState,
     request: Request,
     received: Option<TempFile>,
     may_wait: bool,
-) -> (HandlerResponse, Option<oneshot::Receiver<()>>) {
+) -> (HandlerResponse, Option<PendingWait>) {
     let (respond, handled) = oneshot::channel();
     let pending = PendingRequest {
         request,
@@ -215,9 +222,9 @@ async fn try_dispatch(
     let Handled {
         response,
         has_calls,
-        change,
+        wait,
     } = handled;
-    (flush_calls(state, response, has_calls).await, change)
+    (flush_calls(state, response, has_calls).await, wait)
 }
 
 /// Sends the delegation calls that a request has queued, before its response.

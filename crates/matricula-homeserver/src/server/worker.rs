@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, mpsc},
     thread,
+    time::Duration,
 };
 
 use matricula_core::{Entropy, StepContext, Timestamp};
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 use super::media::TempFile;
 use crate::{
     Database, DelegationCall, Error, HandlerResponse, Homeserver, QueuedMail, Request,
-    engine::Awaited,
+    engine::{Awaited, Wait},
 };
 
 /// Returns the current time.
@@ -51,8 +52,16 @@ pub(crate) struct Handled {
     pub(crate) response: HandlerResponse,
     /// Whether it has queued delegation calls.
     pub(crate) has_calls: bool,
-    /// Ends when the request should be handled again; none where the response is to be sent.
-    pub(crate) change: Option<oneshot::Receiver<()>>,
+    /// When the request should be handled again; none where the response is to be sent.
+    pub(crate) wait: Option<PendingWait>,
+}
+
+/// The wait of a request, until it is handled again.
+pub(crate) struct PendingWait {
+    /// Ends at a change.
+    pub(crate) change: oneshot::Receiver<()>,
+    /// How long the request waits for a change at most.
+    pub(crate) at_most: Option<Duration>,
 }
 
 impl Worker {
@@ -140,22 +149,25 @@ impl State {
             // Dropping a sender ends the wait of its request.
             self.waiting.remove(change);
         }
-        let awaited = response.waits_for.clone().filter(|_| pending.may_wait);
+        let wait = response.wait.clone().filter(|_| pending.may_wait);
         let handled = Handled {
             has_calls: self.newest_delegation_call() > calls_before,
-            change: awaited.map(|awaited| self.wait(awaited)),
+            wait: wait.map(|wait| self.wait(wait)),
             response,
         };
         let _ = pending.respond.send(handled);
     }
 
-    fn wait(&mut self, awaited: Awaited) -> oneshot::Receiver<()> {
-        let (sender, receiver) = oneshot::channel();
-        let waiting = self.waiting.entry(awaited).or_default();
+    fn wait(&mut self, wait: Wait) -> PendingWait {
+        let (sender, change) = oneshot::channel();
+        let waiting = self.waiting.entry(wait.awaited).or_default();
         // Those whose clients have gone away, or whose time has passed.
         waiting.retain(|sender| !sender.is_closed());
         waiting.push(sender);
-        receiver
+        PendingWait {
+            change,
+            at_most: wait.at_most,
+        }
     }
 
     fn newest_delegation_call(&self) -> Option<i64> {
