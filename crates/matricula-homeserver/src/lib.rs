@@ -37,7 +37,7 @@ mod server;
 pub use config::{
     ApplicationService, Captcha, Config, Delegation, Document, IdentityProvider, Limit, Limits,
     Mail, Media, OAuth, OAuthMode, PasswordCodes, PasswordPolicy, Policy, Registration,
-    RegistrationToken, Sso,
+    RegistrationToken, Sso, Turn,
 };
 pub use database::Database;
 pub use engine::{

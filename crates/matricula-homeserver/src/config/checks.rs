@@ -68,6 +68,11 @@ impl Config {
                 "mail needs the host:port of an SMTP server, a sender address, and valid domains",
             );
         }
+        if self.turn.as_ref().is_some_and(|it| !it.is_complete()) {
+            return invalid(
+                "turn needs addresses that begin with turn: or turns:, a secret, and a lifetime",
+            );
+        }
         let secret = self.registration_shared_secret.as_ref();
         if secret.is_some_and(|it| it.expose().is_empty()) {
             return invalid("an empty shared secret would allow everybody to register");

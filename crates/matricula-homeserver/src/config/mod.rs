@@ -8,6 +8,7 @@ mod oauth;
 mod opaque_id;
 mod passwords;
 mod registration;
+mod turn;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,6 +23,7 @@ pub use passwords::{PasswordCodes, PasswordPolicy};
 
 pub(crate) use opaque_id::is_opaque;
 pub use registration::{Document, Policy, Registration, RegistrationToken};
+pub use turn::Turn;
 
 /// The configuration of a homeserver.
 ///
@@ -78,6 +80,8 @@ pub struct Config {
     pub mail: Option<Mail>,
     /// The captcha of `m.login.recaptcha`; disabled if absent.
     pub captcha: Option<Captcha>,
+    /// TURN servers for calls; without them clients get no credentials.
+    pub turn: Option<Turn>,
     /// Application services.
     pub application_services: Vec<ApplicationService>,
     /// The secret for creating accounts, also of administrators; disabled if absent.
@@ -108,6 +112,7 @@ impl Default for Config {
             sso: None,
             mail: None,
             captcha: None,
+            turn: None,
             application_services: Vec::new(),
             registration_shared_secret: None,
             admins: Vec::new(),
@@ -246,6 +251,13 @@ impl Config {
     #[must_use]
     pub fn captcha(mut self, captcha: Captcha) -> Self {
         self.captcha = Some(captcha);
+        self
+    }
+
+    /// Sets [`Config::turn`].
+    #[must_use]
+    pub fn turn(mut self, turn: Turn) -> Self {
+        self.turn = Some(turn);
         self
     }
 

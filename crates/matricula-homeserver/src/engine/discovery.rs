@@ -1,6 +1,8 @@
-//! What clients ask before they log in: versions, `.well-known`, login flows; and capabilities.
+//! What clients ask before they log in: versions, `.well-known`, login flows; and at their start:
+//! capabilities, third-party networks.
 
 use matricula_api::{
+    SortedMap,
     client::{
         capabilities::{
             AccountModerationCapability, BooleanCapability, Capabilities, GetCapabilities,
@@ -9,9 +11,11 @@ use matricula_api::{
         },
         definitions::{HomeserverInformation, Wellknown},
         login::{GetLoginFlows, GetLoginFlowsResponse, LoginFlow},
+        third_party_lookup::GetThirdPartyProtocols,
         versions::{GetVersions, GetVersionsResponse},
         wellknown::GetWellknown,
     },
+    common::Protocol,
     uia::Stage,
 };
 use matricula_core::StepContext;
@@ -87,12 +91,25 @@ impl Handler for GetCapabilities {
             .three_pid_changes(BooleanCapability::new(
                 has_passwords && config.mail.is_some(),
             ))
-            .get_login_token(no());
+            .get_login_token(no())
+            .forget_forced_upon_leave(no());
         if requester.is_admin {
             let moderation = AccountModerationCapability::default();
             capabilities = capabilities.account_moderation(moderation.lock(true).suspend(true));
         }
         Ok(GetCapabilitiesResponse::new(capabilities))
+    }
+}
+
+/// There are no bridges to other networks.
+impl Handler for GetThirdPartyProtocols {
+    fn handle(
+        self,
+        context: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<SortedMap<String, Protocol>, HandlerError> {
+        context.authenticate_user(cx.now)?;
+        Ok(SortedMap::default())
     }
 }
 

@@ -1,20 +1,29 @@
 //! The homeserver itself: a function from a request to a response, without clock, randomness or sockets.
 
 mod account;
+mod account_data;
 mod admin;
 mod auth;
 mod context;
 mod discovery;
 mod error;
 mod file_action;
+mod filters;
 mod handler;
 mod html;
 pub(crate) mod media;
+mod openid;
 mod outbox;
+mod presence;
+mod push_rules;
+mod receipts;
+mod reports;
 mod request;
 mod rooms;
 mod routes;
 mod storage;
+mod turn;
+mod typing;
 mod util;
 mod waiting;
 
@@ -32,8 +41,8 @@ pub use outbox::{delegation::DelegationCall, mail::QueuedMail};
 pub use request::Request;
 pub use routes::served;
 pub(crate) use util::millis;
-pub(crate) use waiting::{Awaited, Wait};
 use waiting::Changes;
+pub(crate) use waiting::{Awaited, Wait};
 
 use crate::{Config, Error};
 

@@ -92,6 +92,19 @@ fn example(id: &str, refresh_token: &str) -> (&'static str, Value) {
         | "leaveRoom"
         | "sendMessage"
         | "setRoomStateWithKey" => ("", json!({})),
+        "setAccountData"
+        | "setAccountDataPerRoom"
+        | "setRoomTag"
+        | "defineFilter"
+        | "postReceipt"
+        | "setReadMarker"
+        | "requestOpenIdToken"
+        | "reportEvent" => ("", json!({})),
+        "setPushRule" | "setPushRuleActions" => ("", json!({ "actions": [] })),
+        "setPushRuleEnabled" => ("", json!({ "enabled": true })),
+        "setTyping" => ("", json!({ "typing": true })),
+        "setPresence" => ("", json!({ "presence": "online" })),
+        "reportRoom" | "reportUser" => ("", json!({ "reason": "x" })),
         "inviteUser" => ("", json!({ "user_id": "@bob:private.localhost" })),
         "deactivateAccount" | "deleteDevice" | "updateDevice" => ("", json!({})),
         _ => ("", Value::Null),
@@ -140,6 +153,22 @@ fn make_room(home: &mut TestServer, me: &TestUser) -> (String, String) {
     (room, text(&set.ok(), "event_id"))
 }
 
+/// Stores what an account stores about itself and about a room, each with the name `x`; and a filter.
+fn store_user_data(home: &mut TestServer, me: &TestUser, room: Option<&str>) {
+    let own = format!("/_matrix/client/v3/user/{}", me.user_id);
+    let mut paths = vec![
+        format!("{own}/account_data/x"),
+        "/_matrix/client/v3/pushrules/global/override/x".to_owned(),
+    ];
+    paths.extend(room.map(|room| format!("{own}/rooms/{room}/account_data/x")));
+    for path in paths {
+        let body = json!({ "actions": [] });
+        home.call_as(&me.token, Method::Put, &path, body).ok();
+    }
+    home.post_as(&me.token, &format!("{own}/filter"), json!({}))
+        .ok();
+}
+
 /// The operations that need authentication again.
 const PROVED: [&str; 5] = [
     "add3PID",
@@ -181,7 +210,13 @@ fn responses_match_their_types() {
             path = path.replace("{roomId}", &room);
             path = path.replace("{roomIdOrAlias}", &room);
             path = path.replace("{eventId}", &event);
+            store_user_data(&mut home, &me, Some(&room));
+        } else {
+            store_user_data(&mut home, &me, None);
         }
+        path = path.replace("{kind}", "override");
+        path = path.replace("{filterId}", "1");
+        path = path.replace("{receiptType}", "m.read");
         if path.contains("{mediaId}") {
             let is_upload = operation.id == "uploadContentToMXC";
             let id = match is_upload {

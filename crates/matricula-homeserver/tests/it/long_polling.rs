@@ -115,6 +115,29 @@ async fn event_ends_long_poll() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn expired_typing_ends_long_poll() {
+    let server = start().await;
+    let alice = TestUser::new(&server, "alice");
+    let room = alice.make_room();
+    let at = alice.sync();
+    let path = format!("/_matrix/client/v3/rooms/{room}/typing/@alice:private.localhost");
+    let body = json!({ "typing": true, "timeout": 300 });
+    assert_eq!(alice.ask("PUT", &path, &body).status, 200);
+    let typing = |news: &Value| news["rooms"]["join"][&room]["ephemeral"]["events"][0].clone();
+    let begun = Instant::now();
+    let news = read(alice.wait(&at, LONG)).unwrap().json();
+    assert_eq!(
+        typing(&news)["content"],
+        json!({ "user_ids": ["@alice:private.localhost"] })
+    );
+    let later = read(alice.wait(&text(&news, "next_batch"), LONG))
+        .unwrap()
+        .json();
+    assert_eq!(typing(&later)["content"], json!({ "user_ids": [] }));
+    assert!(begun.elapsed() < LONG / 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn long_polls_do_not_block_requests() {
     let server = start().await;
     let alice = TestUser::new(&server, "alice");

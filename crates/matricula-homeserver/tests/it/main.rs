@@ -37,6 +37,7 @@ mod rooms;
 mod sso;
 mod threepids;
 mod uia_flows;
+mod user_data;
 mod usernames;
 
 use std::time::Duration;
@@ -163,6 +164,12 @@ impl TestServer {
         more["identifier"] = json!({ "type": "m.id.user", "user": username });
         more["password"] = json!(PASSWORD);
         self.post(LOGIN, more)
+    }
+
+    /// A text that is different each time, such as a transaction id.
+    fn entropy_text(&mut self) -> String {
+        let cx = StepContext::new(self.now, &mut self.entropy);
+        cx.entropy.text(b"abcdefghijklmnop", 20)
     }
 
     fn whoami(&mut self, token: &str) -> Reply {

@@ -15,7 +15,8 @@ use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::Handler,
-    storage::profiles,
+    presence,
+    storage::{profiles, users},
 };
 
 /// The longest name of a field, in bytes.
@@ -82,6 +83,7 @@ impl Handler for DeleteProfileField {
     ) -> Result<DeleteProfileFieldResponse, HandlerError> {
         let user = own_profile(context, cx.now, &self.user_id)?;
         profiles::delete(context.tx, user, &self.key_name)?;
+        show_change(context, user, &self.key_name)?;
         Ok(DeleteProfileFieldResponse::default())
     }
 }
@@ -101,7 +103,18 @@ fn set_field(
     name: &str,
     value: &Value,
 ) -> Result<(), HandlerError> {
-    Ok(profiles::set(context.tx, user, name, &value.to_string())?)
+    profiles::set(context.tx, user, name, &value.to_string())?;
+    show_change(context, user, name)
+}
+
+/// Shows a changed display name or avatar to those who share a room with the user.
+fn show_change(context: &RequestContext<'_>, user: i64, name: &str) -> Result<(), HandlerError> {
+    if [DISPLAY_NAME, AVATAR_URL].contains(&name) {
+        let user = users::get(context.tx, user)?;
+        let user_id = localpart::user_id(context.config, &user.localpart)?;
+        presence::on_profile_change(context, user_id.as_str())?;
+    }
+    Ok(())
 }
 
 /// The user of a profile. Any client may read it.

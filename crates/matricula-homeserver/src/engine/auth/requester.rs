@@ -1,23 +1,26 @@
 //! The user and device that a request comes from.
 
 use matricula_api::{
-    ErrorCode,
+    ErrorCode, UserId,
     client::whoami::{WhoAmI, WhoAmIResponse},
 };
 use matricula_core::{StepContext, Timestamp};
 
 use super::{appservice, localpart};
-use crate::engine::{
-    context::RequestContext,
-    error::{ApiError, HandlerError},
-    handler::Handler,
-    storage::{
-        devices,
-        events::EventDevice,
-        tokens::{self, AccessTokenRow},
-        users::UserRow,
+use crate::{
+    Config,
+    engine::{
+        context::RequestContext,
+        error::{ApiError, HandlerError},
+        handler::Handler,
+        storage::{
+            devices,
+            events::EventDevice,
+            tokens::{self, AccessTokenRow},
+            users::UserRow,
+        },
+        util::is_past,
     },
-    util::is_past,
 };
 
 /// The user, and the device if there is one, that an access token belongs to.
@@ -70,6 +73,11 @@ impl Requester {
         Ok(self)
     }
 
+    /// The requester's user id.
+    pub(crate) fn user_id(&self, config: &Config) -> Result<UserId, HandlerError> {
+        Ok(localpart::user_id(config, &self.localpart)?)
+    }
+
     /// The device as the tables of rooms know it.
     pub(crate) fn event_device(&self) -> EventDevice<'_> {
         EventDevice {
@@ -97,6 +105,20 @@ impl RequestContext<'_> {
     /// The requester, whose access token must be valid and not a guest's.
     pub(crate) fn authenticate_user(&self, now: Timestamp) -> Result<Requester, HandlerError> {
         Ok(self.authenticate(now)?.deny_guest()?)
+    }
+
+    /// The requester, who must be this user and no guest.
+    pub(crate) fn authenticate_as(
+        &self,
+        now: Timestamp,
+        user_id: &UserId,
+    ) -> Result<Requester, HandlerError> {
+        let requester = self.authenticate_user(now)?;
+        if requester.user_id(self.config)? != *user_id {
+            let error = format!("this access token belongs to another user than {user_id}");
+            return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
+        }
+        Ok(requester)
     }
 
     /// The requester, even if the access token has expired.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     MAX_ROOMS, MEMBER,
-    events::{NewEvent, append_event, membership_of},
+    events::{NewEvent, append_event},
     forbidden,
     members::{Invitation, invite},
     power::{self, POWER_LEVELS},
@@ -24,7 +24,10 @@ use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::Handler,
-    storage::events::{count_rooms, insert_room},
+    storage::{
+        events::{count_rooms, insert_room},
+        members,
+    },
     util::ALPHANUMERIC,
 };
 
@@ -60,15 +63,12 @@ impl Handler for GetJoinedRooms {
         context: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
     ) -> Result<GetJoinedRoomsResponse, HandlerError> {
-        let (requester, user) = require_reader(context, cx.now)?;
-        let mut rooms = Vec::new();
-        let device = requester.event_device();
-        for event in device.memberships(context.tx, user.as_str())? {
-            if membership_of(&event)?.as_deref() == Some("join") {
-                rooms.push(event.room.parse()?);
-            }
-        }
-        Ok(GetJoinedRoomsResponse::new(rooms))
+        let (_, user) = require_reader(context, cx.now)?;
+        let rooms = members::joined_rooms(context.tx, user.as_str())?;
+        let rooms = rooms.iter().map(|room| room.parse());
+        Ok(GetJoinedRoomsResponse::new(
+            rooms.collect::<Result<Vec<_>, _>>()?,
+        ))
     }
 }
 

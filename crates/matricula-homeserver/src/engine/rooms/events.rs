@@ -12,6 +12,7 @@ use crate::engine::{
         events::{EventRow, NewEventRow, state},
         members, stream,
     },
+    typing,
     util::ALPHANUMERIC,
 };
 
@@ -62,6 +63,9 @@ pub(super) fn append_event(
     if let (MEMBER, Some(member)) = (new.kind, new.state_key) {
         let membership = new.content["membership"].as_str().unwrap_or("leave");
         members::set(context.tx, row.room, member, membership, position)?;
+        if membership != "join" {
+            typing::stop(context, row.room, member)?;
+        }
         // One who is not joined sees this change too.
         context.changes.add_for_user(member);
     }

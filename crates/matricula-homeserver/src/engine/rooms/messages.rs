@@ -20,6 +20,7 @@ use super::{
 use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
+    filters,
     handler::Handler,
     storage::{events::EventRow, stream},
 };
@@ -110,12 +111,19 @@ impl Handler for GetRoomMessages {
             (condition, to.unwrap_or(i64::MAX))
         };
         let device = requester.event_device();
+        let filter = filters::of_query(self.filter.as_deref())?;
         let page = device.query(context.tx, condition, &[&room, &from, &to, &limit])?;
         // A page that is not full is the last one.
         let last = page.last().filter(|_| page.len() as i64 == limit);
         let end = last.map(|last| position_token(last.position - i64::from(is_back)));
+        let mut events = Vec::new();
+        for event in page {
+            if filter.matches_event(&event)? {
+                events.push(event);
+            }
+        }
         let mut response =
-            GetRoomMessagesResponse::new(position_token(from), client_events(&page)?);
+            GetRoomMessagesResponse::new(position_token(from), client_events(&events)?);
         response.end = end;
         Ok(response)
     }

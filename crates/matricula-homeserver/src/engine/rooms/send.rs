@@ -23,6 +23,7 @@ use crate::engine::{
     context::RequestContext,
     error::HandlerError,
     handler::Handler,
+    presence,
     storage::{events::state, rate_limit::Bucket},
 };
 
@@ -51,6 +52,7 @@ impl Handler for SendMessage {
         };
         let event = append_event(context, cx, &user, &new)?;
         device.save_transaction(context.tx, event.position, &endpoint, &self.txn_id)?;
+        presence::on_activity(context, cx.now, user.as_str())?;
         Ok(SendMessageResponse::new(event.id.parse::<EventId>()?))
     }
 }

@@ -1,9 +1,9 @@
 //! [Sync](https://spec.matrix.org/v1.19/client-server-api/#syncing), with long polling.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use matricula_api::{
-    ErrorCode, UserId,
+    UserId,
     client::sync::{Sync, SyncResponse},
 };
 use matricula_core::{Method, StepContext};
@@ -16,14 +16,18 @@ use super::{
     require_reader,
 };
 use crate::engine::{
-    Request,
+    Request, account_data,
+    auth::requester::Requester,
     context::RequestContext,
-    error::{ApiError, HandlerError},
+    error::HandlerError,
+    filters::{self, EventMatcher, Filter},
     handler::Handler,
+    presence, receipts,
     storage::{
         events::{EventDevice, EventRow},
         stream,
     },
+    typing,
     waiting::Awaited,
 };
 
@@ -40,6 +44,8 @@ const STRIPPED: [&str; 8] = [
     "m.room.encryption",
     "m.room.member",
 ];
+/// The maximum number of events that are read for one timeline, if a filter may drop some.
+const MAX_FILTERED: i64 = 1_000;
 /// The maximum number of heroes in a room summary.
 const MAX_HEROES: usize = 5;
 
@@ -57,14 +63,17 @@ pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
 /// The parameters of a sync.
 struct SyncParams<'a> {
     context: &'a RequestContext<'a>,
+    requester: &'a Requester,
     device: EventDevice<'a>,
     user: &'a UserId,
+    filter: &'a Filter,
+    /// The users whom this user ignores.
+    ignored: &'a BTreeSet<String>,
     /// The position of the newest event that the client knows; 0 where it knows none.
     since: i64,
     is_first: bool,
     full_state: bool,
     limit: i64,
-    include_leave: bool,
 }
 
 impl Handler for Sync {
@@ -76,50 +85,63 @@ impl Handler for Sync {
         let (requester, user) = require_reader(context, cx.now)?;
         let since = self.since.as_deref();
         let since = since.map(|it| parse_position(context, it)).transpose()?;
-        let filter = parse_filter(self.filter.as_deref())?;
-        let room = &filter["room"];
-        let limit = room["timeline"]["limit"].as_u64();
-        let limit = limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
+        let filter = filters::load(context, &requester, self.filter.as_deref())?;
+        typing::expire(context, cx.now)?;
+        presence::on_sync(context, cx.now, &user, self.set_presence.as_ref())?;
+        let ignored = account_data::ignored_users(context, requester.user)?;
+        let limit = filter.timeline.limit.unwrap_or(DEFAULT_PAGE);
+        let limit = limit.clamp(1, MAX_PAGE);
         let params = SyncParams {
             context,
+            requester: &requester,
             device: requester.event_device(),
             user: &user,
+            filter: &filter,
+            ignored: &ignored,
             since: since.unwrap_or(0),
             is_first: since.is_none(),
             full_state: self.full_state == Some(true),
             limit: i64::try_from(limit).unwrap_or(i64::MAX),
-            include_leave: room["include_leave"] == true,
         };
-        let newest = stream::newest(context.tx)?;
+        let mut response = Map::new();
         let rooms = params.room_updates()?;
+        if !rooms.is_empty() {
+            response.insert("rooms".to_owned(), rooms.into());
+        }
+        let mut events = account_data::changes(context, &requester, params.since, None)?;
+        events.retain(|event| passes(&filter.account_data, event));
+        put_events(&mut response, "account_data", events);
+        let mut events = presence::changes(context, cx.now, &user, &ignored, params.since)?;
+        events.retain(|event| passes(&filter.presence, event));
+        put_events(&mut response, "presence", events);
         // Without changes the client keeps its token.
-        let next = match (since, rooms.is_empty()) {
+        let next = match (since, response.is_empty()) {
             (Some(since), true) => {
-                context
-                    .changes
-                    .wait_for(Awaited::Sync(user.as_str().to_owned()));
+                let changes = &context.changes;
+                changes.wait_for(Awaited::Sync(user.as_str().to_owned()));
+                if let Some(time) = typing::next_expiry(context, cx.now, user.as_str())? {
+                    changes.wait_at_most(time);
+                }
                 since
             }
-            _ => newest,
+            _ => stream::newest(context.tx)?,
         };
-        let mut response = json!({ "next_batch": position_token(next) });
-        if !rooms.is_empty() {
-            response["rooms"] = rooms.into();
-        }
-        Ok(serde_json::from_value(response)?)
+        response.insert("next_batch".to_owned(), position_token(next).into());
+        Ok(serde_json::from_value(response.into())?)
     }
 }
 
-/// Parses the filter. Stored filters are not supported.
-fn parse_filter(text: Option<&str>) -> Result<Value, ApiError> {
-    let Some(text) = text else {
-        return Ok(Value::Null);
-    };
-    let filter = serde_json::from_str(text).ok().filter(Value::is_object);
-    filter.ok_or_else(|| {
-        let error = "this server stores no filters; send the filter itself, as a JSON object";
-        ApiError::new(400, ErrorCode::InvalidParam, error)
-    })
+/// Whether an event that is not of a room's history passes a part of the filter.
+fn passes(filter: &EventMatcher, event: &Value) -> bool {
+    let kind = event["type"].as_str().unwrap_or_default();
+    filter.matches(kind, event["sender"].as_str())
+}
+
+/// Adds a section with events, unless there are none.
+fn put_events(to: &mut Map<String, Value>, section: &str, events: Vec<Value>) {
+    if !events.is_empty() {
+        to.insert(section.to_owned(), json!({ "events": events }));
+    }
 }
 
 impl SyncParams<'_> {
@@ -138,6 +160,9 @@ impl SyncParams<'_> {
             .device
             .memberships(self.context.tx, self.user.as_str())?;
         for event in memberships {
+            if !self.filter.matches_room(&event.room) {
+                continue;
+            }
             let is_new = event.position > self.since;
             match membership_of(&event)?.as_deref() {
                 Some("join") => {
@@ -145,11 +170,14 @@ impl SyncParams<'_> {
                         put("join", &event.room, update);
                     }
                 }
+                Some("invite") if self.ignored.contains(&event.sender) => {}
                 Some("invite") if is_new || self.full_state => {
                     let state = json!({ "events": self.stripped_state(&event)? });
                     put("invite", &event.room, json!({ "invite_state": state }));
                 }
-                Some("leave" | "ban") if is_new && (!self.is_first || self.include_leave) => {
+                Some("leave" | "ban")
+                    if is_new && (!self.is_first || self.filter.include_leave) =>
+                {
                     // A user who never was joined sees only the membership event.
                     let after = if self.was_joined_between(&event)? {
                         self.since
@@ -170,12 +198,42 @@ impl SyncParams<'_> {
         let was_joined = self.was_joined(room)?;
         let since = if was_joined { self.since } else { 0 };
         let mut update = self.timeline(room, since, i64::MAX)?;
-        let is_empty = update["timeline"]["events"] == json!([]);
+        let mut more = Map::new();
+        let events = self.room_account_data(room, since)?;
+        put_events(&mut more, "account_data", events);
+        put_events(&mut more, "ephemeral", self.ephemeral(room, since)?);
+        let is_empty = update["timeline"]["events"] == json!([]) && more.is_empty();
         if was_joined && is_empty && !self.full_state {
             return Ok(None);
         }
+        for (section, events) in more {
+            update[section] = events;
+        }
         update["summary"] = self.summary(room)?;
         Ok(Some(update))
+    }
+
+    /// The changed account data of a room.
+    fn room_account_data(&self, room: &str, since: i64) -> Result<Vec<Value>, HandlerError> {
+        let filter = &self.filter.room_account_data;
+        if !filter.matches_room(room) {
+            return Ok(Vec::new());
+        }
+        let mut events = account_data::changes(self.context, self.requester, since, Some(room))?;
+        events.retain(|event| passes(filter, event));
+        Ok(events)
+    }
+
+    /// The receipts that changed in a room, and who is typing if that changed.
+    fn ephemeral(&self, room: &str, since: i64) -> Result<Vec<Value>, HandlerError> {
+        let filter = &self.filter.ephemeral;
+        if !filter.matches_room(room) {
+            return Ok(Vec::new());
+        }
+        let mut events = receipts::changes(self.context, self.user, self.ignored, room, since)?;
+        events.extend(typing::changes(self.context, self.ignored, room, since)?);
+        events.retain(|event| passes(filter, event));
+        Ok(events)
     }
 
     /// Whether the user was joined at some time between `since` and this event.
@@ -212,12 +270,23 @@ impl SyncParams<'_> {
         let condition = "events.room = ?3 AND events.position > ?4 AND events.position <= ?5
              ORDER BY events.position DESC LIMIT ?6";
         // One more than the limit shows whether there are more.
-        let limit = self.limit + 1;
-        let mut events = self.query(condition, &[&room, &after, &up_to, &limit])?;
-        let is_limited = events.len() as i64 > self.limit;
-        if is_limited {
-            events.pop();
+        let filter = &self.filter.timeline;
+        let limit = if filter.matches_all() && self.ignored.is_empty() {
+            self.limit + 1
+        } else {
+            MAX_FILTERED
+        };
+        let page = self.query(condition, &[&room, &after, &up_to, &limit])?;
+        let is_full = page.len() as i64 == limit;
+        let mut events = Vec::new();
+        for event in page {
+            let is_ignored = event.state_key.is_none() && self.ignored.contains(&event.sender);
+            if !is_ignored && filter.matches_event(&event)? {
+                events.push(event);
+            }
         }
+        let is_limited = events.len() as i64 > self.limit || is_full;
+        events.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
         events.reverse();
         let first = events.first().map_or(up_to, |event| event.position);
         let before = match events.first() {
@@ -225,11 +294,16 @@ impl SyncParams<'_> {
             None => stream::newest(tx)?.min(up_to),
         };
         let known = if self.full_state { 0 } else { after };
-        let state = self.device.state_between(tx, room, known, first)?;
+        let mut state = Vec::new();
+        for event in self.device.state_between(tx, room, known, first)? {
+            if self.filter.state.matches_event(&event)? {
+                state.push(event);
+            }
+        }
         Ok(json!({
-            "state": { "events": client_events(&state)? },
+            "state": { "events": self.client_events(&state)? },
             "timeline": {
-                "events": client_events(&events)?,
+                "events": self.client_events(&events)?,
                 "limited": is_limited,
                 "prev_batch": position_token(before),
             },
@@ -279,8 +353,12 @@ impl SyncParams<'_> {
         }
         Ok(stripped)
     }
-}
 
-fn client_events(events: &[EventRow]) -> Result<Vec<Value>, HandlerError> {
-    events.iter().map(|event| to_client(event, false)).collect()
+    fn client_events(&self, events: &[EventRow]) -> Result<Vec<Value>, HandlerError> {
+        let events = events.iter().map(|event| {
+            let event = to_client(event, false)?;
+            Ok(self.filter.select_fields(event))
+        });
+        events.collect()
+    }
 }

@@ -55,3 +55,21 @@ pub(crate) fn sharing_a_room(tx: &Transaction<'_>, user_id: &str) -> rusqlite::R
     let rows = statement.query_map([user_id], |row| row.get(0))?;
     rows.collect()
 }
+
+/// Whether a user is joined to a room.
+pub(crate) fn is_joined(tx: &Transaction<'_>, room: &str, user_id: &str) -> rusqlite::Result<bool> {
+    Ok(membership(tx, room, user_id)?.as_deref() == Some("join"))
+}
+
+/// Whether two users are joined to the same room.
+pub(crate) fn share_a_room(
+    tx: &Transaction<'_>,
+    user_id: &str,
+    other: &str,
+) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM room_members AS mine JOIN room_members AS theirs
+         ON theirs.room = mine.room AND theirs.user_id = ?2 AND theirs.membership = 'join'
+         WHERE mine.user_id = ?1 AND mine.membership = 'join')";
+    let mut statement = tx.prepare_cached(sql)?;
+    statement.query_row([user_id, other], |row| row.get(0))
+}

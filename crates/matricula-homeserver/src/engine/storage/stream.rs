@@ -15,3 +15,15 @@ pub(crate) fn next(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
     let mut statement = tx.prepare_cached(sql)?;
     statement.query_row([], |row| row.get(0))
 }
+
+/// Stores the position of the newest change that the members of a room see.
+pub(crate) fn set_room_changed(
+    tx: &Transaction<'_>,
+    room: &str,
+    position: i64,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE rooms SET changed = ?2 WHERE id = ?1";
+    let mut statement = tx.prepare_cached(sql)?;
+    statement.execute(rusqlite::params![room, position])?;
+    Ok(())
+}

@@ -125,6 +125,10 @@ pub(crate) fn deactivate(tx: &Transaction<'_>, user: i64) -> rusqlite::Result<()
         "oauth_codes",
         "oauth_device_codes",
         "threepids",
+        "account_data",
+        "filters",
+        "push_rules",
+        "openid_tokens",
     ] {
         tx.execute(&format!("DELETE FROM {table} WHERE user = ?1"), [user])?;
     }
