@@ -1,4 +1,4 @@
-//! What the documentation names exists: the tests of `docs/libkazv.md`, and the files of all links.
+//! What the documentation names exists: the tests of the pages about rules, and the files of all links.
 
 use std::{
     fs,
@@ -78,8 +78,9 @@ fn linked_files_exist() {
 #[test]
 fn named_tests_exist() {
     let root = root();
-    let page = fs::read_to_string(root.join("docs/libkazv.md")).unwrap();
-    let names = named_tests(&page);
+    let pages = ["docs/libkazv.md", "docs/homeserver.md"];
+    let pages = pages.map(|page| fs::read_to_string(root.join(page)).unwrap());
+    let names: Vec<_> = pages.iter().flat_map(|page| named_tests(page)).collect();
     assert!(names.len() > 100, "{} names", names.len());
     let exists = |name: &str| {
         files_of(&root.join("crates"), name).is_some_and(|(files, function)| {
@@ -92,6 +93,6 @@ fn named_tests_exist() {
     let missing: Vec<_> = names.into_iter().filter(|name| !exists(name)).collect();
     assert!(
         missing.is_empty(),
-        "docs/libkazv.md names tests that do not exist: {missing:#?}"
+        "a page names tests that do not exist: {missing:#?}"
     );
 }
