@@ -14,7 +14,7 @@ use crate::{
 
 /// The migrations. The `user_version` of a database is the number of migrations that it has had, so
 /// that new ones must be added at the end.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("schema/01_accounts.sql"),
     include_str!("schema/02_browser_login.sql"),
     include_str!("schema/03_reauthentication.sql"),
@@ -25,6 +25,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("schema/08_media.sql"),
     include_str!("schema/09_stream.sql"),
     include_str!("schema/10_user_data.sql"),
+    include_str!("schema/11_notifications.sql"),
 ];
 
 /// The `application_id` of a database, set by the first migration.

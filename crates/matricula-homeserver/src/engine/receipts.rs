@@ -23,7 +23,7 @@ use super::{
     error::{ApiError, HandlerError},
     handler::Handler,
     storage::{
-        members,
+        members, notifications,
         receipts::{self, NewReceipt},
         threads::{self, MAIN},
     },
@@ -170,6 +170,8 @@ impl<'a> Reader<'a> {
         if !receipt.insert(self.context.tx, self.now)? {
             return Ok(());
         }
+        let (tx, up_to) = (self.context.tx, event.position);
+        notifications::clear(tx, receipt.user_id, receipt.room, thread, up_to)?;
         if kind == READ {
             let changes = &self.context.changes;
             changes.add_for_room(self.context.tx, self.room.as_str())?;

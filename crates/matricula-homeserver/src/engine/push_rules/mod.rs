@@ -2,8 +2,10 @@
 //!
 //! Their number and size are limited in `ruleset`.
 
-mod defaults;
 mod ruleset;
+mod unread;
+
+pub(crate) use unread::{AppendedEvent, on_event, write_counts};
 
 use matricula_api::{
     ErrorCode, LenientList, StringOr,

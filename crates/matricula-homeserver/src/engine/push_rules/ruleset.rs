@@ -6,14 +6,16 @@ use matricula_api::{
     common::{PushRule, PushRuleset},
 };
 
-use super::defaults::{self, MASTER};
 use crate::engine::{
     auth::requester::Requester,
     context::RequestContext,
     error::{ApiError, HandlerError},
     storage::push_rules,
 };
+use matricula_rules::push::default_ruleset;
 
+/// The id of the rule that comes before all others.
+const MASTER: &str = ".m.rule.master";
 /// The maximum number of rules that a user adds or changes.
 const MAX_RULES: usize = 1_000;
 /// The size of what a user adds or changes, in bytes of JSON.
@@ -45,8 +47,9 @@ impl Ruleset {
     }
 
     /// The predefined rules with the changes of a user, as they are stored.
-    fn new(user_id: &UserId, changes: Option<&str>) -> Result<Self, HandlerError> {
-        let defaults = defaults::ruleset(user_id)?;
+    pub(super) fn new(user_id: &UserId, changes: Option<&str>) -> Result<Self, HandlerError> {
+        let defaults = default_ruleset(user_id.as_str());
+        let defaults: PushRuleset = serde_json::from_value(defaults)?;
         let mut rules = defaults.clone();
         if let Some(changes) = changes {
             let changes: PushRuleset = serde_json::from_str(changes)?;

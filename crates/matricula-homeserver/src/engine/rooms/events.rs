@@ -4,13 +4,14 @@ use matricula_api::{ErrorCode, RoomId, UserId};
 use matricula_core::StepContext;
 use serde_json::{Value, json};
 
-use super::{MAX_EVENT, MAX_NAME, MEMBER};
+use super::{MAX_EVENT, MAX_NAME, MEMBER, power::room_power};
 use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
+    push_rules::{self, AppendedEvent},
     storage::{
         events::{EventRow, NewEventRow, state},
-        members, stream,
+        members, notifications, stream,
     },
     typing,
     util::ALPHANUMERIC,
@@ -65,10 +66,21 @@ pub(super) fn append_event(
         members::set(context.tx, row.room, member, membership, position)?;
         if membership != "join" {
             typing::stop(context, row.room, member)?;
+            notifications::clear(context.tx, member, row.room, None, i64::MAX)?;
         }
         // One who is not joined sees this change too.
         context.changes.add_for_user(member);
     }
+    let event = AppendedEvent {
+        room: row.room,
+        id: &id,
+        position,
+        kind: new.kind,
+        state_key: new.state_key,
+        sender: sender.as_str(),
+        content: new.content,
+    };
+    push_rules::on_event(context, &event, || room_power(context, new.room))?;
     context.changes.add_for_room(context.tx, row.room)?;
     Ok(Appended { id, position })
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use matricula_api::{ErrorCode, RoomId, UserId};
+use matricula_rules::{EventView, RoomVersion, power_levels::RoomPower};
 use serde_json::{Map, Value, json};
 
 use super::{events::state_content, forbidden};
 use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
+    storage::events::{SERVER, state},
 };
 
 pub(super) const POWER_LEVELS: &str = "m.room.power_levels";
@@ -24,6 +26,24 @@ pub(super) fn initial_levels(creator: &UserId, equals: &[UserId]) -> Value {
         "ban": 50, "kick": 50, "redact": 50, "invite": 0,
         "events": { "m.room.power_levels": 100, "m.room.history_visibility": 100 },
     })
+}
+
+/// The power in a room.
+pub(super) fn room_power(
+    context: &RequestContext<'_>,
+    room: &RoomId,
+) -> Result<RoomPower, HandlerError> {
+    let condition = "events.room = ?3 AND events.kind = 'm.room.create'
+         ORDER BY events.position LIMIT 1";
+    let create = SERVER.query(context.tx, condition, &[&room.as_str()])?;
+    let create = create.first().ok_or_else(|| {
+        let error = format!("the room {room} has no m.room.create");
+        HandlerError::Internal(error.into())
+    })?;
+    let levels = state(context.tx, room.as_str(), POWER_LEVELS, "")?;
+    let levels = levels.as_ref().map(|(_, content)| content.as_str());
+    let create = EventView::new(&create.kind, &create.sender, &create.content);
+    Ok(RoomPower::new(&create, levels, RoomVersion::V11))
 }
 
 /// Rejects users who may not send this type of event, or state event.

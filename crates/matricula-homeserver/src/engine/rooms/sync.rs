@@ -22,7 +22,7 @@ use crate::engine::{
     error::HandlerError,
     filters::{self, EventMatcher, Filter},
     handler::Handler,
-    presence, receipts,
+    presence, push_rules, receipts,
     storage::{
         events::{EventDevice, EventRow},
         stream,
@@ -210,6 +210,9 @@ impl SyncParams<'_> {
             update[section] = events;
         }
         update["summary"] = self.summary(room)?;
+        let per_thread = self.filter.timeline.unread_thread_notifications;
+        let (context, reader, ignored) = (self.context, self.user, self.ignored);
+        push_rules::write_counts(context, reader, ignored, room, per_thread, &mut update)?;
         Ok(Some(update))
     }
 

@@ -52,6 +52,12 @@ pub(crate) struct EventDevice<'a> {
     pub(crate) device: &'a str,
 }
 
+/// Reads for the server itself: no transaction ids.
+pub(crate) const SERVER: EventDevice<'static> = EventDevice {
+    user: 0,
+    device: "",
+};
+
 impl EventDevice<'_> {
     /// Reads events. `condition` is what follows `WHERE`; its parameters begin at `?3`.
     pub(crate) fn query(

@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod filters;
 pub(crate) mod media;
 pub(crate) mod members;
+pub(crate) mod notifications;
 pub(crate) mod one_time_tokens;
 pub(crate) mod openid_tokens;
 pub(crate) mod presence;

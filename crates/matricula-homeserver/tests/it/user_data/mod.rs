@@ -11,6 +11,7 @@ mod reports;
 mod tags;
 mod turn;
 mod typing;
+mod unread_counts;
 
 use matricula_core::Method;
 use serde_json::{Value, json};
