@@ -74,15 +74,20 @@ impl Handler for SetPresence {
         check_text_length("status_msg", self.status_msg.as_deref())?;
         check_state(&self.presence)?;
         let user_id = self.user_id.as_str();
-        PresenceRow {
+        let row = PresenceRow {
             user_id: user_id.to_owned(),
             state: self.presence.as_str().to_owned(),
             status: self.status_msg,
             is_idle: false,
             active_at: millis(cx.now),
             seen_at: millis(cx.now),
+        };
+        let known = presence::find(context.tx, user_id)?;
+        if known.is_some_and(|it| it.state == row.state && it.status == row.status) {
+            presence::set_times(context.tx, user_id, row.active_at, row.seen_at)?;
+            return Ok(SetPresenceResponse::default());
         }
-        .save(context.tx)?;
+        row.save(context.tx)?;
         add_change(context, user_id)?;
         Ok(SetPresenceResponse::default())
     }
@@ -232,8 +237,9 @@ fn is_active(row: &PresenceRow, now: Timestamp) -> Option<bool> {
     (row.state == ONLINE).then(|| !is_outdated(row.active_at, now))
 }
 
+/// Whether a stored time is too old, or in the future: then the clock was set back.
 fn is_outdated(at: i64, now: Timestamp) -> bool {
-    at <= before(now, GRANULARITY)
+    at <= before(now, GRANULARITY) || at > millis(now)
 }
 
 /// The time before `now`, in milliseconds.

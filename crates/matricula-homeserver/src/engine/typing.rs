@@ -49,7 +49,7 @@ impl Handler for SetTyping {
 /// Ends the notifications that have expired. A sync begins with it, and waits no longer than until the next
 /// one expires.
 pub(crate) fn expire(context: &RequestContext<'_>, now: Timestamp) -> Result<(), HandlerError> {
-    for room in typing::expire(context.tx, now)? {
+    for room in typing::expire(context.tx, now, now.plus(MAX_TIMEOUT))? {
         context.changes.add_for_room(context.tx, &room)?;
     }
     Ok(())

@@ -18,8 +18,9 @@ use matricula_rules::push::default_ruleset;
 const MASTER: &str = ".m.rule.master";
 /// The maximum number of rules that a user adds or changes.
 const MAX_RULES: usize = 1_000;
-/// The size of what a user adds or changes, in bytes of JSON.
-const MAX_BYTES: usize = 128 * 1024;
+/// The size of what a user adds or changes, in bytes of JSON. The time to evaluate rules grows with the
+/// length of their patterns.
+const MAX_BYTES: usize = 32 * 1024;
 
 /// Where a rule is put among the user's own rules of its kind.
 pub(super) enum Place<'a> {

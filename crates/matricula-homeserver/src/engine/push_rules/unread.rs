@@ -23,6 +23,10 @@ use crate::engine::{
 /// The default rules that name the user. The others are the same for all users.
 const PERSONAL: [&str; 2] = [".m.rule.invite_for_me", ".m.rule.is_user_mention"];
 
+/// The longest text in an event that rules are evaluated for, in bytes: what follows does not count. The time
+/// grows with the lengths of text and pattern multiplied.
+const MAX_TEXT: usize = 4_096;
+
 /// An event that was appended to a room.
 pub(crate) struct AppendedEvent<'a> {
     pub(crate) room: &'a str,
@@ -43,17 +47,32 @@ impl AppendedEvent<'_> {
     }
 
     fn to_push_event(&self) -> Result<PushEvent, HandlerError> {
+        let mut content = self.content.clone();
+        shorten(&mut content);
         let mut event = json!({
             "event_id": self.id,
             "room_id": self.room,
             "type": self.kind,
             "sender": self.sender,
-            "content": self.content,
+            "content": content,
         });
         if let Some(state_key) = self.state_key {
             event["state_key"] = state_key.into();
         }
         PushEvent::parse(&event.to_string()).map_err(internal)
+    }
+}
+
+/// Cuts every text to [`MAX_TEXT`].
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) if text.len() > MAX_TEXT => {
+            let end = (0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at));
+            text.truncate(end.unwrap_or(0));
+        }
+        Value::Array(list) => list.iter_mut().for_each(shorten),
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
+        _ => {}
     }
 }
 

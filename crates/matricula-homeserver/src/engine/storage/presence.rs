@@ -103,24 +103,32 @@ pub(crate) fn changes(
     user_id: &str,
     after: i64,
 ) -> rusqlite::Result<Vec<PresenceRow>> {
-    let sql = format!(
+    let changed = format!(
         "SELECT {COLUMNS} FROM presence AS them
              WHERE them.position > ?2 AND (them.user_id = ?1 OR EXISTS (
                  SELECT 1 FROM room_members AS theirs JOIN room_members AS mine
                      ON mine.room = theirs.room AND mine.user_id = ?1 AND mine.membership = 'join'
                  WHERE theirs.user_id = them.user_id AND theirs.membership = 'join'
-             ))
-         UNION SELECT {COLUMNS} FROM room_members AS theirs
-             JOIN presence AS them ON them.user_id = theirs.user_id
-             JOIN room_members AS mine
+             ))"
+    );
+    // Each begins with the newest memberships, which are few: a CROSS JOIN is done in this order.
+    let newly_shared = format!(
+        "SELECT {COLUMNS} FROM room_members AS theirs INDEXED BY member_changes
+             CROSS JOIN room_members AS mine
                  ON mine.room = theirs.room AND mine.user_id = ?1 AND mine.membership = 'join'
+             CROSS JOIN presence AS them ON them.user_id = theirs.user_id
              WHERE theirs.position > ?2 AND theirs.membership = 'join'
-         UNION SELECT {COLUMNS} FROM room_members AS mine
-             JOIN room_members AS theirs
+         UNION SELECT {COLUMNS} FROM room_members AS mine INDEXED BY member_changes
+             CROSS JOIN room_members AS theirs
                  ON theirs.room = mine.room AND theirs.membership = 'join'
-             JOIN presence AS them ON them.user_id = theirs.user_id
+             CROSS JOIN presence AS them ON them.user_id = theirs.user_id
              WHERE mine.position > ?2 AND mine.user_id = ?1 AND mine.membership = 'join'"
     );
+    let sql = match after {
+        // All that there is was changed since then.
+        0 => changed,
+        _ => format!("{changed} UNION {newly_shared}"),
+    };
     let mut statement = tx.prepare_cached(&sql)?;
     let rows = statement.query_map(params![user_id, after], PresenceRow::read)?;
     rows.collect()

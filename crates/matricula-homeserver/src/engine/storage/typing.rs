@@ -33,11 +33,16 @@ pub(crate) fn stop(tx: &Transaction<'_>, room: &str, user_id: &str) -> rusqlite:
     Ok(was_typing)
 }
 
-/// Ends what has expired. Returns the rooms in which that is a change.
-pub(crate) fn expire(tx: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<Vec<String>> {
-    let sql = "DELETE FROM typing WHERE expires_at <= ?1 RETURNING room";
+/// Ends what has expired, and what would expire later than is possible: the clock was set back. Returns the
+/// rooms in which that is a change.
+pub(crate) fn expire(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+    latest: Timestamp,
+) -> rusqlite::Result<Vec<String>> {
+    let sql = "DELETE FROM typing WHERE expires_at <= ?1 OR expires_at > ?2 RETURNING room";
     let mut statement = tx.prepare_cached(sql)?;
-    let rows = statement.query_map([millis(now)], |row| row.get(0))?;
+    let rows = statement.query_map([millis(now), millis(latest)], |row| row.get(0))?;
     let mut rooms = rows.collect::<rusqlite::Result<Vec<String>>>()?;
     rooms.sort();
     rooms.dedup();
@@ -49,7 +54,7 @@ pub(crate) fn expire(tx: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<V
 
 /// When the first notification of the user's rooms expires, in milliseconds since the Unix epoch.
 pub(crate) fn next_expiry(tx: &Transaction<'_>, user_id: &str) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT min(typing.expires_at) FROM typing JOIN room_members AS mine
+    let sql = "SELECT min(typing.expires_at) FROM typing CROSS JOIN room_members AS mine
              ON mine.room = typing.room AND mine.user_id = ?1 AND mine.membership = 'join'";
     let mut statement = tx.prepare_cached(sql)?;
     statement.query_row([user_id], |row| row.get(0))

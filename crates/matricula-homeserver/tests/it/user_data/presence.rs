@@ -52,6 +52,8 @@ fn presence_is_set_and_seen() {
     let later = since(&mut home, &alice, &news);
     let gone = json!({ "presence": "unavailable", "last_active_ago": 0 });
     assert_eq!(shown(&later, &bob), Some(gone));
+    // The same again is no change.
+    set(&mut home, &bob, json!({ "presence": "unavailable" })).ok();
     let same = since(&mut home, &alice, &later);
     assert_eq!(same, json!({ "next_batch": later["next_batch"] }));
 }

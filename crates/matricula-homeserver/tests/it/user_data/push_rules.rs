@@ -371,7 +371,7 @@ fn push_rules_are_bounded() {
         stored += 1;
     };
     refused.err(413, "M_TOO_LARGE");
-    assert!((30..33).contains(&stored), "{stored}");
+    assert!((7..9).contains(&stored), "{stored}");
     assert_eq!(ids(&mut home, &alice, "content").len(), stored);
     delete(&mut home, &alice, &rule("content", "0")).ok();
     let path = rule("content", &stored.to_string());

@@ -116,6 +116,15 @@ fn typing_expires() {
 }
 
 #[test]
+fn clock_set_back_ends_typing() {
+    let (mut home, alice, bob, room) = shared_room();
+    set(&mut home, &bob, &room, json!({ "typing": true })).ok();
+    let seen = sync(&mut home, &alice, "");
+    home.now = matricula_core::Timestamp::from_millis(1_600_000_000_000);
+    assert_eq!(typing(&since(&mut home, &alice, &seen), &room), [json!([])]);
+}
+
+#[test]
 fn leaving_ends_typing() {
     let (mut home, alice, bob, room) = shared_room();
     set(&mut home, &bob, &room, json!({ "typing": true })).ok();

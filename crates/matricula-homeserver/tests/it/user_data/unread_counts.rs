@@ -113,6 +113,29 @@ fn push_rules_decide_what_counts() {
 }
 
 #[test]
+fn rules_see_the_beginning_of_long_texts() {
+    let (mut home, alice, bob, room) = shared_room();
+    let rule = "/_matrix/client/v3/pushrules/global/content/cake";
+    let body = json!({ "actions": ["notify", { "set_tweak": "highlight" }], "pattern": "cake" });
+    put(&mut home, &bob, rule, body).ok();
+    for (body, highlights) in [
+        (format!("cake {}", "é".repeat(20_000)), 1),
+        (format!("{} cake", "é".repeat(20_000)), 0),
+        (format!("{} cake", "é".repeat(2_045)), 1),
+        (format!("{} cake", "é".repeat(2_046)), 0),
+    ] {
+        let event = say(&mut home, &alice, &room, &body);
+        assert_eq!(
+            counts(&mut home, &bob, &room),
+            (1, highlights),
+            "{}",
+            body.len()
+        );
+        read(&mut home, &bob, &room, "m.read", &event, json!({}));
+    }
+}
+
+#[test]
 fn further_receipt_counts() {
     let (mut home, alice, bob, room) = shared_room();
     let all = ["a", "b", "c", "d"].map(|body| say(&mut home, &alice, &room, body));
