@@ -81,8 +81,8 @@ fn keeps_field(field: &str, rules: RedactionRules) -> bool {
 }
 
 fn strip_content(kind: &str, mut content: Object<'_>, rules: RedactionRules) -> String {
-    let signed = match kind {
-        "m.room.member" if rules.keeps_signed_third_party_invite => signed_invite(&content),
+    let invite = match kind {
+        "m.room.member" if rules.keeps_signed_third_party_invite => stripped_invite(&content),
         _ => None,
     };
     content.retain(|field| match (kind, field) {
@@ -98,22 +98,21 @@ fn strip_content(kind: &str, mut content: Object<'_>, rules: RedactionRules) -> 
         ("m.room.aliases", "aliases") => rules.keeps_aliases,
         ("m.room.join_rules", "allow") => rules.keeps_join_rule_allow,
         ("m.room.member", "join_authorised_via_users_server") => rules.keeps_join_authorised_via,
-        ("m.room.member", "third_party_invite") => signed.is_some(),
+        ("m.room.member", "third_party_invite") => invite.is_some(),
         ("m.room.power_levels", "invite") => rules.keeps_invite_level,
         ("m.room.redaction", "redacts") => rules.keeps_redacts,
         _ => false,
     });
     let mut stripped = content;
-    if let Some(signed) = &signed {
-        stripped.insert("third_party_invite", signed);
+    if let Some(invite) = &invite {
+        stripped.insert("third_party_invite", invite);
     }
     stripped.to_json()
 }
 
-/// `third_party_invite` with only its `signed`; none where it has none.
-fn signed_invite(content: &Object<'_>) -> Option<Box<RawValue>> {
+/// `third_party_invite` with only its `signed`, empty where it has none. What is no object goes.
+fn stripped_invite(content: &Object<'_>) -> Option<Box<RawValue>> {
     let mut invite = content.object("third_party_invite")?;
-    invite.get("signed")?;
     invite.retain(|field| field == "signed");
     Some(written(invite.to_json()))
 }
