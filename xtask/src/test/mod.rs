@@ -17,6 +17,14 @@ use crate::{Result, deps, spec, synapse};
 
 /// The variable with the file that describes the servers for the live tests.
 const SERVERS: &str = "MATRICULA_SYNAPSE";
+/// The variable with the Python that has Synapse, for the live tests.
+const PYTHON: &str = "MATRICULA_SYNAPSE_PYTHON";
+
+/// What live tests find in their environment.
+struct Live<'a> {
+    servers: &'a Path,
+    python: &'a Path,
+}
 
 /// Runs all tests, or those that match the filter. Returns false if a test failed, or if one was
 /// skipped and `strict` is set.
@@ -99,7 +107,11 @@ fn run_live(report: &mut Report, tests: Vec<Ignored>, spec: Option<&Path>) {
             return report.skip(tests, "the servers did not start");
         }
     };
-    let counts = report.stage("live", || run_ignored(&tests, spec, Some(servers.file())));
+    let live = Live {
+        servers: servers.file(),
+        python: &python,
+    };
+    let counts = report.stage("live", || run_ignored(&tests, spec, Some(&live)));
     servers.stop(counts.failed > 0);
 }
 
@@ -128,11 +140,11 @@ fn check_dependencies() -> TestCounts {
 }
 
 /// Runs ignored tests by their exact names.
-fn run_ignored(tests: &[Ignored], spec: Option<&Path>, servers: Option<&Path>) -> TestCounts {
+fn run_ignored(tests: &[Ignored], spec: Option<&Path>, live: Option<&Live<'_>>) -> TestCounts {
     let mut args = vec!["--workspace", "--no-fail-fast", "--test", "it", "--"];
     args.extend(["--ignored", "--exact"]);
     args.extend(tests.iter().map(|test| &*test.name));
-    let mut counts = cargo_test(&args, spec, servers);
+    let mut counts = cargo_test(&args, spec, live);
     let ran = counts.passed + counts.failed;
     if ran < tests.len() && counts.failed == 0 {
         eprintln!(
@@ -146,7 +158,7 @@ fn run_ignored(tests: &[Ignored], spec: Option<&Path>, servers: Option<&Path>) -
 
 /// Runs `cargo test`, forwards its output and counts results. Any other failure, such as a compile
 /// error, counts as one failed test.
-fn cargo_test(args: &[&str], spec: Option<&Path>, servers: Option<&Path>) -> TestCounts {
+fn cargo_test(args: &[&str], spec: Option<&Path>, live: Option<&Live<'_>>) -> TestCounts {
     let mut counts = TestCounts::default();
     let mut command = cargo();
     command
@@ -154,7 +166,9 @@ fn cargo_test(args: &[&str], spec: Option<&Path>, servers: Option<&Path>) -> Tes
         .args(args)
         .env("CARGO_TERM_COLOR", "never");
     command.envs(spec.map(|dir| (spec::VARIABLE, dir)));
-    command.envs(servers.map(|file| (SERVERS, file)));
+    if let Some(live) = live {
+        command.env(SERVERS, live.servers).env(PYTHON, live.python);
+    }
     let ended = pipe().and_then(|(output, input)| {
         // One pipe for both, so that the lines stay in order.
         let mut child = command.stdout(input.try_clone()?).stderr(input).spawn()?;

@@ -7,6 +7,7 @@ mod canonical_json;
 mod event_ids;
 mod history_visibility;
 mod limits;
+mod live_rules;
 mod power_level_changes;
 mod power_levels;
 mod push;
