@@ -32,6 +32,9 @@ pub enum Error {
     /// The database cannot be read or written.
     #[error("the homeserver's database failed: {0}")]
     Database(#[from] rusqlite::Error),
+    /// What is to be sent to an application service cannot be read.
+    #[error("the events of an application service cannot be read: {0}")]
+    Outbox(Box<dyn std::error::Error + Send + Sync>),
     /// The database was written by a newer version of this program.
     #[error(
         "the homeserver's database has format {found}, but this program supports formats up to \

@@ -41,9 +41,9 @@ pub use config::{
 };
 pub use database::Database;
 pub use engine::{
-    DelegationCall, FileAction, HandlerResponse, Homeserver, QueuedMail, ReceivedFile, Request,
-    StoredFile, Upload, served,
+    CalledService, DelegationCall, FaultyEvent, FileAction, HandlerResponse, Homeserver,
+    QueuedMail, ReceivedFile, Request, ServiceTransaction, StoredFile, Upload, served,
 };
 pub use error::Error;
 pub use matricula_api::server::OutgoingResponse;
-pub use server::{Server, ServerDir, ServerOptions};
+pub use server::{Fault, Faults, Server, ServerDir, ServerOptions};

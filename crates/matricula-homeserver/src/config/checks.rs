@@ -80,7 +80,8 @@ impl Config {
         let services = &self.application_services;
         if !services.iter().all(ApplicationService::is_complete) {
             return invalid(
-                "an application service needs an id, a token, a sender, and valid user prefixes",
+                "an application service needs an id, a token, a sender, and valid prefixes; with a URL, \
+                 which must be http://, it needs an hs_token",
             );
         }
         let is_twice = |(at, one): (usize, &ApplicationService)| {

@@ -1,6 +1,6 @@
 //! Mail, captcha, application services.
 
-use matricula_core::Secret;
+use matricula_core::{Secret, ServerUrl};
 use serde::{Deserialize, Serialize};
 
 use super::Config;
@@ -105,9 +105,18 @@ pub struct ApplicationService {
     pub token: Secret,
     /// The localpart of its own user (`sender_localpart`).
     pub sender: String,
+    /// Where it is sent events: an `http://` URL. Absent means that it is sent none.
+    #[serde(default)]
+    pub url: Option<ServerUrl>,
+    /// The token with which this server identifies itself to it (`hs_token`).
+    #[serde(rename = "hs_token", default, with = "matricula_core::secret::exposed")]
+    pub server_token: Option<Secret>,
     /// Prefixes of the localparts in its exclusive namespace.
     #[serde(default)]
     pub user_prefixes: Vec<String>,
+    /// Prefixes of the local names of the room aliases in its namespace.
+    #[serde(default)]
+    pub alias_prefixes: Vec<String>,
     /// Whether it manages the devices of its users
     /// ([MSC4190](https://github.com/matrix-org/matrix-spec-proposals/pull/4190)). It then cannot log
     /// in as them.
@@ -122,7 +131,10 @@ impl ApplicationService {
             id: id.into(),
             token: token.into(),
             sender: sender.into(),
+            url: None,
+            server_token: None,
             user_prefixes: Vec::new(),
+            alias_prefixes: Vec::new(),
             manages_devices: false,
         }
     }
@@ -131,6 +143,21 @@ impl ApplicationService {
     #[must_use]
     pub fn user_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.user_prefixes.push(prefix.into());
+        self
+    }
+
+    /// Adds to [`ApplicationService::alias_prefixes`].
+    #[must_use]
+    pub fn alias_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.alias_prefixes.push(prefix.into());
+        self
+    }
+
+    /// Sets [`ApplicationService::url`] and [`ApplicationService::server_token`].
+    #[must_use]
+    pub fn listens_at(mut self, url: ServerUrl, server_token: impl Into<Secret>) -> Self {
+        self.url = Some(url);
+        self.server_token = Some(server_token.into());
         self
     }
 
@@ -147,12 +174,27 @@ impl ApplicationService {
         localpart == self.sender || prefixes.any(|it| localpart.starts_with(it.as_str()))
     }
 
+    /// Whether a room alias of this server is in the namespace of the service.
+    pub(crate) fn owns_alias(&self, alias: &str) -> bool {
+        let name = alias.strip_prefix('#').unwrap_or(alias);
+        self.alias_prefixes
+            .iter()
+            .any(|it| name.starts_with(it.as_str()))
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         let texts = [&self.id, &self.sender]
             .into_iter()
-            .chain(&self.user_prefixes);
+            .chain(&self.user_prefixes)
+            .chain(&self.alias_prefixes);
         let mut texts = texts.map(String::as_str);
+        let token = self.server_token.as_ref();
+        let is_reachable = self
+            .url
+            .as_ref()
+            .is_none_or(|url| !url.is_https() && token.is_some_and(|it| !it.expose().is_empty()));
         !self.token.expose().is_empty()
+            && is_reachable
             && texts.all(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic()))
     }
 }

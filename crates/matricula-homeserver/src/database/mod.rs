@@ -1,20 +1,21 @@
 //! The SQLite database of a homeserver, with its migrations.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use matricula_api::ErrorCode;
 use matricula_core::{StepContext, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::{
-    DelegationCall, Error, HandlerResponse, Homeserver, QueuedMail, Request,
-    engine::{ApiError, millis},
+    DelegationCall, Error, FaultyEvent, HandlerResponse, Homeserver, QueuedMail, Request,
+    ServiceTransaction,
+    engine::{ApiError, Awaited, millis, transactions},
     files,
 };
 
 /// The migrations. The `user_version` of a database is the number of migrations that it has had, so
 /// that new ones must be added at the end.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("schema/01_accounts.sql"),
     include_str!("schema/02_browser_login.sql"),
     include_str!("schema/03_reauthentication.sql"),
@@ -26,6 +27,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("schema/09_stream.sql"),
     include_str!("schema/10_user_data.sql"),
     include_str!("schema/11_notifications.sql"),
+    include_str!("schema/12_rooms.sql"),
 ];
 
 /// The `application_id` of a database, set by the first migration.
@@ -177,6 +179,59 @@ impl Database {
     pub(crate) fn newest_delegation_call(&self) -> Result<Option<i64>, Error> {
         let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'delegation_calls'";
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?)
+    }
+
+    /// The next transaction of an application service. Transactions must be sent in order, each again and
+    /// unaltered until the service takes it.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if SQLite fails.
+    pub fn next_service_transaction(
+        &mut self,
+        server: &Homeserver,
+        service: &str,
+    ) -> Result<Option<ServiceTransaction>, Error> {
+        let tx = self
+            .0
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let found = server.next_service_transaction(&tx, service)?;
+        tx.commit()?;
+        Ok(found)
+    }
+
+    /// Removes a transaction that the service took.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if SQLite fails.
+    pub fn remove_service_transaction(
+        &mut self,
+        transaction: &ServiceTransaction,
+    ) -> Result<(), Error> {
+        Ok(transactions::remove(&self.0, transaction)?)
+    }
+
+    /// Appends an event as a test of clients wants it: its id, if the rules allow it, and what changed.
+    pub(crate) fn append_faulty(
+        &mut self,
+        server: &Homeserver,
+        cx: &mut StepContext<'_>,
+        event: &FaultyEvent,
+    ) -> Option<(Option<String>, BTreeSet<Awaited>)> {
+        let tx = self
+            .0
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .ok()?;
+        let (id, changed) = server.append_faulty(cx, &tx, event);
+        if id.is_some() {
+            tx.commit().ok()?;
+        }
+        Some((id, changed))
+    }
+
+    /// Forgets all transaction ids.
+    pub(crate) fn forget_transactions(&mut self) -> Result<(), Error> {
+        self.0.execute("DELETE FROM transactions", [])?;
+        Ok(())
     }
 
     /// Whether a file with this name belongs to an upload.

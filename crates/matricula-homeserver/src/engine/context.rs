@@ -1,9 +1,14 @@
 //! What a handler works with: the configuration, the transaction and the request.
 
-use matricula_core::Secret;
+use std::cell::{Cell, RefCell};
+
+use matricula_core::{Secret, Timestamp};
 use rusqlite::Transaction;
 
-use super::{request::Request, storage::rate_limit::Bucket, waiting::Changes};
+use super::{
+    request::Request, service_call::ServiceCall, storage::rate_limit::Bucket, util::millis,
+    waiting::Changes,
+};
 use crate::{Config, Limit};
 
 /// One request in progress, and the transaction in which it is handled.
@@ -15,6 +20,10 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) request: &'a Request,
     /// What the request changes, for requests that wait.
     pub(crate) changes: Changes,
+    /// Whether guests may call the operation.
+    pub(crate) allows_guests: Cell<bool>,
+    /// The application service that must be called before the request can be answered.
+    pub(crate) service_call: RefCell<Option<ServiceCall>>,
 }
 
 impl<'a> RequestContext<'a> {
@@ -27,6 +36,22 @@ impl<'a> RequestContext<'a> {
     pub(crate) fn access_token(&self) -> Option<&'a str> {
         let in_header = self.request.access_token.as_ref().map(Secret::expose);
         in_header.or_else(|| self.request.query("access_token"))
+    }
+
+    /// Asks the caller to call an application service and to repeat the request.
+    pub(crate) fn call(&self, call: ServiceCall) {
+        *self.service_call.borrow_mut() = Some(call);
+    }
+
+    /// The time of an event that is sent now. Application services may choose it.
+    pub(crate) fn event_time(&self, now: Timestamp) -> i64 {
+        let is_service = || {
+            let token = self.access_token();
+            token.is_some_and(|it| self.config.service_by_token(it).is_some())
+        };
+        let chosen = self.request.query("ts").filter(|_| is_service());
+        let chosen = chosen.and_then(|it| it.parse().ok()).filter(|it| *it >= 0);
+        chosen.unwrap_or_else(|| millis(now))
     }
 
     /// The rate-limit bucket of the client's network address.

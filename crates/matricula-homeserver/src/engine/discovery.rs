@@ -19,13 +19,13 @@ use matricula_api::{
     uia::Stage,
 };
 use matricula_core::StepContext;
+use matricula_rules::RoomVersion;
 
 use super::{
     auth::{sso, uia::APPLICATION_SERVICE},
     context::RequestContext,
     error::HandlerError,
     handler::Handler,
-    rooms::ROOM_VERSION,
 };
 
 /// The versions of the specification that the server supports, as far as it serves their endpoints.
@@ -114,6 +114,7 @@ impl Handler for GetThirdPartyProtocols {
 }
 
 fn room_versions() -> RoomVersionsCapability {
-    let stable = (ROOM_VERSION.to_owned(), RoomVersionStability::Stable);
-    RoomVersionsCapability::new(ROOM_VERSION, [stable].into_iter().collect())
+    let stable = |version: RoomVersion| (version.as_str().to_owned(), RoomVersionStability::Stable);
+    let available = RoomVersion::ALL.into_iter().map(stable);
+    RoomVersionsCapability::new(RoomVersion::default().as_str(), available.collect())
 }

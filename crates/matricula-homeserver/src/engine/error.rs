@@ -31,6 +31,11 @@ impl ApiError {
         }
     }
 
+    /// There is no access token.
+    pub(crate) fn missing_token(error: &'static str) -> Self {
+        Self::new(401, ErrorCode::MissingToken, error)
+    }
+
     /// A required field is missing.
     pub(crate) fn missing_param(what: &str) -> Self {
         let error = format!("{what} is missing");
@@ -61,6 +66,12 @@ impl ApiError {
         let mut api = Self::new(401, ErrorCode::UserLocked, error);
         api.extra.insert("soft_logout".to_owned(), true.into());
         api
+    }
+
+    /// The account is deactivated.
+    pub(crate) fn user_deactivated() -> Self {
+        let error = "this account was deactivated";
+        Self::new(403, ErrorCode::UserDeactivated, error)
     }
 
     /// A rate limit was exceeded.

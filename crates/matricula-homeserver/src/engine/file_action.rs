@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, fmt};
 
 use matricula_api::server::OutgoingResponse;
 
-use super::waiting::{Awaited, Wait};
+use super::{
+    service_call::ServiceCall,
+    waiting::{Awaited, Wait},
+};
 
 /// A response. Where a body is a file, it comes with a [`FileAction`]: the engine opens no files.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub struct HandlerResponse {
     pub reply: OutgoingResponse,
     /// What the caller must do.
     pub file_action: Option<FileAction>,
+    /// The application service that the caller must call before it repeats the request.
+    pub(crate) service_call: Option<ServiceCall>,
     /// What the request changed.
     pub(crate) changed: BTreeSet<Awaited>,
     /// What the request waits for, if there is nothing to respond yet.
@@ -82,6 +87,7 @@ impl From<OutgoingResponse> for HandlerResponse {
         Self {
             reply,
             file_action: None,
+            service_call: None,
             changed: BTreeSet::new(),
             wait: None,
         }

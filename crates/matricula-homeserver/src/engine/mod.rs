@@ -21,25 +21,35 @@ mod reports;
 mod request;
 mod rooms;
 mod routes;
+mod service_call;
+mod services;
 mod storage;
 mod turn;
 mod typing;
 mod util;
 mod waiting;
 
-use std::time::Duration;
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    time::Duration,
+};
 
 use matricula_api::{ErrorCode, server::OutgoingResponse};
-use matricula_core::StepContext;
+use matricula_core::{Method, StepContext};
 use rusqlite::Transaction;
 
 use context::RequestContext;
 pub(crate) use error::ApiError;
 use error::HandlerError;
 pub use file_action::{FileAction, HandlerResponse, ReceivedFile, StoredFile, Upload};
-pub use outbox::{delegation::DelegationCall, mail::QueuedMail};
+pub(crate) use outbox::transactions;
+pub use outbox::{delegation::DelegationCall, mail::QueuedMail, transactions::ServiceTransaction};
 pub use request::Request;
+pub use rooms::FaultyEvent;
 pub use routes::served;
+pub use service_call::CalledService;
+pub(crate) use service_call::{CallResult, ServiceCall};
 pub(crate) use util::millis;
 use waiting::Changes;
 pub(crate) use waiting::{Awaited, Wait};
@@ -78,15 +88,10 @@ impl Homeserver {
         &self,
         cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
-        request: Request,
+        mut request: Request,
     ) -> HandlerResponse {
-        let context = RequestContext {
-            config: &self.config,
-            base_url: &self.base_url,
-            tx,
-            request: &request,
-            changes: Changes::default(),
-        };
+        routes::resolve_alias(&mut request);
+        let context = self.context(tx, &request);
         let mut response = routes::route(&context, cx).unwrap_or_else(|error| {
             let reply = match error {
                 HandlerError::Api(error) => error.into_reply(),
@@ -100,8 +105,53 @@ impl Homeserver {
             };
             reply.into()
         });
+        response.service_call = context.service_call.into_inner();
         (response.changed, response.wait) = context.changes.into_parts();
         response
+    }
+}
+
+impl Homeserver {
+    /// Appends an event as a test of clients wants it: its id, if the rules allow it, and what changed.
+    pub(crate) fn append_faulty(
+        &self,
+        cx: &mut StepContext<'_>,
+        tx: &Transaction<'_>,
+        event: &FaultyEvent,
+    ) -> (Option<String>, BTreeSet<Awaited>) {
+        let request = Request::new(Method::Put, "/");
+        let context = self.context(tx, &request);
+        let id = rooms::append_faulty(&context, cx, event);
+        let id = id.inspect_err(|error| tracing::error!(?error, "the event is refused"));
+        (id.ok(), context.changes.into_parts().0)
+    }
+
+    fn context<'a>(&'a self, tx: &'a Transaction<'a>, request: &'a Request) -> RequestContext<'a> {
+        RequestContext {
+            config: &self.config,
+            base_url: &self.base_url,
+            tx,
+            request,
+            changes: Changes::default(),
+            allows_guests: Cell::new(false),
+            service_call: RefCell::new(None),
+        }
+    }
+
+    /// The next transaction of the application service with this id.
+    pub(crate) fn next_service_transaction(
+        &self,
+        tx: &Transaction<'_>,
+        service: &str,
+    ) -> Result<Option<ServiceTransaction>, Error> {
+        let mut services = self.config.application_services.iter();
+        let Some(service) = services.find(|it| it.id == service) else {
+            return Ok(None);
+        };
+        transactions::next(tx, &self.config, service).map_err(|error| match error {
+            HandlerError::Internal(error) => Error::Outbox(error),
+            _ => Error::Outbox("an event is refused".into()),
+        })
     }
 }
 

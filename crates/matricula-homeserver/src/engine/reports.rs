@@ -21,7 +21,7 @@ use super::{
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::Handler,
-    storage::{events::room_exists, members, reports::NewReport, threads},
+    storage::{members, reports::NewReport, rooms, threads},
 };
 
 /// The longest reason, in bytes.
@@ -35,7 +35,7 @@ impl Handler for ReportRoom {
     ) -> Result<ReportRoomResponse, HandlerError> {
         let reporter = reporter(context, cx.now, &self.reason)?;
         let room = self.room_id.as_str();
-        if !room_exists(context.tx, room)? {
+        if rooms::version(context.tx, room)?.is_none() {
             return Err(not_found("this server has no such room").into());
         }
         let report = NewReport {

@@ -5,7 +5,7 @@ use std::fmt;
 use matricula_core::{Method, Secret};
 use percent_encoding::percent_decode_str;
 
-use super::file_action::ReceivedFile;
+use super::{file_action::ReceivedFile, service_call::CalledService};
 
 /// A request to the homeserver.
 #[derive(Clone, PartialEq)]
@@ -26,6 +26,8 @@ pub struct Request {
     pub content_length: Option<u64>,
     /// The file that holds the body, once a [`FileAction::Receive`](crate::FileAction::Receive) for this request is done.
     pub received: Option<ReceivedFile>,
+    /// What came of the call to an application service that an earlier response asked for.
+    pub called: Option<CalledService>,
     /// The key of rate limits: in general the client's network address.
     pub peer: String,
 }
@@ -42,6 +44,7 @@ impl Request {
             body: Vec::new(),
             content_length: None,
             received: None,
+            called: None,
             peer: String::new(),
         }
     }

@@ -12,16 +12,26 @@ use matricula_api::{
         administrative_contact::{
             Add3Pid, Delete3Pid, GetAccount3Pids, RequestTokenTo3PidEmail, RequestTokenTo3PidMsisdn,
         },
+        appservice_ping::PingAppservice,
         authed_content_repo::{DownloadContent, DownloadContentWithName, GetMediaConfig},
+        banning::{Ban, Unban},
         capabilities::GetCapabilities,
         content_repo::{CreateMxcUri, GetConfig, UploadContent, UploadContentToMxc},
         create_room::CreateRoom,
         device_management::{DeleteDevice, DeleteDevices, GetDevice, GetDevices, UpdateDevice},
+        directory::{DeleteRoomAlias, GetLocalAliases, GetRoomIdByAlias, SetRoomAlias},
+        event_context::GetEventContext,
         filter::{CreateFilter, GetFilter},
         inviting::InviteUser,
         joining::{JoinRoom, JoinRoomById},
-        leaving::LeaveRoom,
+        kicking::Kick,
+        knocking::KnockRoom,
+        leaving::{ForgetRoom, LeaveRoom},
         list_joined_rooms::GetJoinedRooms,
+        list_public_rooms::{
+            GetPublicRooms, GetRoomVisibilityOnDirectory, QueryPublicRooms,
+            SetRoomVisibilityOnDirectory,
+        },
         login::{GetLoginFlows, Login},
         logout::{Logout, LogoutAll},
         message_pagination::GetRoomMessages,
@@ -38,20 +48,24 @@ use matricula_api::{
         },
         read_markers::SetReadMarker,
         receipts::SendReceipt,
+        redaction::RedactEvent,
         refresh::Refresh,
         registration::{
             CheckUsernameAvailability, Register, RequestTokenToRegisterEmail,
             RequestTokenToRegisterMsisdn,
         },
         registration_tokens::RegistrationTokenValidity,
+        relations::{GetRelations, GetRelationsWithRelType, GetRelationsWithRelTypeAndEventType},
         report_content::{ReportEvent, ReportRoom, ReportUser},
         room_send::SendMessage,
         room_state::SendStateEvent,
+        room_upgrades::UpgradeRoom,
         rooms::{GetJoinedMembers, GetRoomEvent, GetRoomMembers, GetRoomState, GetStateEvent},
         sso_login_redirect::{RedirectToIdP, RedirectToSso},
         sync::Sync,
         tags::{DeleteRoomTag, GetRoomTags, SetRoomTag},
         third_party_lookup::GetThirdPartyProtocols,
+        threads_list::GetThreads,
         typing::SetTyping,
         versions::GetVersions,
         voip::GetTurnServer,
@@ -130,16 +144,37 @@ const OPERATIONS: &[OperationRoute] = &[
     operation::<JoinRoomById>(),
     operation::<InviteUser>(),
     operation::<LeaveRoom>(),
+    operation::<ForgetRoom>(),
+    operation::<KnockRoom>(),
+    operation::<Kick>(),
+    operation::<Ban>(),
+    operation::<Unban>(),
+    operation::<UpgradeRoom>(),
+    operation::<GetRoomIdByAlias>(),
+    operation::<SetRoomAlias>(),
+    operation::<DeleteRoomAlias>(),
+    operation::<GetLocalAliases>(),
+    operation::<GetPublicRooms>(),
+    operation::<QueryPublicRooms>(),
+    operation::<GetRoomVisibilityOnDirectory>(),
+    operation::<SetRoomVisibilityOnDirectory>(),
     operation::<GetJoinedRooms>(),
     operation::<GetRoomMembers>(),
     operation::<GetJoinedMembers>(),
     operation::<SendMessage>(),
     operation::<SendStateEvent>(),
+    operation::<RedactEvent>(),
     operation::<GetRoomState>(),
     operation::<GetStateEvent>(),
     operation::<GetRoomEvent>(),
     operation::<GetRoomMessages>(),
+    operation::<GetEventContext>(),
+    operation::<GetRelations>(),
+    operation::<GetRelationsWithRelType>(),
+    operation::<GetRelationsWithRelTypeAndEventType>(),
+    operation::<GetThreads>(),
     operation::<Sync>(),
+    operation::<PingAppservice>(),
     operation::<GetAccountData>(),
     operation::<SetAccountData>(),
     operation::<GetAccountDataPerRoom>(),
@@ -262,6 +297,26 @@ pub fn served() -> impl Iterator<Item = &'static Operation> {
     OPERATIONS.iter().map(|route| &route.operation)
 }
 
+/// The paths of the versions before v1.1, and those that they have now.
+const ALIASES: [(&str, &str); 2] = [
+    ("/_matrix/client/r0/", "/_matrix/client/v3/"),
+    ("/_matrix/media/r0/", "/_matrix/media/v3/"),
+];
+
+/// Replaces an old path of an operation by the one that it has now.
+pub(crate) fn resolve_alias(request: &mut Request) {
+    for (old, new) in ALIASES {
+        let Some(rest) = request.path.strip_prefix(old) else {
+            continue;
+        };
+        let path = format!("{new}{rest}");
+        if served().any(|operation| IncomingRequest::new(operation, &path).is_some()) {
+            request.path = path;
+            return;
+        }
+    }
+}
+
 /// Handles a request with the handler of its method and path.
 pub(crate) fn route(
     context: &RequestContext<'_>,
@@ -272,6 +327,7 @@ pub(crate) fn route(
         if oauth::is_replaced(context.config, &route.operation) {
             return Err(ApiError::unrecognized().into());
         }
+        context.allows_guests.set(route.operation.guests);
         return (route.handler)(context, cx);
     }
     let of_path = served().filter(|operation| IncomingRequest::new(operation, path).is_some());

@@ -1,6 +1,6 @@
 //! Accepts connections, as many as may be open at once, and serves HTTP/1 on each.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -76,7 +76,7 @@ async fn serve_connection(
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         let state = state.clone();
-        async move { Ok::<_, Infallible>(http::serve(state, peer.ip(), request).await) }
+        async move { http::serve(state, peer.ip(), request).await }
     });
     let mut connection =
         pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));

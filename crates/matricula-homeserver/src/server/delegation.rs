@@ -2,16 +2,13 @@
 
 use std::{sync::mpsc, time::Duration};
 
-use hyper::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
-use matricula_core::ServerUrl;
+use http::{Method, StatusCode};
 use tokio::{
-    net::TcpStream,
     sync::{Mutex, oneshot},
     time::timeout,
 };
 
-use super::{body::Body, worker::Command};
+use super::{outgoing, worker::Command};
 use crate::{Delegation, DelegationCall};
 
 /// The timeout of a call.
@@ -49,21 +46,17 @@ impl DelegationClient {
     }
 
     async fn send(&self, call: &DelegationCall) -> Result<StatusCode, String> {
-        let authority = authority(&self.to.homeserver);
-        let stream = TcpStream::connect(authority).await.map_err(to_text)?;
-        let http = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = http.map_err(to_text)?;
-        // The task ends once the sender is dropped and the response is read.
-        tokio::spawn(connection);
-        let token = self.to.secret.expose();
-        let request = Request::post(&call.path)
-            .header(header::HOST, authority)
-            .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Body::from(call.body.clone().into_bytes()))
-            .map_err(to_text)?;
-        let response = sender.send_request(request).await.map_err(to_text)?;
-        Ok(response.status())
+        let Delegation {
+            homeserver, secret, ..
+        } = &self.to;
+        outgoing::send(
+            homeserver,
+            Method::POST,
+            &call.path,
+            secret,
+            call.body.clone(),
+        )
+        .await
     }
 }
 
@@ -76,14 +69,4 @@ async fn next(commands: &mpsc::Sender<Command>) -> Result<Option<DelegationCall>
 
 fn stopping() -> String {
     "this server is stopping".to_owned()
-}
-
-fn to_text(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
-/// Host and port; [`Delegation`] is checked to be plain HTTP.
-fn authority(url: &ServerUrl) -> &str {
-    let origin = url.origin();
-    origin.strip_prefix("http://").unwrap_or(origin)
 }

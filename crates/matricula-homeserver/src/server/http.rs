@@ -22,7 +22,9 @@ use tokio::{
 use super::{
     body::Body,
     delegation::DelegationClient,
+    faults::{Fault, Planned},
     media::{self, MediaDir, TempFile},
+    services,
     worker::{Command, Handled, PendingRequest, PendingWait},
 };
 use crate::{
@@ -48,8 +50,12 @@ pub(crate) struct AppState {
     delegation: Option<Arc<DelegationClient>>,
     /// Wakes the task that sends mail.
     wake_mail: Arc<Notify>,
+    /// Wake the tasks that push events to application services.
+    wake_services: Arc<[Arc<Notify>]>,
+    services: Arc<[services::Target]>,
     is_stopping: watch::Receiver<bool>,
     media_dir: Arc<MediaDir>,
+    faults: Planned,
 }
 
 impl AppState {
@@ -57,6 +63,8 @@ impl AppState {
         commands: mpsc::Sender<Command>,
         delegation: Option<DelegationClient>,
         wake_mail: Arc<Notify>,
+        wake_services: Arc<[Arc<Notify>]>,
+        services: Arc<[services::Target]>,
         is_stopping: watch::Receiver<bool>,
         media_dir: MediaDir,
     ) -> Self {
@@ -65,14 +73,50 @@ impl AppState {
             permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
             delegation: delegation.map(Arc::new),
             wake_mail,
+            wake_services,
+            services,
             is_stopping,
             media_dir: Arc::new(media_dir),
+            faults: Planned::default(),
         }
+    }
+
+    /// The same, with the faults that a test plans.
+    pub(crate) fn with_faults(self, faults: Planned) -> Self {
+        Self { faults, ..self }
     }
 }
 
-/// Handles any request: the engine routes requests itself.
+/// A test wants the connection to end without a response.
+#[derive(Debug, thiserror::Error)]
+#[error("the response is lost")]
+pub(crate) struct Lost;
+
+/// Handles any request, unless a test plans a fault.
 pub(crate) async fn serve(
+    state: AppState,
+    peer: IpAddr,
+    request: hyper::Request<Incoming>,
+) -> Result<Response<Body>, Lost> {
+    let error = match state.faults.take(request.uri().path()) {
+        None => return Ok(serve_request(state, peer, request).await),
+        Some(Fault::LoseRequest) => return Err(Lost),
+        Some(Fault::LoseResponse) => {
+            let _ = serve_request(state, peer, request).await;
+            return Err(Lost);
+        }
+        Some(Fault::RateLimit(wait)) => ApiError::rate_limited(wait),
+        Some(Fault::Fail) => ApiError::new(500, ErrorCode::Unknown, "a test wants this failure"),
+        Some(Fault::RejectToken) => {
+            let error = "a test wants this token not to be accepted";
+            ApiError::new(400, ErrorCode::InvalidParam, error)
+        }
+    };
+    Ok(to_http(error.into_reply()))
+}
+
+/// The engine routes requests itself.
+async fn serve_request(
     state: AppState,
     peer: IpAddr,
     request: hyper::Request<Incoming>,
@@ -123,7 +167,17 @@ async fn handle_plain(
             drop(permit);
             Ok(long_poll(state, request, timeout).await)
         }
-        None => Ok(dispatch(state, request, None).await),
+        None => {
+            let repeated = (!state.services.is_empty()).then(|| request.clone());
+            let response = dispatch(state, request, None).await;
+            let (Some(call), Some(mut request)) = (&response.service_call, repeated) else {
+                return Ok(response);
+            };
+            // The service may call this server before it responds.
+            drop(permit);
+            request.called = Some(services::call(&state.services, call).await);
+            Ok(dispatch(state, request, None).await)
+        }
     }
 }
 
@@ -219,6 +273,11 @@ async fn try_dispatch(
         return (stopping().into_reply().into(), None);
     };
     state.wake_mail.notify_one();
+    if !handled.response.changed.is_empty() {
+        for wake in &*state.wake_services {
+            wake.notify_one();
+        }
+    }
     let Handled {
         response,
         has_calls,

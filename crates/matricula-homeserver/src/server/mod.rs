@@ -4,9 +4,12 @@ mod body;
 mod connections;
 mod data_dir;
 mod delegation;
+mod faults;
 mod http;
 mod mail;
 mod media;
+mod outgoing;
+mod services;
 mod worker;
 
 use std::{
@@ -27,8 +30,10 @@ use tokio::{
 };
 
 pub use data_dir::ServerDir;
+pub use faults::{Fault, Faults};
 
 use delegation::DelegationClient;
+use faults::Planned;
 use http::AppState;
 use media::MediaDir;
 use worker::{Clock, Worker};
@@ -140,6 +145,8 @@ pub struct Server {
     /// Whether long-polling requests must end.
     is_stopping: watch::Sender<bool>,
     mail: Option<JoinHandle<()>>,
+    services: Vec<JoinHandle<()>>,
+    faults: Faults,
     worker: Worker,
 }
 
@@ -158,6 +165,11 @@ impl Server {
     /// The URL that the server listens on.
     pub fn url(&self) -> &ServerUrl {
         &self.url
+    }
+
+    /// Causes faults, for tests of clients.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// The part of user ids after the colon.
@@ -193,6 +205,7 @@ impl Server {
             .delegation()
             .cloned()
             .map(DelegationClient::new);
+        let targets = targets(homeserver.config());
         let mail_config = homeserver.config().mail.clone();
         let is_stopping = watch::Sender::new(false);
         let worker = Worker::start(homeserver, database, options.clock)?;
@@ -201,13 +214,24 @@ impl Server {
             let sending = mail::run(config, worker.commands.clone(), wake_mail.clone());
             tokio::spawn(sending)
         });
+        let (mut wake_services, mut services) = (Vec::new(), Vec::new());
+        for target in targets.iter().cloned() {
+            let wake = Arc::new(Notify::new());
+            let pushing = services::run(target, worker.commands.clone(), wake.clone());
+            services.push(tokio::spawn(pushing));
+            wake_services.push(wake);
+        }
+        let planned = Planned::default();
         let state = AppState::new(
             worker.commands.clone(),
             delegation,
             wake_mail,
+            wake_services.into(),
+            targets.into(),
             is_stopping.subscribe(),
             media_dir,
-        );
+        )
+        .with_faults(planned.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let http = tokio::spawn(connections::serve(listener, state, stopped));
         Ok(Self {
@@ -217,6 +241,8 @@ impl Server {
             stop: Some(stop),
             is_stopping,
             mail,
+            services,
+            faults: Faults::new(planned, worker.commands.clone()),
             worker,
         })
     }
@@ -237,12 +263,26 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Mail that was not sent is sent by the next process that opens the database.
-        if let Some(mail) = &self.mail {
-            mail.abort();
+        // The same holds for transactions of application services.
+        for sending in self.mail.iter().chain(&self.services) {
+            sending.abort();
         }
         // The HTTP task ends once `stop` is dropped. The database must be closed before this returns.
         self.worker.stop();
     }
+}
+
+/// The application services that are sent events.
+fn targets(config: &Config) -> Vec<services::Target> {
+    let services = config.application_services.iter();
+    let targets = services.filter_map(|service| {
+        Some(services::Target {
+            id: service.id.clone(),
+            url: service.url.clone()?,
+            token: service.server_token.clone()?,
+        })
+    });
+    targets.collect()
 }
 
 /// Puts a future into a box: its body is compiled here, and not in each crate that awaits it.

@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 
 use super::media::TempFile;
 use crate::{
-    Database, DelegationCall, Error, HandlerResponse, Homeserver, QueuedMail, Request,
+    Database, DelegationCall, Error, FaultyEvent, HandlerResponse, Homeserver, QueuedMail, Request,
+    ServiceTransaction,
     engine::{Awaited, Wait},
 };
 
@@ -32,6 +33,12 @@ pub(crate) enum Command {
     Handle(Box<PendingRequest>),
     NextDelegationCall(oneshot::Sender<Option<DelegationCall>>),
     RemoveDelegationCall(i64),
+    /// The next transaction of the application service with this id.
+    NextServiceTransaction(String, oneshot::Sender<Option<ServiceTransaction>>),
+    RemoveServiceTransaction(ServiceTransaction),
+    /// Appends an event as a test of clients wants it, and returns its id.
+    AppendFaulty(Box<FaultyEvent>, oneshot::Sender<Option<String>>),
+    ForgetTransactions(oneshot::Sender<()>),
     NextMail(oneshot::Sender<Option<QueuedMail>>),
     RemoveMail(i64),
     Stop,
@@ -123,6 +130,33 @@ impl State {
             }
             Command::RemoveDelegationCall(id) => {
                 log_error(self.database.remove_delegation_call(id));
+            }
+            Command::NextServiceTransaction(id, respond) => {
+                let next = self
+                    .database
+                    .next_service_transaction(&self.homeserver, &id);
+                if let Some(transaction) = log_error(next) {
+                    let _ = respond.send(transaction);
+                }
+            }
+            Command::RemoveServiceTransaction(transaction) => {
+                log_error(self.database.remove_service_transaction(&transaction));
+            }
+            Command::AppendFaulty(event, respond) => {
+                let mut entropy = SystemEntropy;
+                let mut cx = StepContext::new((self.clock)(), &mut entropy);
+                let appended = self
+                    .database
+                    .append_faulty(&self.homeserver, &mut cx, &event);
+                let (id, changed) = appended.unwrap_or_default();
+                for change in &changed {
+                    self.waiting.remove(change);
+                }
+                let _ = respond.send(id);
+            }
+            Command::ForgetTransactions(respond) => {
+                log_error(self.database.forget_transactions());
+                let _ = respond.send(());
             }
             Command::NextMail(respond) => {
                 if let Some(mail) = log_error(self.database.next_mail((self.clock)())) {

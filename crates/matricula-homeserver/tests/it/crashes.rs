@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write, stdin, stdout},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -12,7 +13,12 @@ use std::{
 use matricula_core::{Entropy, SeededEntropy, ServerUrl};
 use matricula_homeserver::{Config, ServerDir, ServerOptions};
 
-use crate::http_client::{login, register};
+use serde_json::{Value, json};
+
+use crate::{
+    http_client::{Answer, login, register, send},
+    text,
+};
 
 pub(crate) const DIRECTORY: &str = "MATRICULA_HOMESERVER_TEST_DIRECTORY";
 const ROUNDS: u64 = 30;
@@ -113,4 +119,99 @@ fn killed_creation_can_be_resumed() {
         assert!(dir.is_local());
         assert_eq!(register(dir.url(), "alice").unwrap().status, 200);
     }
+}
+
+/// The number of kills: 50, or what `MATRICULA_KILLS` says.
+fn kills() -> u64 {
+    let wanted = env::var("MATRICULA_KILLS").ok();
+    wanted.map_or(50, |it| it.parse().unwrap())
+}
+
+#[test]
+fn killed_server_loses_no_event() {
+    if let Some(path) = env::var_os(DIRECTORY) {
+        return serve(Path::new(&path));
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut random = SeededEntropy::new(11);
+    let (mut token, mut room) = (String::new(), String::new());
+    let (mut answered, mut sent) = (Vec::new(), 0);
+    for round in 0..kills() {
+        let mut child = spawn("crashes::killed_server_loses_no_event", home.path());
+        let url = url_of(&mut child);
+        if round == 0 {
+            token = text(&register(&url, "alice").unwrap().json(), "access_token");
+            let made = ask(&url, &token, "POST", "createRoom", &json!({})).unwrap();
+            room = text(&made.json(), "room_id");
+        }
+        let (first, answer) = mpsc::channel();
+        let sending = thread::spawn({
+            let (token, room) = (token.clone(), room.clone());
+            move || {
+                let mut answered = Vec::new();
+                // Until the server is killed.
+                for number in sent.. {
+                    let path = format!("rooms/{room}/send/m.room.message/{number}");
+                    let body = json!({ "body": number.to_string() });
+                    match ask(&url, &token, "PUT", &path, &body) {
+                        Ok(answer) if answer.status == 200 => {
+                            answered.push((number, text(&answer.json(), "event_id")));
+                            let _ = first.send(());
+                        }
+                        _ => return (answered, number + 1),
+                    }
+                }
+                unreachable!("the server is killed")
+            }
+        });
+        answer.recv_timeout(Duration::from_secs(20)).unwrap();
+        thread::sleep(Duration::from_micros(random.below(20_000)));
+        kill(child);
+        let (round, next) = sending.join().unwrap();
+        answered.extend(round);
+        sent = next;
+    }
+    let (_runtime, dir) = open(home.path());
+    for (number, id) in &answered {
+        let path = format!("rooms/{room}/event/{id}");
+        let event = ask(dir.url(), &token, "GET", &path, &json!({})).unwrap();
+        assert_eq!(event.json()["content"]["body"], number.to_string());
+    }
+    // What was sent is there once, in order; only what was in flight may be there without an answer.
+    let (mut from, mut read) = (String::new(), Vec::new());
+    loop {
+        let path = format!("rooms/{room}/messages?dir=f&limit=500{from}");
+        let page = ask(dir.url(), &token, "GET", &path, &json!({}))
+            .unwrap()
+            .json();
+        let bodies = page["chunk"].as_array().unwrap().iter();
+        let bodies = bodies.filter_map(|it| it["content"]["body"].as_str());
+        read.extend(bodies.map(|it| it.parse::<u64>().unwrap()));
+        let Some(end) = page["end"].as_str() else {
+            break;
+        };
+        from = format!("&from={end}");
+    }
+    assert!(read.is_sorted_by(|a, b| a < b), "{read:?}");
+    assert!(read.len() >= answered.len() && read.len() <= answered.len() + kills() as usize);
+    println!(
+        "{} kills, {} events acknowledged, 0 lost",
+        kills(),
+        answered.len()
+    );
+}
+
+fn ask(
+    url: &ServerUrl,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> std::io::Result<Answer> {
+    let authorization = format!("Bearer {token}");
+    let body = body.to_string();
+    let body = if method == "GET" { "" } else { &body };
+    let path = format!("/_matrix/client/v3/{path}");
+    let headers = [("Authorization", &*authorization)];
+    send(url, method, &path, &headers, body.as_bytes())
 }

@@ -101,7 +101,7 @@ fn first_format_is_migrated() {
     database.execute("ATTACH ?1 AS old", [old]).unwrap();
     let columns = "id, localpart, password_hash, is_guest, accepted_policies, created_at";
     let copy = format!(
-        "INSERT INTO server SELECT * FROM old.server;
+        "INSERT INTO server SELECT name FROM old.server;
          INSERT INTO users ({columns}) SELECT {columns} FROM old.users;"
     );
     database.execute_batch(&copy).unwrap();

@@ -58,7 +58,7 @@ fn unknown_paths_are_unrecognized() {
         "",
         "/_matrix",
         "/_matrix/client/v1/auth_metadata",
-        "/_matrix/client/r0/register",
+        "/_matrix/client/v2/register",
         "/_matrix/client/v3/register/",
         "/_matrix/client/v3/search",
         "/_matricula/terms/none/en",

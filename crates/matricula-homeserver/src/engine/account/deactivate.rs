@@ -40,7 +40,7 @@ pub(crate) fn deactivate(
     erase: bool,
 ) -> Result<(), HandlerError> {
     end_devices(context, user, DeviceSelection::All)?;
-    users::deactivate(context.tx, user)?;
+    users::deactivate(context.tx, user, erase)?;
     if erase {
         profiles::delete_all(context.tx, user)?;
     }

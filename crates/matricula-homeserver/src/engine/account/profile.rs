@@ -16,6 +16,7 @@ use crate::engine::{
     error::{ApiError, HandlerError},
     handler::Handler,
     presence,
+    rooms::update_profile,
     storage::{profiles, users},
 };
 
@@ -71,6 +72,7 @@ impl Handler for SetProfileField {
             return Err(ApiError::new(400, ErrorCode::ProfileTooLarge, error).into());
         }
         set_field(context, user, &self.key_name, &self.value)?;
+        update_profile(context, cx, &self.user_id)?;
         Ok(SetProfileFieldResponse::default())
     }
 }
@@ -83,6 +85,7 @@ impl Handler for DeleteProfileField {
     ) -> Result<DeleteProfileFieldResponse, HandlerError> {
         let user = own_profile(context, cx.now, &self.user_id)?;
         profiles::delete(context.tx, user, &self.key_name)?;
+        update_profile(context, cx, &self.user_id)?;
         show_change(context, user, &self.key_name)?;
         Ok(DeleteProfileFieldResponse::default())
     }
@@ -91,10 +94,17 @@ impl Handler for DeleteProfileField {
 /// Sets the display name of a user; [check](check_display_name) it first.
 pub(crate) fn set_display_name(
     context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
     user: i64,
     name: &str,
 ) -> Result<(), HandlerError> {
-    set_field(context, user, DISPLAY_NAME, &name.into())
+    set_field(context, user, DISPLAY_NAME, &name.into())?;
+    let localpart = users::get(context.tx, user)?.localpart;
+    update_profile(
+        context,
+        cx,
+        &localpart::user_id(context.config, &localpart)?,
+    )
 }
 
 fn set_field(

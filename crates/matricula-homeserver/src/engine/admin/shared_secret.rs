@@ -85,7 +85,7 @@ pub(crate) fn register(
         set_flag(context.tx, user, Flag::Admin, true)?;
     }
     if let Some(name) = &request.displayname {
-        set_display_name(context, user, name)?;
+        set_display_name(context, cx, user, name)?;
     }
     let response = registration_response(context, cx, user, &RegistrationParams::default())?;
     Ok(OutgoingResponse::json(&response))

@@ -216,7 +216,7 @@ fn apply_change(
         }
     }
     if let Some(name) = &change.displayname {
-        set_display_name(context, user, name)?;
+        set_display_name(context, cx, user, name)?;
     }
     for (flag, value) in [
         (Flag::Admin, change.admin),

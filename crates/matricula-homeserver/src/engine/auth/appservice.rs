@@ -32,7 +32,7 @@ fn no_login() -> ApiError {
 fn require_service<'a>(context: &RequestContext<'a>) -> Result<&'a ApplicationService, ApiError> {
     let Some(token) = context.access_token() else {
         let error = "an application service needs its token";
-        return Err(ApiError::new(401, ErrorCode::MissingToken, error));
+        return Err(ApiError::missing_token(error));
     };
     let error = "no application service has this token";
     let found = context.config.service_by_token(token);
@@ -120,19 +120,13 @@ pub(crate) fn masqueraded_user(
 
 fn active_user(context: &RequestContext<'_>, localpart: &str) -> Result<UserRow, HandlerError> {
     match users::find(context.tx, localpart)? {
-        Some(user) if user.is_deactivated => Err(deactivated().into()),
+        Some(user) if user.is_deactivated => Err(ApiError::user_deactivated().into()),
         Some(user) => Ok(user),
         None => {
             let error = "the application service has not registered this user";
             Err(ApiError::new(403, ErrorCode::Forbidden, error).into())
         }
     }
-}
-
-/// The account was deactivated.
-pub(crate) fn deactivated() -> ApiError {
-    let error = "this account was deactivated";
-    ApiError::new(403, ErrorCode::UserDeactivated, error)
 }
 
 fn not_owned() -> ApiError {

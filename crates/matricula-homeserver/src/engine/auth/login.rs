@@ -77,13 +77,7 @@ fn by_password(
             None => return Err(ApiError::missing_param("identifier").into()),
         },
     };
-    if user.as_ref().is_some_and(|it| it.is_deactivated) {
-        return Err(appservice::deactivated().into());
-    }
-    match passwords::verify_user(cx, user, password.expose())? {
-        Some(user) => Ok(user),
-        None => Err(ApiError::new(403, ErrorCode::Forbidden, passwords::WRONG_CREDENTIALS).into()),
-    }
+    passwords::verify_login(cx, user, password.expose())
 }
 
 fn by_token(

@@ -63,7 +63,22 @@ pub(crate) fn verify_user(
 ) -> Result<Option<UserRow>, HandlerError> {
     let stored = user.as_ref().and_then(|it| it.password_hash.as_deref());
     let is_right = verify(cx, stored, password)?;
-    Ok(user.filter(|_| is_right))
+    Ok(user.filter(|user| is_right && !user.is_deactivated))
+}
+
+/// The same for a login: one with the right password learns that the account is deactivated.
+pub(crate) fn verify_login(
+    cx: &mut StepContext<'_>,
+    user: Option<UserRow>,
+    password: &str,
+) -> Result<UserRow, HandlerError> {
+    let stored = user.as_ref().and_then(|it| it.password_hash.as_deref());
+    let is_right = verify(cx, stored, password)?;
+    match user.filter(|_| is_right) {
+        Some(user) if user.is_deactivated => Err(ApiError::user_deactivated().into()),
+        Some(user) => Ok(user),
+        None => Err(ApiError::new(403, ErrorCode::Forbidden, WRONG_CREDENTIALS).into()),
+    }
 }
 
 /// The path of the password policy.

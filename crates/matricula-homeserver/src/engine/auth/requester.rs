@@ -107,6 +107,16 @@ impl RequestContext<'_> {
         Ok(self.authenticate(now)?.deny_guest()?)
     }
 
+    /// The requester, whose access token must be valid. It may be a guest's where the specification lets
+    /// guests call the operation.
+    pub(crate) fn authenticate_caller(&self, now: Timestamp) -> Result<Requester, HandlerError> {
+        let requester = self.authenticate(now)?;
+        if self.allows_guests.get() {
+            return Ok(requester);
+        }
+        Ok(requester.deny_guest()?)
+    }
+
     /// The requester, who must be this user and no guest.
     pub(crate) fn authenticate_as(
         &self,
@@ -125,7 +135,7 @@ impl RequestContext<'_> {
     pub(crate) fn requester(&self, now: Timestamp) -> Result<Requester, HandlerError> {
         let Some(token) = self.access_token() else {
             let error = "this endpoint needs an access token";
-            return Err(ApiError::new(401, ErrorCode::MissingToken, error).into());
+            return Err(ApiError::missing_token(error).into());
         };
         let mut requester = match self.config.service_by_token(token) {
             Some(service) => {

@@ -2,3 +2,4 @@
 
 pub(crate) mod delegation;
 pub(crate) mod mail;
+pub(crate) mod transactions;

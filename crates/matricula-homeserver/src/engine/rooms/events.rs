@@ -1,25 +1,40 @@
-//! Events: append one, show one to clients, look at the current state.
+//! Events: form one, check it against the rules of its room, append it; and the current state.
 
 use matricula_api::{ErrorCode, RoomId, UserId};
 use matricula_core::StepContext;
-use serde_json::{Value, json};
+use matricula_rules::{
+    EventIdFormat, EventView, JsonError, PrevEvents, RoomVersion, authorization,
+    canonical_json::{self, Numbers},
+    hashes,
+    limits::{self, LimitError},
+    signing::{self, SigningKey},
+};
+use serde_json::{Map, Value, json};
 
-use super::{MAX_EVENT, MAX_NAME, MEMBER, power::room_power};
+use super::{
+    MEMBER,
+    client_event::{REDACTION, to_federation},
+    forbidden, not_found,
+    power::room_power,
+};
 use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
     push_rules::{self, AppendedEvent},
     storage::{
-        events::{EventRow, NewEventRow, state},
-        members, notifications, stream,
+        events::{EventRow, NewEventRow, SERVER},
+        members, notifications, rooms, server,
     },
     typing,
     util::ALPHANUMERIC,
 };
 
+pub(super) const CREATE: &str = "m.room.create";
+
 /// An event to be appended to a room.
 pub(super) struct NewEvent<'a> {
     pub(super) room: &'a RoomId,
+    pub(super) sender: &'a UserId,
     pub(super) kind: &'a str,
     pub(super) state_key: Option<&'a str>,
     pub(super) content: &'a Value,
@@ -31,111 +46,236 @@ pub(super) struct Appended {
     pub(super) position: i64,
 }
 
-/// Appends an event. The caller has checked that the sender may send it.
+/// An event that is formed, signed and authorised, but not stored.
+pub(super) struct Formed {
+    pub(super) id: String,
+    content: String,
+    sent_at: i64,
+    envelope: String,
+    depth: i64,
+}
+
+/// Appends an event, if the rules of the room allow its sender to send it.
 pub(super) fn append_event(
     context: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-    sender: &UserId,
     new: &NewEvent<'_>,
 ) -> Result<Appended, HandlerError> {
-    let names = [Some(new.kind), new.state_key];
-    if names.iter().flatten().any(|name| name.len() > MAX_NAME) {
-        let error = format!("the type and the state key must have at most {MAX_NAME} bytes each");
-        return Err(ApiError::new(413, ErrorCode::TooLarge, error).into());
+    let version = room_version(context, new.room)?;
+    let sent_at = context.event_time(cx.now);
+    let formed = form_event(context, cx, version, (Some(new.room), sent_at), new)?;
+    store_event(context, new, &formed)
+}
+
+/// The version of a room, which must exist.
+pub(super) fn room_version(
+    context: &RequestContext<'_>,
+    room: &RoomId,
+) -> Result<RoomVersion, HandlerError> {
+    let version = rooms::version(context.tx, room.as_str())?
+        .ok_or_else(|| not_found("this server has no such room"))?;
+    version
+        .parse()
+        .map_err(|error| HandlerError::Internal(Box::new(error)))
+}
+
+/// Forms an event. `room` is none for the first event of a room whose id is made from it; `new.room` is
+/// not read then.
+pub(super) fn form_event(
+    context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+    version: RoomVersion,
+    (room, sent_at): (Option<&RoomId>, i64),
+    new: &NewEvent<'_>,
+) -> Result<Formed, HandlerError> {
+    let rules = version.rules();
+    let numbers = Numbers::from(version);
+    let content = canonical_json::canonicalize_value(new.content, numbers);
+    let content = content.map_err(|error| invalid(&error))?;
+    let previous = match room {
+        Some(room) => SERVER.newest(context.tx, room.as_str())?,
+        None => None,
+    };
+    let redacts = new.content["redacts"].as_str();
+    let redacts = redacts.filter(|_| new.kind == REDACTION);
+
+    let mut view = EventView::new(new.kind, new.sender.as_str(), &content);
+    view.room_id = room.map(RoomId::as_str);
+    view.state_key = new.state_key;
+    view.redacts = redacts;
+    if let Some(previous) = &previous {
+        view.prev_events = PrevEvents::One(&previous.id);
     }
-    let content = new.content.to_string();
-    let id = format!("${}", cx.entropy.text(ALPHANUMERIC, 43));
-    let names: usize = names.iter().flatten().map(|name| name.len()).sum();
-    // The other fields of the event, with the longest user and room ids.
-    const ENVELOPE: usize = 1_024;
-    if content.len() + names + ENVELOPE > MAX_EVENT {
-        let error = format!("an event must have at most {MAX_EVENT} bytes");
-        return Err(ApiError::new(413, ErrorCode::TooLarge, error).into());
+    limits::check_fields(&view).map_err(|error| too_large(&error))?;
+    let state = authorize(context, version, &view)?;
+
+    let depth = previous.as_ref().map_or(1, |it| it.depth + 1);
+    let is_auth =
+        |event: &&EventRow| event.kind != CREATE || rules.authorization.create_is_auth_event;
+    let reference = |event: &EventRow| -> Result<Value, HandlerError> {
+        if rules.event_id_format != EventIdFormat::Chosen {
+            return Ok(json!(event.id));
+        }
+        let hash = hashes::reference_hash(&to_federation(event)?.to_string(), version);
+        let hash = hash.map_err(|error| HandlerError::Internal(Box::new(error)))?;
+        Ok(json!([event.id, { "sha256": signing::encode_base64(&hash) }]))
+    };
+    let auth = state.iter().filter(is_auth).map(reference);
+    let mut event = json!({
+        "type": new.kind,
+        "sender": new.sender.as_str(),
+        "content": serde_json::from_str::<Value>(&content)?,
+        "origin_server_ts": sent_at,
+        "depth": depth,
+        "prev_events": previous.iter().map(reference).collect::<Result<Vec<_>, _>>()?,
+        "auth_events": auth.collect::<Result<Vec<_>, _>>()?,
+    });
+    if let Some(room) = room.filter(|_| new.kind != CREATE || !rules.room_id_is_create_hash) {
+        event["room_id"] = json!(room.as_str());
     }
+    if let Some(state_key) = new.state_key {
+        event["state_key"] = json!(state_key);
+    }
+    if rules.event_id_format == EventIdFormat::Chosen {
+        let opaque = cx.entropy.text(ALPHANUMERIC, 18);
+        event["event_id"] = json!(format!("${opaque}:{}", context.config.server_name));
+    }
+    if let Some(redacts) = redacts.filter(|_| !rules.redaction.redacts_in_content) {
+        event["redacts"] = json!(redacts);
+        if let Some(content) = event["content"].as_object_mut() {
+            content.remove("redacts");
+        }
+    }
+    let key = signing_key(context, cx)?;
+    let server = &context.config.server_name;
+    let signed = signing::hash_and_sign_event(&event.to_string(), version, server, &key);
+    let signed = signed.map_err(|error| HandlerError::Internal(Box::new(error)))?;
+    limits::check_event(&signed.json, version).map_err(|error| too_large(&error))?;
+    let mut envelope: Map<String, Value> = serde_json::from_str(&signed.json)?;
+    // What stands in columns of its own.
+    for name in [
+        "type",
+        "sender",
+        "content",
+        "origin_server_ts",
+        "depth",
+        "state_key",
+    ] {
+        envelope.remove(name);
+    }
+    Ok(Formed {
+        id: signed.event_id,
+        content,
+        sent_at,
+        envelope: Value::from(envelope).to_string(),
+        depth,
+    })
+}
+
+/// Stores an event, and what follows from it.
+pub(super) fn store_event(
+    context: &RequestContext<'_>,
+    new: &NewEvent<'_>,
+    formed: &Formed,
+) -> Result<Appended, HandlerError> {
+    let room = new.room.as_str();
+    let relation = &new.content["m.relates_to"];
+    let relation = (relation["rel_type"].as_str(), relation["event_id"].as_str());
     let row = NewEventRow {
-        id: &id,
-        room: new.room.as_str(),
+        id: &formed.id,
+        room,
         kind: new.kind,
         state_key: new.state_key,
-        sender: sender.as_str(),
-        content: &content,
+        sender: new.sender.as_str(),
+        content: &formed.content,
+        sent_at: formed.sent_at,
+        envelope: &formed.envelope,
+        depth: formed.depth,
+        relation: relation.0.zip(relation.1),
     };
-    let position = row.insert(context.tx, cx.now)?;
+    let position = row.insert(context.tx)?;
     if let (MEMBER, Some(member)) = (new.kind, new.state_key) {
         let membership = new.content["membership"].as_str().unwrap_or("leave");
-        members::set(context.tx, row.room, member, membership, position)?;
+        members::set(context.tx, room, member, membership, position)?;
         if membership != "join" {
-            typing::stop(context, row.room, member)?;
-            notifications::clear(context.tx, member, row.room, None, i64::MAX)?;
+            typing::stop(context, room, member)?;
+            notifications::clear(context.tx, member, room, None, i64::MAX)?;
         }
         // One who is not joined sees this change too.
         context.changes.add_for_user(member);
     }
     let event = AppendedEvent {
-        room: row.room,
-        id: &id,
+        room,
+        id: &formed.id,
         position,
         kind: new.kind,
         state_key: new.state_key,
-        sender: sender.as_str(),
+        sender: new.sender.as_str(),
         content: new.content,
     };
     push_rules::on_event(context, &event, || room_power(context, new.room))?;
-    context.changes.add_for_room(context.tx, row.room)?;
-    Ok(Appended { id, position })
+    context.changes.add_for_room(context.tx, room)?;
+    Ok(Appended {
+        id: formed.id.clone(),
+        position,
+    })
 }
 
-/// The content of an event.
-pub(super) fn content(event: &EventRow) -> Result<Value, HandlerError> {
-    Ok(serde_json::from_str(&event.content)?)
-}
-
-/// The `membership` in a membership event.
-pub(super) fn membership_of(event: &EventRow) -> Result<Option<String>, HandlerError> {
-    let content = content(event)?;
-    Ok(content["membership"].as_str().map(str::to_owned))
-}
-
-/// An event in the format for clients, with or without its room.
-pub(super) fn to_client(event: &EventRow, with_room: bool) -> Result<Value, HandlerError> {
-    let mut json = json!({
-        "event_id": event.id,
-        "type": event.kind,
-        "sender": event.sender,
-        "origin_server_ts": event.sent_at,
-        "content": content(event)?,
-    });
-    if let Some(state_key) = &event.state_key {
-        json["state_key"] = json!(state_key);
-    }
-    if with_room {
-        json["room_id"] = json!(event.room);
-    }
-    if let Some(transaction) = &event.transaction {
-        json["unsigned"] = json!({ "transaction_id": transaction });
-    }
-    Ok(json)
-}
-
-/// A position between two events, as clients get it.
-pub(super) fn position_token(position: i64) -> String {
-    format!("s{position}")
-}
-
-/// The position of a token, which must not be in the future.
-pub(super) fn parse_position(
+/// Checks an event by the rules of its room, and returns the state events that they ask for.
+fn authorize(
     context: &RequestContext<'_>,
-    token: &str,
-) -> Result<i64, HandlerError> {
-    let digits = token
-        .strip_prefix('s')
-        .filter(|it| it.bytes().all(|it| it.is_ascii_digit()));
-    let position = digits.and_then(|it| it.parse().ok());
-    let newest = stream::newest(context.tx)?;
-    Ok(position.filter(|it| *it <= newest).ok_or_else(|| {
-        let error = "this token was not issued by this server";
-        ApiError::new(400, ErrorCode::InvalidParam, error)
-    })?)
+    version: RoomVersion,
+    event: &EventView<'_>,
+) -> Result<Vec<EventRow>, HandlerError> {
+    let mut state = Vec::new();
+    if let Some(room) = event.room_id {
+        for needed in authorization::required_state(event, version) {
+            let found = SERVER.state(context.tx, room, needed.kind, &needed.state_key, i64::MAX)?;
+            state.extend(found);
+        }
+    }
+    let views: Vec<_> = state.iter().map(view_of).collect();
+    authorization::authorize(event, &views, version)
+        .map_err(|error| forbidden(error.to_string()))?;
+    Ok(state)
+}
+
+/// What the rules read of a stored event.
+pub(super) fn view_of(event: &EventRow) -> EventView<'_> {
+    let view = EventView::new(&event.kind, &event.sender, &event.content)
+        .event_id(&event.id)
+        .room_id(&event.room);
+    match &event.state_key {
+        Some(state_key) => view.state_key(state_key),
+        None => view,
+    }
+}
+
+fn too_large(error: &LimitError) -> ApiError {
+    ApiError::new(413, ErrorCode::TooLarge, error.to_string())
+}
+
+fn invalid(error: &JsonError) -> ApiError {
+    let error = format!("the content of an event must be canonical JSON: {error}");
+    ApiError::new(400, ErrorCode::BadJson, error)
+}
+
+/// The key that signs events. It is made when it is first needed.
+fn signing_key(
+    context: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<SigningKey, HandlerError> {
+    let seed = match server::signing_key(context.tx)? {
+        Some(seed) => seed,
+        None => {
+            let mut seed = [0; 32];
+            cx.entropy.fill(&mut seed);
+            server::set_signing_key(context.tx, &seed)?;
+            seed
+        }
+    };
+    SigningKey::from_seed("ed25519:1", seed)
+        .map_err(|error| HandlerError::Internal(Box::new(error)))
 }
 
 /// The content of a current state event.
@@ -145,12 +285,13 @@ pub(super) fn state_content(
     kind: &str,
     state_key: &str,
 ) -> Result<Option<Value>, HandlerError> {
-    let found = state(context.tx, room.as_str(), kind, state_key)?;
-    let content = found.map(|(_, content)| serde_json::from_str(&content));
+    let found = SERVER.state(context.tx, room.as_str(), kind, state_key, i64::MAX)?;
+    let content = found.map(|event| serde_json::from_str(&event.content));
     Ok(content.transpose()?)
 }
 
-/// A user's membership of a room: `join`, `invite`, `leave` or `ban`; none where there never was one.
+/// A user's membership of a room: `join`, `invite`, `knock`, `leave` or `ban`; none where there never
+/// was one.
 pub(super) fn membership(
     context: &RequestContext<'_>,
     room: &RoomId,

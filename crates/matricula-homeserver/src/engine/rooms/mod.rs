@@ -2,21 +2,36 @@
 //!
 //! | limit | |
 //! |---|---|
-//! | [`MAX_EVENT`] | bytes of an event |
 //! | [`MAX_ROOMS`] | rooms that an account creates |
 //! | [`MAX_PAGE`] | events of a page |
 //!
-//! The number of stored transaction ids is limited in `storage::events`.
+//! [`limits`](matricula_rules::limits) has the sizes of events. The number of stored transaction ids is
+//! limited in `storage::events`.
 
+mod access;
+mod aliases;
+mod client_event;
 mod create;
+mod directory;
 mod events;
+mod faults;
 mod members;
+mod membership;
 mod messages;
+mod positions;
 mod power;
+mod redact;
+mod relations;
 mod send;
+mod services;
+mod state;
 mod sync;
+mod upgrade;
 
-pub(crate) use create::ROOM_VERSION;
+pub use faults::FaultyEvent;
+pub(crate) use faults::append_faulty;
+pub(crate) use membership::update_profile;
+pub(crate) use services::events_for_service;
 pub(crate) use sync::long_poll_timeout;
 
 use std::borrow::Cow;
@@ -30,10 +45,7 @@ use super::{
     error::{ApiError, HandlerError},
 };
 
-/// The largest event, in bytes of JSON:
-/// [size limits](https://spec.matrix.org/v1.19/client-server-api/#size-limits).
-const MAX_EVENT: usize = 65_536;
-/// The longest type and the longest state key of an event, in bytes.
+/// The longest room alias, in bytes.
 const MAX_NAME: usize = 255;
 /// The maximum number of rooms that an account creates.
 const MAX_ROOMS: u32 = 1_000;
@@ -42,6 +54,10 @@ const MAX_PAGE: u64 = 1_000;
 const DEFAULT_PAGE: u64 = 10;
 
 const MEMBER: &str = "m.room.member";
+
+fn not_found(error: &'static str) -> ApiError {
+    ApiError::new(404, ErrorCode::NotFound, error)
+}
 
 fn forbidden(error: impl Into<Cow<'static, str>>) -> ApiError {
     ApiError::new(403, ErrorCode::Forbidden, error)
@@ -65,7 +81,7 @@ fn require_reader(
     context: &RequestContext<'_>,
     now: Timestamp,
 ) -> Result<(Requester, UserId), HandlerError> {
-    let requester = context.authenticate_user(now)?;
+    let requester = context.authenticate_caller(now)?;
     let user_id = localpart::user_id(context.config, &requester.localpart)?;
     Ok((requester, user_id))
 }

@@ -2,29 +2,35 @@
 //! each transaction id.
 
 use matricula_api::{
-    EventId,
+    ErrorCode, EventId, RoomId, UserId,
     client::{
         room_send::{SendMessage, SendMessageResponse},
         room_state::{SendStateEvent, SendStateEventResponse},
     },
 };
 use matricula_core::{StepContext, Timestamp};
+use serde_json::Value;
 
 use super::{
-    MEMBER,
+    aliases,
+    client_event::REDACTION,
     create::parse_object,
-    events::{NewEvent, append_event},
-    forbidden,
-    power::{POWER_LEVELS, check_levels_change, check_send},
+    events::{Appended, NewEvent, append_event, room_version},
+    power::{POWER_LEVELS, check_levels},
+    redact::append_redaction,
+    relations::THREAD,
     require_joined, require_sender,
 };
 use crate::engine::{
     auth::requester::Requester,
     context::RequestContext,
-    error::HandlerError,
+    error::{ApiError, HandlerError},
     handler::Handler,
     presence,
-    storage::{events::state, rate_limit::Bucket},
+    storage::{
+        events::{EventDevice, SERVER},
+        rate_limit::Bucket,
+    },
 };
 
 impl Handler for SendMessage {
@@ -37,23 +43,25 @@ impl Handler for SendMessage {
         let device = requester.event_device();
         // https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers: per device and endpoint.
         let endpoint = format!("{}/{}", self.room_id, self.event_type);
-        if let Some(event) = device.find_transaction(context.tx, &endpoint, &self.txn_id)? {
-            return Ok(SendMessageResponse::new(event.parse::<EventId>()?));
-        }
-        count_event(context, &requester, cx.now)?;
-        require_joined(context, &self.room_id, &user)?;
-        check_send(context, &self.room_id, &user, &self.event_type, false)?;
-        let content = parse_object(Some(self.body.json()))?.into();
-        let new = NewEvent {
-            room: &self.room_id,
-            kind: &self.event_type,
-            state_key: None,
-            content: &content,
-        };
-        let event = append_event(context, cx, &user, &new)?;
-        device.save_transaction(context.tx, event.position, &endpoint, &self.txn_id)?;
+        let id = send_once(context, device, &endpoint, &self.txn_id, || {
+            count_event(context, &requester, cx.now)?;
+            require_joined(context, &self.room_id, &user)?;
+            let content = parse_object(Some(self.body.json()))?.into();
+            if self.event_type == REDACTION {
+                return append_redaction(context, cx, &self.room_id, &user, &content);
+            }
+            check_relation(context, &self.room_id, &user, &self.event_type, &content)?;
+            let new = NewEvent {
+                room: &self.room_id,
+                sender: &user,
+                kind: &self.event_type,
+                state_key: None,
+                content: &content,
+            };
+            append_event(context, cx, &new)
+        })?;
         presence::on_activity(context, cx.now, user.as_str())?;
-        Ok(SendMessageResponse::new(event.id.parse::<EventId>()?))
+        Ok(SendMessageResponse::new(id.parse::<EventId>()?))
     }
 }
 
@@ -66,35 +74,49 @@ impl Handler for SendStateEvent {
         let (requester, user) = require_sender(context, cx.now)?;
         count_event(context, &requester, cx.now)?;
         let (room, kind, state_key) = (&self.room_id, &*self.event_type, &*self.state_key);
-        require_joined(context, room, &user)?;
-        check_send(context, room, &user, kind, true)?;
-        if kind == MEMBER || kind == "m.room.create" {
-            let error = format!("{kind} cannot be set directly; use the endpoints for it");
-            return Err(forbidden(error).into());
-        }
-        if state_key.starts_with('@') && state_key != user.as_str() {
-            return Err(forbidden("this state key belongs to another user").into());
-        }
-        let content = parse_object(Some(self.body.json()))?.into();
-        if kind == POWER_LEVELS {
-            check_levels_change(context, room, &user, &content)?;
+        let content: Value = parse_object(Some(self.body.json()))?.into();
+        let version = room_version(context, room);
+        match kind {
+            POWER_LEVELS => check_levels(version?, &content)?,
+            aliases::CANONICAL => aliases::check_canonical(context, room, &content)?,
+            _ => {}
         }
         let new = NewEvent {
             room,
+            sender: &user,
             kind,
             state_key: Some(state_key),
             content: &content,
         };
-        let event = match unchanged_state(context, &new)? {
-            Some(event) => event,
-            None => append_event(context, cx, &user, &new)?.id,
+        let id = match unchanged_state(context, &new)? {
+            Some(id) => {
+                require_joined(context, room, &user)?;
+                id
+            }
+            None => append_event(context, cx, &new)?.id,
         };
-        Ok(SendStateEventResponse::new(event.parse::<EventId>()?))
+        Ok(SendStateEventResponse::new(id.parse::<EventId>()?))
     }
 }
 
+/// Sends an event, unless the device sent one to this endpoint with this transaction id. Returns its id.
+pub(super) fn send_once(
+    context: &RequestContext<'_>,
+    device: EventDevice<'_>,
+    endpoint: &str,
+    transaction: &str,
+    send: impl FnOnce() -> Result<Appended, HandlerError>,
+) -> Result<String, HandlerError> {
+    if let Some(event) = device.find_transaction(context.tx, endpoint, transaction)? {
+        return Ok(event);
+    }
+    let sent = send()?;
+    device.save_transaction(context.tx, sent.position, endpoint, transaction)?;
+    Ok(sent.id)
+}
+
 /// Counts an event against the rate limit of the account.
-fn count_event(
+pub(super) fn count_event(
     context: &RequestContext<'_>,
     requester: &Requester,
     now: Timestamp,
@@ -107,15 +129,55 @@ fn count_event(
     Ok(bucket.check_and_take(context.tx, now)?)
 }
 
-/// The current state event, if it has the content of the new one already.
+/// Rejects a second reaction with the same key, and a thread on an event that is in a relation itself.
+fn check_relation(
+    context: &RequestContext<'_>,
+    room: &RoomId,
+    user: &UserId,
+    kind: &str,
+    content: &Value,
+) -> Result<(), HandlerError> {
+    let relation = &content["m.relates_to"];
+    let Some(id) = relation["event_id"].as_str() else {
+        return Ok(());
+    };
+    match relation["rel_type"].as_str() {
+        Some("m.annotation") => {
+            let condition = "events.relates_to = ?3 AND events.rel_type = 'm.annotation'
+                 AND events.room = ?4 AND events.sender = ?5 AND events.kind = ?6";
+            let values: [&dyn rusqlite::ToSql; 4] = [&id, &room.as_str(), &user.as_str(), &kind];
+            for event in SERVER.query(context.tx, condition, &values)? {
+                let other: Value = serde_json::from_str(&event.content)?;
+                if other["m.relates_to"]["key"] == relation["key"] {
+                    let error = "you reacted to this event with this key already";
+                    return Err(ApiError::new(400, ErrorCode::DuplicateAnnotation, error).into());
+                }
+            }
+        }
+        Some(THREAD) => {
+            if let Some(root) = SERVER.find(context.tx, room.as_str(), id)? {
+                let root: Value = serde_json::from_str(&root.content)?;
+                if root["m.relates_to"]["rel_type"].is_string() {
+                    let error = "a thread cannot begin at an event that relates to another one";
+                    return Err(ApiError::new(400, ErrorCode::Unknown, error).into());
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The current state event, if it has the sender and the content of the new one already.
 fn unchanged_state(
     context: &RequestContext<'_>,
     new: &NewEvent<'_>,
 ) -> Result<Option<String>, HandlerError> {
-    let state_key = new.state_key.unwrap_or_default();
-    let Some((id, content)) = state(context.tx, new.room.as_str(), new.kind, state_key)? else {
+    let (room, state_key) = (new.room.as_str(), new.state_key.unwrap_or_default());
+    let Some(event) = SERVER.state(context.tx, room, new.kind, state_key, i64::MAX)? else {
         return Ok(None);
     };
-    let content: serde_json::Value = serde_json::from_str(&content)?;
-    Ok((content == *new.content).then_some(id))
+    let content: Value = serde_json::from_str(&event.content)?;
+    let is_same = content == *new.content && event.sender == new.sender.as_str();
+    Ok(is_same.then_some(event.id))
 }

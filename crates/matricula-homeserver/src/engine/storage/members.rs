@@ -12,7 +12,8 @@ pub(crate) fn set(
 ) -> rusqlite::Result<()> {
     let sql =
         "INSERT INTO room_members (room, user_id, membership, position) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO UPDATE SET membership = excluded.membership, position = excluded.position";
+         ON CONFLICT DO UPDATE SET membership = excluded.membership, position = excluded.position,
+             is_forgotten = 0";
     let mut statement = tx.prepare_cached(sql)?;
     statement.execute(params![room, user_id, membership, position])?;
     Ok(())
@@ -54,6 +55,75 @@ pub(crate) fn sharing_a_room(tx: &Transaction<'_>, user_id: &str) -> rusqlite::R
     let mut statement = tx.prepare_cached(sql)?;
     let rows = statement.query_map([user_id], |row| row.get(0))?;
     rows.collect()
+}
+
+/// Stores that a user who left a room wants to see no more of it.
+pub(crate) fn forget(tx: &Transaction<'_>, room: &str, user_id: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE room_members SET is_forgotten = 1 WHERE room = ?1 AND user_id = ?2";
+    tx.execute(sql, [room, user_id])?;
+    Ok(())
+}
+
+/// A user's membership of one room.
+pub(crate) struct RoomOfMember {
+    pub(crate) room: String,
+    pub(crate) membership: String,
+    /// The position of its event.
+    pub(crate) position: i64,
+}
+
+/// The rooms that a user is or was a member of and that have changes for the user after a position:
+/// joined rooms with any change, others with a change of the membership.
+pub(crate) fn changed_rooms(
+    tx: &Transaction<'_>,
+    user_id: &str,
+    since: i64,
+) -> rusqlite::Result<Vec<RoomOfMember>> {
+    let sql = "SELECT room, membership, position FROM room_members JOIN rooms ON rooms.id = room
+         WHERE user_id = ?1 AND NOT is_forgotten
+             AND (position > ?2 OR (membership = 'join' AND rooms.changed > ?2))
+         ORDER BY position";
+    let mut statement = tx.prepare_cached(sql)?;
+    let rows = statement.query_map(params![user_id, since], |row| {
+        Ok(RoomOfMember {
+            room: row.get(0)?,
+            membership: row.get(1)?,
+            position: row.get(2)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// The numbers of joined and of invited users of a room.
+pub(crate) fn counts(tx: &Transaction<'_>, room: &str) -> rusqlite::Result<(u32, u32)> {
+    let sql =
+        "SELECT coalesce(sum(membership = 'join'), 0), coalesce(sum(membership = 'invite'), 0)
+         FROM room_members WHERE room = ?1";
+    let mut statement = tx.prepare_cached(sql)?;
+    statement.query_row([room], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// The first users of a room, without one, by the order of their memberships: those who are joined or
+/// invited, or where there are none, those who were.
+pub(crate) fn heroes(
+    tx: &Transaction<'_>,
+    room: &str,
+    without: &str,
+    max: u32,
+) -> rusqlite::Result<Vec<String>> {
+    for memberships in ["('join', 'invite')", "('leave', 'ban')"] {
+        let sql = format!(
+            "SELECT user_id FROM room_members WHERE room = ?1 AND user_id <> ?2
+                 AND membership IN {memberships} ORDER BY position LIMIT ?3"
+        );
+        let mut statement = tx.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![room, without, max], |row| row.get(0))?;
+        let found = rows.collect::<rusqlite::Result<Vec<String>>>()?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// Whether a user is joined to a room.

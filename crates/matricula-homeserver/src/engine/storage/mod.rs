@@ -1,6 +1,7 @@
 //! SQL queries and row types. This module knows tables; it knows no requests and no responses.
 
 pub(crate) mod account_data;
+pub(crate) mod aliases;
 pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod filters;
@@ -16,7 +17,9 @@ pub(crate) mod rate_limit;
 pub(crate) mod receipts;
 pub(crate) mod registration_tokens;
 pub(crate) mod reports;
+pub(crate) mod rooms;
 pub(crate) mod row_limit;
+pub(crate) mod server;
 pub(crate) mod stream;
 pub(crate) mod threads;
 pub(crate) mod threepids;
