@@ -6,6 +6,7 @@ mod ignored_users;
 mod openid;
 mod presence;
 mod push_rules;
+mod random_requests;
 mod receipts;
 mod reports;
 mod tags;
