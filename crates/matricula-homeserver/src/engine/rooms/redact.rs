@@ -18,7 +18,10 @@ use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::Handler,
-    storage::events::{SERVER, redact},
+    storage::{
+        events::{SERVER, redact},
+        notifications,
+    },
 };
 
 impl Handler for RedactEvent {
@@ -76,6 +79,8 @@ pub(super) fn append_redaction(
         let redacted = redaction::redact_content(&event.kind, &event.content, version);
         let redacted = redacted.map_err(|error| HandlerError::Internal(Box::new(error)))?;
         redact(context.tx, event.position, &redacted, appended.position)?;
+        // There is nothing to read in it.
+        notifications::remove_event(context.tx, room.as_str(), event.position)?;
     }
     Ok(appended)
 }

@@ -58,6 +58,14 @@ pub(crate) fn clear(
     Ok(())
 }
 
+/// Stores that an event notifies no one any more.
+pub(crate) fn remove_event(tx: &Transaction<'_>, room: &str, event: i64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM notifications WHERE room = ?1 AND event = ?2
+         AND user_id IN (SELECT user_id FROM room_members WHERE room = ?1)";
+    tx.execute(sql, params![room, event])?;
+    Ok(())
+}
+
 /// How many unread events of a sender in a thread there are.
 pub(crate) struct UnreadRow {
     pub(crate) thread: String,

@@ -75,6 +75,19 @@ impl NewReceipt<'_> {
     }
 }
 
+/// Whether a user read something of a room after a position.
+pub(crate) fn has_read_since(
+    tx: &Transaction<'_>,
+    room: &str,
+    user_id: &str,
+    after: i64,
+) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM receipts
+         WHERE room = ?1 AND position > ?3 AND user_id = ?2)";
+    let mut statement = tx.prepare_cached(sql)?;
+    statement.query_row(params![room, user_id, after], |row| row.get(0))
+}
+
 /// The receipts that changed after a position and that this user may see: the private ones of others are
 /// left out.
 pub(crate) fn changes(

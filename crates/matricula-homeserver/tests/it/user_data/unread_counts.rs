@@ -232,3 +232,29 @@ fn new_members_count_from_their_join() {
     say(&mut home, &alice, &room, "2");
     assert_eq!(counts(&mut home, &carol, &room), (1, 0));
 }
+
+#[test]
+fn redacted_events_do_not_count() {
+    let (mut home, alice, bob, room) = shared_room();
+    let event = send(&mut home, &alice, &room, mention(&bob));
+    say(&mut home, &alice, &room, "2");
+    assert_eq!(counts(&mut home, &bob, &room), (2, 1));
+    let path = in_room(&room, &format!("redact/{event}/1"));
+    put(&mut home, &alice, &path, json!({})).ok();
+    assert_eq!(counts(&mut home, &bob, &room), (1, 0));
+}
+
+#[test]
+fn counts_change_without_receipts() {
+    let (mut home, alice, bob, room) = shared_room();
+    let event = say(&mut home, &alice, &room, "1");
+    let filter = r#"{"room":{"ephemeral":{"types":[]}}}"#;
+    let before = sync(&mut home, &bob, &format!("?filter={filter}"));
+    // On another device.
+    read(&mut home, &bob, &room, "m.read", &event, json!({}));
+    let at = crate::text(&before, "next_batch");
+    let news = sync(&mut home, &bob, &format!("?since={at}&filter={filter}"));
+    let mine = &news["rooms"]["join"][&room];
+    assert_eq!(pair(&mine["unread_notifications"]), (0, 0));
+    assert_eq!(mine.get("ephemeral"), None);
+}

@@ -20,6 +20,7 @@ use crate::engine::{
     storage::{
         events::{EventRow, SERVER},
         members::{self, RoomOfMember},
+        receipts::has_read_since,
     },
     typing,
 };
@@ -59,7 +60,10 @@ impl Syncing<'_> {
         let events = self.room_account_data(room, known)?;
         put_events(&mut more, "account_data", events);
         put_events(&mut more, "ephemeral", self.ephemeral(room, known)?);
-        let is_empty = part.timeline.is_empty() && part.state.is_empty() && more.is_empty();
+        // The unread counts change with the own receipts, also where a filter drops these.
+        let has_read = has_read_since(tx, room, self.reader.user.as_str(), known)?;
+        let is_empty =
+            part.timeline.is_empty() && part.state.is_empty() && more.is_empty() && !has_read;
         if is_empty && !is_whole {
             return Ok(None);
         }
