@@ -1,11 +1,15 @@
 //! A response, with the data of its job.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Body, Headers, Processed};
+use crate::{Body, Headers, Processed, Timestamp};
 
 /// The response to a job.
 #[derive(Clone, PartialEq)]
@@ -15,6 +19,8 @@ pub struct Response {
     body: Body,
     operation_id: Cow<'static, str>,
     data: Value,
+    /// When it arrived, if the server does not say when it sent it and that matters.
+    received_at: Option<Timestamp>,
 }
 
 impl Response {
@@ -27,7 +33,16 @@ impl Response {
             body,
             operation_id: Cow::Borrowed(""),
             data: Value::Null,
+            received_at: None,
         }
+    }
+
+    /// The response, which arrived at this time. That takes the place of a `Date` that the server leaves
+    /// out (RFC 9110, section 6.6.1).
+    pub(crate) fn received(mut self, now: Timestamp) -> Self {
+        let needs_date = self.header("retry-after").is_some() && self.header("date").is_none();
+        self.received_at = needs_date.then_some(now);
+        self
     }
 
     pub(crate) fn with_job(self, operation_id: Cow<'static, str>, data: Value) -> Self {
@@ -115,8 +130,8 @@ impl Response {
 
     /// How long the server asks to wait: `Retry-After`, else the body's `retry_after_ms`.
     ///
-    /// A `Retry-After` with a date is compared with the response's own `Date`, so that it takes no clock
-    /// to read. Fractions are rounded up. What cannot be read counts as absent.
+    /// A `Retry-After` with a date is compared with the response's own `Date`; without one, with the time at
+    /// which a scheduler got the response. Fractions are rounded up. What cannot be read counts as absent.
     pub fn retry_after(&self) -> Option<Duration> {
         self.header("retry-after")
             .and_then(|value| self.wait_in_header(value.trim()))
@@ -128,8 +143,11 @@ impl Response {
         if let Some(seconds) = rounded_up(value) {
             return Some(Duration::from_secs(seconds));
         }
-        let until = httpdate::parse_http_date(value).ok()?;
-        let now = httpdate::parse_http_date(self.header("date")?.trim()).ok()?;
+        let until = date(value)?;
+        let now = match (self.header("date"), self.received_at) {
+            (Some(sent_at), _) => date(sent_at.trim())?,
+            (None, now) => UNIX_EPOCH.checked_add(Duration::from_millis(now?.as_millis()))?,
+        };
         // A date in the past asks for no wait.
         Some(until.duration_since(now).unwrap_or_default())
     }
@@ -174,9 +192,9 @@ impl Response {
             (503, _) if self.retry_after().is_some() => Some(Processed::No),
             // It cannot process such a request.
             (501 | 505, _) | (_, "M_UNRECOGNIZED") => None,
-            (500 | 502 | 504 | 520..=527, _) => Some(Processed::Maybe),
-            // Other failures of a proxy are final.
-            (500..=599, code) if !code.is_empty() => Some(Processed::Maybe),
+            // A network that asks for a login first has not passed it on.
+            (511, "") => None,
+            (500..=599, _) => Some(Processed::Maybe),
             _ => None,
         }
     }
@@ -212,11 +230,20 @@ impl fmt::Debug for Response {
 
 /// A decimal number without a sign, rounded up. `None` for all other text, and beyond [`u64`].
 fn rounded_up(number: &str) -> Option<u64> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_digits(whole) || !is_digits(fraction) {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) || whole.len() + fraction.len() == 0 {
         return None;
     }
     let has_rest = fraction.bytes().any(|digit| digit != b'0');
+    let whole = if whole.is_empty() { "0" } else { whole };
     whole.parse::<u64>().ok()?.checked_add(has_rest.into())
+}
+
+/// The time of an HTTP date. The libraries that write dates for emails name the same zone in other ways.
+fn date(text: &str) -> Option<SystemTime> {
+    let zones = ["+0000", "-0000", "UTC"];
+    let other = zones.iter().find_map(|zone| text.strip_suffix(zone));
+    let text = other.map_or(Cow::Borrowed(text), |rest| format!("{rest}GMT").into());
+    httpdate::parse_http_date(&text).ok()
 }

@@ -201,7 +201,7 @@ fn normal_host(host: &str) -> Option<String> {
     let is_plain = host
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
-        && !host.ends_with('.')
+        && host.split('.').all(|label| !label.is_empty())
         && (!is_number || host.parse::<Ipv4Addr>().is_ok());
     is_plain.then_some(host)
 }

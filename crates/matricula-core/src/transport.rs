@@ -47,13 +47,15 @@ pub enum Processed {
 pub enum TransportErrorKind {
     /// The name could not be resolved or the connection was not accepted.
     Connect,
+    /// The proxy could not be reached, or did not connect to the server. The message names the proxy.
+    Proxy,
     /// The TLS handshake failed, or the server's certificate is not valid.
     Tls,
     /// The response did not arrive in time.
     Timeout,
     /// The connection ended early, or what arrived was not HTTP.
     ConnectionLost,
-    /// The server answered that it failed, in words of its own: see [`Response::processed`].
+    /// The server, or a proxy before it, answered that it failed: see [`Response::processed`].
     ServerFailed,
     /// The response was larger than the limit.
     TooLarge,
@@ -70,7 +72,7 @@ impl TransportErrorKind {
     pub const fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::Connect | Self::Timeout | Self::ConnectionLost | Self::ServerFailed
+            Self::Connect | Self::Proxy | Self::Timeout | Self::ConnectionLost | Self::ServerFailed
         )
     }
 }
@@ -78,7 +80,7 @@ impl TransportErrorKind {
 impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Connect => "no connection",
+            Self::Connect | Self::Proxy => "no connection",
             Self::Tls => "no TLS connection",
             Self::Timeout => "timeout",
             Self::ConnectionLost => "the connection was lost",

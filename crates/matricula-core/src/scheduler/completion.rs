@@ -23,6 +23,12 @@ impl Scheduler {
         let Some(job_id) = self.in_flight.remove(&id) else {
             return;
         };
+        let result = match result {
+            TransportResult::Response(response) => {
+                TransportResult::Response(response.received(self.now))
+            }
+            other => other,
+        };
         let Some(entry) = self.entry_mut(job_id) else {
             return;
         };

@@ -93,12 +93,7 @@ pub(super) fn decide(
         None => Decision::End(Outcome::Responded(job.respond(response))),
         Some(processed) => {
             let error = TransportError {
-                // Without words of the server, it may be a proxy that cannot reach it.
-                kind: if response.error_code().is_empty() {
-                    TransportErrorKind::ConnectionLost
-                } else {
-                    TransportErrorKind::ServerFailed
-                },
+                kind: TransportErrorKind::ServerFailed,
                 processed,
                 message: format!("{} {}", job.masked_url(), response.failure()),
             };

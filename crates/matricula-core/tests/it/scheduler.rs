@@ -106,6 +106,22 @@ fn retry_after_of_a_503_is_respected() {
     assert!(matches!(outcome(&step), Outcome::Responded(response) if response.success()));
 }
 
+/// A server without a clock sends no `Date`: the time of arrival takes its place.
+#[test]
+fn date_to_retry_after_is_compared_with_the_arrival() {
+    for status in [429, 503] {
+        let mut harness = Harness::new();
+        harness.now = 1_792_567_620_000;
+        let id = harness.submit(job());
+        let headers = vec![("Retry-After".into(), "Wed, 21 Oct 2026 07:28:00 GMT".into())];
+        let response = Response::new(status, headers, Body::Empty);
+        let step = harness.step(Input::Completed(id, TransportResult::Response(response)));
+        let before = harness.now;
+        harness.wake(&step);
+        assert_eq!(harness.now - before, 60_000, "{status}");
+    }
+}
+
 #[test]
 fn a_503_that_asks_for_too_long_a_wait_ends_the_job() {
     for (waits, last) in [(0, "601"), (29, "21"), (0, "18446744073709551615")] {
@@ -267,7 +283,13 @@ fn failure_of_the_server_is_in_doubt() {
         (503, unknown),
         (504, r#"{"errcode":"M_NOT_YET_UPLOADED"}"#),
         (507, unknown),
+        (507, "<html>"),
+        (508, ""),
+        (509, "<html>"),
         (520, unknown),
+        (529, "Site is overloaded"),
+        (530, "error code: 1016"),
+        (598, ""),
         (599, unknown),
     ] {
         let mut harness = Harness::new();
@@ -304,7 +326,6 @@ fn refusal_is_final() {
         (500, r#"{"errcode":"M_UNRECOGNIZED"}"#),
         (501, r#"{"errcode":"M_UNKNOWN"}"#),
         (505, ""),
-        (507, "<html>"),
         (511, "<html>"),
     ] {
         let mut harness = Harness::new();

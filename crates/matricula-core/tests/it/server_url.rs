@@ -111,6 +111,8 @@ fn invalid_urls_are_refused_with_reason() {
         ("https://[::1]:+80", "port"),
         ("https://matrix.org:80x", "port"),
         ("https://matrix(org", "plain name or address"),
+        ("https://.matrix.org", "plain name or address"),
+        ("https://matrix..org", "plain name or address"),
         ("https://matrix.org,evil.org", "plain name or address"),
     ] {
         let error = parse(given).unwrap_err();
