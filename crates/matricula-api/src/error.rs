@@ -56,6 +56,15 @@ impl ApiError {
     pub fn from_response(response: &Response) -> Option<Self> {
         read(response)
     }
+
+    /// Whether the server, or a proxy before it, says that it failed: see [`MatrixError::is_failure`].
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Matrix(error) => error.is_failure(),
+            Self::UnexpectedStatus { status } => is_failure(*status),
+            _ => false,
+        }
+    }
 }
 
 fn wait_text(retry_after: &Option<Duration>) -> String {
@@ -107,16 +116,16 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     if let Some(message) = no_readable_flow(&info).filter(|_| status == 401) {
         return Some(ApiError::Malformed { status, message });
     }
-    // Some servers request authentication with status 403. There, an empty list means a refusal.
+    // Some servers request authentication with another status. There, an empty list means a refusal.
     let asks = match status {
         401 => has_flows,
-        403 => !info.flows.is_empty(),
+        400..=499 => !info.flows.is_empty(),
         _ => false,
     };
     if asks {
         return Some(ApiError::Uia(Box::new(info)));
     }
-    match info.errcode.clone() {
+    match info.code() {
         None => Some(ApiError::UnexpectedStatus { status }),
         Some(ErrorCode::LimitExceeded) => Some(rate_limited(response)),
         Some(code) => Some(ApiError::Matrix(MatrixError::new(status, code, info))),
@@ -176,8 +185,15 @@ fn rate_limited(response: &Response) -> ApiError {
 }
 
 impl MatrixError {
+    /// Whether the server says that it failed. Other errors are refusals: a request like it would be refused
+    /// again.
+    pub fn is_failure(&self) -> bool {
+        is_failure(self.status) && self.code != ErrorCode::Unrecognized
+    }
+
     /// An error with fields of user-interactive authentication that does not request it.
     fn new(status: u16, code: ErrorCode, info: UiaInfo) -> Self {
+        let message = info.refusal().unwrap_or_default();
         let mut extra = info.extra;
         if !info.params.is_empty() {
             // Raw JSON, which is always valid.
@@ -190,10 +206,15 @@ impl MatrixError {
         Self {
             status,
             code,
-            message: info.error.unwrap_or_default(),
+            message,
             extra,
         }
     }
+}
+
+/// Whether a status says that the server failed, and not that it lacks something.
+fn is_failure(status: u16) -> bool {
+    status >= 500 && !matches!(status, 501 | 505)
 }
 
 /// Why a request for authentication cannot be answered: none of its flows is valid.

@@ -131,9 +131,13 @@ impl UiaInfo {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let words = self.error.clone();
         let words = words.or_else(|| self.extra.get("message").and_then(text));
-        let code = self.extra.get("kind").and_then(|kind| kind.get("errcode"));
-        let has_code = self.errcode.is_some() || code.is_some();
-        words.or_else(|| has_code.then(String::new))
+        words.or_else(|| self.code().map(|_| String::new()))
+    }
+
+    /// The error code of the last attempt, where the server writes it.
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
+        let other = || self.extra.get("kind")?.get("errcode")?.as_str();
+        self.errcode.clone().or_else(|| other().map(Into::into))
     }
 
     /// The documents to accept in the stage `m.login.terms`; empty if there are none.

@@ -151,7 +151,16 @@ text_enum! {
 pub fn read_callback(url: &str, state: &Secret) -> Result<Secret, CallbackError> {
     let (address, fragment) = url.split_once('#').unwrap_or((url, ""));
     let query = address.split_once('?').map_or("", |(_, query)| query);
-    let text = if fragment.is_empty() { query } else { fragment };
+    // Pages add fragments of their own, such as `#_=_`, to a response in the query.
+    let is_response = |text: &str| {
+        let mut fields = form_urlencoded::parse(text.as_bytes());
+        fields.any(|(name, _)| ["state", "code", "error"].contains(&&*name))
+    };
+    let text = if is_response(fragment) {
+        fragment
+    } else {
+        query
+    };
     let mut fields: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes())
         .into_owned()
         .collect();

@@ -197,16 +197,39 @@ fn uia_needs_only_flows() {
 }
 
 #[test]
-fn uia_may_use_status_403() {
-    let body = r#"{"flows":[{"stages":["m.login.dummy"]}],"session":"s"}"#;
-    let ApiError::Uia(info) = read::<Register>(403, body).unwrap_err() else {
-        panic!("no authentication");
-    };
-    assert_eq!(info.session.as_deref(), Some("s"));
-    // Without a flow it is an error.
-    let body = r#"{"flows":[],"errcode":"M_FORBIDDEN","error":"closed"}"#;
-    let refused = read::<Register>(403, body).unwrap_err();
-    assert!(matches!(refused, ApiError::Matrix(_)), "{refused:?}");
+fn uia_may_use_another_status() {
+    for status in [400, 403, 404, 422] {
+        let body = r#"{"flows":[{"stages":["m.login.dummy"]}],"session":"s"}"#;
+        let ApiError::Uia(info) = read::<Register>(status, body).unwrap_err() else {
+            panic!("no authentication");
+        };
+        assert_eq!(info.session.as_deref(), Some("s"));
+        // Without a flow it is an error.
+        let body = r#"{"flows":[],"errcode":"M_FORBIDDEN","error":"closed"}"#;
+        let refused = read::<Register>(status, body).unwrap_err();
+        assert!(matches!(refused, ApiError::Matrix(_)), "{refused:?}");
+    }
+    // A server that failed asks for nothing.
+    let body = r#"{"flows":[{"stages":["m.login.dummy"]}],"errcode":"M_UNKNOWN"}"#;
+    let failed = read::<Register>(500, body).unwrap_err();
+    assert!(failed.is_failure(), "{failed:?}");
+}
+
+/// An error of a stage without flows, where Palpo writes its code and its words.
+#[test]
+fn code_of_a_stage_is_read_without_flows() {
+    for flows in ["", r#""flows":null,"#, r#""flows":{},"#] {
+        let body = format!(
+            r#"{{{flows}"session":"s","kind":{{"errcode":"M_FORBIDDEN"}},"message":"Wrong."}}"#
+        );
+        for status in [400, 401, 403] {
+            let ApiError::Matrix(error) = read::<Register>(status, &body).unwrap_err() else {
+                panic!("{status} {body}");
+            };
+            assert_eq!(error.code, ErrorCode::Forbidden);
+            assert_eq!(error.message, "Wrong.");
+        }
+    }
 }
 
 #[test]

@@ -265,3 +265,23 @@ fn string_or_object_is_read() {
     assert_eq!(value(1), None);
     assert!(written.contains(r#"[{"kind":"a","value":null},{"kind":"b"}]"#));
 }
+
+#[test]
+fn failure_differs_from_refusal() {
+    let unknown = r#"{"errcode":"M_UNKNOWN","error":"no"}"#;
+    for (status, body, is_failure) in [
+        (500, unknown, true),
+        (500, "<html>", true),
+        (502, "", true),
+        (507, r#"{"errcode":"M_TOO_LARGE"}"#, true),
+        (599, unknown, true),
+        (500, r#"{"errcode":"M_UNRECOGNIZED"}"#, false),
+        (501, unknown, false),
+        (400, unknown, false),
+        (404, "<html>", false),
+        (429, unknown, false),
+    ] {
+        let error = read::<Register>(status, body).unwrap_err();
+        assert_eq!(error.is_failure(), is_failure, "{status} {body}");
+    }
+}

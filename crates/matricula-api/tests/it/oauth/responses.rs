@@ -23,6 +23,7 @@ fn callback_code_is_read_anywhere() {
         "https://app.example.com/callback#state=ewu%2Bbo&code=iuB7+Eiz",
         "com.example.app:/callback?code=iuB7+Eiz&state=ewu%2Bbo",
         "http://127.0.0.1:8080/callback?code=iuB7%20Eiz&state=ewu%2Bbo#",
+        "http://127.0.0.1:8080/callback?code=iuB7%20Eiz&state=ewu%2Bbo#_=_",
     ] {
         assert_eq!(read_callback(url, &state), Ok("iuB7 Eiz".into()), "{url}");
     }
