@@ -1,4 +1,4 @@
-//! The proxy that the environment names.
+//! The proxy that the environment names, and its exceptions.
 
 use std::{borrow::Cow, env, net::IpAddr};
 
@@ -6,9 +6,9 @@ use http::Uri;
 use matricula_core::{Secret, ServerUrl, TransportError};
 use percent_encoding::percent_decode_str;
 
-use crate::error::invalid_request;
+use crate::{address::Address, error::invalid_request};
 
-/// A proxy for the requests of one scheme, with the servers that are reached without it.
+/// A proxy for the requests of one scheme.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     /// Its address, without a login.
@@ -18,11 +18,15 @@ pub(crate) struct Proxy {
     pub(crate) login: Option<(String, Secret)>,
     /// The variable that names it.
     variable: &'static str,
-    exceptions: Vec<Exception>,
 }
 
+/// The servers that are reached without a proxy.
 #[derive(Debug)]
-enum Exception {
+pub(crate) struct Exceptions(Vec<(Hosts, Option<u16>)>);
+
+/// Some hosts.
+#[derive(Debug)]
+enum Hosts {
     Every,
     /// The addresses that have these first bits.
     Network(IpAddr, u8),
@@ -50,13 +54,8 @@ impl Proxy {
         let Some((variable, address)) = set.find(|(_, address)| !address.is_empty()) else {
             return Ok(None);
         };
-        // One that is not Unicode cannot match a server.
-        let exceptions = ["NO_PROXY", "no_proxy"]
-            .into_iter()
-            .find_map(|name| env::var(name).ok());
         // What is lost here makes the address invalid.
-        let address = address.to_string_lossy();
-        let proxy = Self::parse(variable, &address, &exceptions.unwrap_or_default());
+        let proxy = Self::parse(variable, address.to_string_lossy().trim());
         // The address is not repeated: it may hold a password.
         let message =
             |what| format!("the proxy in {variable} is {what}: name one for http, or none");
@@ -65,11 +64,7 @@ impl Proxy {
             .map_err(|what| invalid_request(message(what)))
     }
 
-    fn parse(
-        variable: &'static str,
-        address: &str,
-        exceptions: &str,
-    ) -> Result<Self, &'static str> {
+    fn parse(variable: &'static str, address: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
         let (login, host) = match authority.rsplit_once('@') {
@@ -88,18 +83,12 @@ impl Proxy {
             server,
             login: login.map(parse_login).transpose()?,
             variable,
-            exceptions: exceptions.split(',').filter_map(Exception::parse).collect(),
         })
     }
 
     /// The proxy in an error, without its password.
     pub(crate) fn name(&self) -> String {
         format!("the proxy {} of {}", self.server, self.variable)
-    }
-
-    /// Whether the server with this host is reached without the proxy.
-    pub(crate) fn excepts(&self, host: &str) -> bool {
-        self.exceptions.iter().any(|it| it.matches(host))
     }
 }
 
@@ -112,22 +101,61 @@ fn parse_login(login: &str) -> Result<(String, Secret), &'static str> {
     }
 }
 
-impl Exception {
-    fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let (address, length) = text.split_once('/').unwrap_or((text, "128"));
-        Some(match (text, address.parse(), length.parse()) {
-            ("", ..) => return None,
-            ("*", ..) => Self::Every,
-            (_, Ok(address), Ok(length)) => Self::Network(address, length),
-            _ => {
-                let name = text.trim_start_matches("*.").trim_start_matches('.');
-                Self::Domain(name.to_ascii_lowercase())
-            }
-        })
+impl Exceptions {
+    /// The exceptions that the environment names.
+    pub(crate) fn from_environment() -> Self {
+        // What is not Unicode cannot match a server.
+        let named = ["NO_PROXY", "no_proxy"].into_iter();
+        let named = named.filter_map(|name| env::var(name).ok());
+        let mut named = named.filter(|exceptions| !exceptions.trim().is_empty());
+        Self::parse(&named.next().unwrap_or_default())
     }
 
-    fn matches(&self, host: &str) -> bool {
+    fn parse(exceptions: &str) -> Self {
+        let words = exceptions.split(|c: char| c == ',' || c.is_whitespace());
+        let words = words.filter(|word| !word.is_empty());
+        Self(words.map(parse_exception).collect())
+    }
+
+    /// Whether requests to this address need no proxy.
+    pub(crate) fn contain(&self, address: &Address) -> bool {
+        self.contain_host(address.server().host(), address.port())
+    }
+
+    fn contain_host(&self, host: &str, port: u16) -> bool {
+        let is_this = |only: &Option<u16>| only.is_none_or(|only| only == port);
+        let mut exceptions = self.0.iter();
+        exceptions.any(|(hosts, only)| is_this(only) && hosts.contain(host))
+    }
+}
+
+/// Hosts, and the only port of them that is meant, if one is named.
+fn parse_exception(text: &str) -> (Hosts, Option<u16>) {
+    let is_whole = |host: &str| host.ends_with(']') || !host.contains(':');
+    let (hosts, port) = match text.rsplit_once(':') {
+        Some((host, port)) if is_whole(host) && port.parse::<u16>().is_ok() => {
+            (host, port.parse().ok())
+        }
+        _ => (text, None),
+    };
+    let bare = hosts.trim_start_matches('[').trim_end_matches(']');
+    let (address, length) = bare.split_once('/').unwrap_or((bare, "128"));
+    let hosts = match (hosts, address.parse(), length.parse()) {
+        ("*", ..) => Hosts::Every,
+        (_, Ok(address), Ok(length)) => Hosts::Network(address, length),
+        _ => {
+            let name = hosts.trim_start_matches("*.").trim_start_matches('.');
+            // As the addresses of servers are written.
+            let normal = format!("http://{name}").parse::<ServerUrl>();
+            let normal = normal.map(|server| server.host().to_owned());
+            Hosts::Domain(normal.unwrap_or_else(|_| name.to_ascii_lowercase()))
+        }
+    };
+    (hosts, port)
+}
+
+impl Hosts {
+    fn contain(&self, host: &str) -> bool {
         match self {
             Self::Every => true,
             Self::Network(network, length) => host.parse().is_ok_and(|address| {
@@ -154,7 +182,7 @@ mod tests {
     use super::*;
 
     fn parse(address: &str) -> Result<Proxy, &'static str> {
-        Proxy::parse("http_proxy", address, "")
+        Proxy::parse("http_proxy", address)
     }
 
     #[test]
@@ -210,8 +238,7 @@ mod tests {
     }
 
     fn is_excepted(exceptions: &str, host: &str) -> bool {
-        let proxy = Proxy::parse("http_proxy", "http://proxy.example:3128", exceptions);
-        proxy.unwrap().excepts(host)
+        Exceptions::parse(exceptions).contain_host(host, 443)
     }
 
     #[test]
@@ -223,7 +250,13 @@ mod tests {
             (".a.example", "a.example"),
             ("*.a.example", "matrix.a.example"),
             ("b.example, a.example", "matrix.a.example"),
+            ("b.example a.example", "a.example"),
+            ("a.example:443", "matrix.a.example"),
+            ("a.example:8448,a.example:443", "a.example"),
+            ("münchen.test", "xn--mnchen-3ya.test"),
+            (".MÜNCHEN.test:443", "matrix.xn--mnchen-3ya.test"),
             ("*", "a.example"),
+            ("*:443", "a.example"),
         ] {
             assert!(is_excepted(exceptions, host), "{exceptions}: {host}");
         }
@@ -234,6 +267,9 @@ mod tests {
             ("matrix.a.example", "a.example"),
             ("a.example", "a.example.org"),
             (".", "a.example"),
+            ("a.example:8448", "a.example"),
+            ("*:8448", "a.example"),
+            ("a.example:port", "a.example"),
         ] {
             assert!(!is_excepted(exceptions, host), "{exceptions}: {host}");
         }
@@ -247,6 +283,9 @@ mod tests {
             ("0.0.0.0/0", "203.0.113.1"),
             ("2001::/17", "2001:db8:a0b:12f0::1"),
             ("::1", "::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("192.0.2.1:443", "192.0.2.1"),
         ] {
             assert!(is_excepted(exceptions, host), "{exceptions}: {host}");
         }
@@ -258,6 +297,8 @@ mod tests {
             ("0.0.0.0/0", "::1"),
             ("0.0.0.0/0", "a.example"),
             ("10.0.0.0/x", "10.0.0.1"),
+            ("192.0.2.1:8448", "192.0.2.1"),
+            ("[2001:db8::1]:8448", "2001:db8::1"),
         ] {
             assert!(!is_excepted(exceptions, host), "{exceptions}: {host}");
         }

@@ -7,7 +7,14 @@ use rustls::RootCertStore;
 use ureq::{Agent, ProxyProtocol, config::Config};
 
 use super::connect::{self, DeferResolve};
-use crate::{HttpOptions, address::Address, error::invalid_request, headers, proxy::Proxy, tls};
+use crate::{
+    HttpOptions,
+    address::Address,
+    error::invalid_request,
+    headers,
+    proxy::{Exceptions, Proxy},
+    tls,
+};
 
 type Cell = OnceLock<Result<Agent, TransportError>>;
 
@@ -18,6 +25,7 @@ pub struct Clients {
     direct: Cell,
     http_proxy: Proxied,
     https_proxy: Proxied,
+    exceptions: OnceLock<Exceptions>,
 }
 
 /// A proxy, and the client that uses it.
@@ -45,6 +53,10 @@ impl Clients {
         address: &Address,
         options: &HttpOptions,
     ) -> Result<Option<&Agent>, TransportError> {
+        let exceptions = self.exceptions.get_or_init(Exceptions::from_environment);
+        if exceptions.contain(address) {
+            return Ok(None);
+        }
         let cell = match address.is_https() {
             true => &self.https_proxy,
             false => &self.http_proxy,
@@ -57,9 +69,7 @@ impl Clients {
             Ok(Some((proxy, agent)))
         };
         let proxied = cell.get_or_init(set_up).as_ref().map_err(Clone::clone)?;
-        let host = address.server().host();
-        let proxied = proxied.as_ref().filter(|(proxy, _)| !proxy.excepts(host));
-        Ok(proxied.map(|(_, agent)| agent))
+        Ok(proxied.as_ref().map(|(_, agent)| agent))
     }
 }
 

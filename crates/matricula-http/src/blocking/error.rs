@@ -38,20 +38,24 @@ pub(super) fn transport_error(
     TransportError {
         kind,
         processed,
-        message: format!("{}: {what}", address.origin()),
+        message: match kind {
+            // The server is not to blame.
+            TransportErrorKind::Proxy => what,
+            _ => format!("{}: {what}", address.origin()),
+        },
     }
 }
 
 fn not_connected(options: &HttpOptions, error: &NotSent) -> (TransportErrorKind, String) {
-    use TransportErrorKind::{Connect, Timeout, Tls};
+    use TransportErrorKind::{Connect, Proxy, Timeout, Tls};
     let error = match error {
         NotSent::Lookup(reason) => {
             let what = format!("its name cannot be looked up: {reason}");
             return (Connect, what);
         }
         NotSent::Proxy(name, error) => {
-            let (kind, what) = not_connected(options, error);
-            return (kind, format!("{name}: {what}"));
+            let (_, what) = not_connected(options, error);
+            return (Proxy, format!("{name}: {what}"));
         }
         NotSent::Connect(error) => error,
     };

@@ -20,7 +20,13 @@ use super::{
     response::{Deadline, Response},
     stream::Stream,
 };
-use crate::{HttpOptions, address::Address, error::not_sent, proxy::Proxy, tls};
+use crate::{
+    HttpOptions,
+    address::Address,
+    error::not_sent,
+    proxy::{Exceptions, Proxy},
+    tls,
+};
 
 /// How long a connection is kept that no request uses.
 const MAX_IDLE: Duration = Duration::from_secs(90);
@@ -32,6 +38,7 @@ pub struct Clients {
     tls: OnceLock<Result<TlsConnector, TransportError>>,
     http_proxy: OnceLock<Result<Option<Proxy>, TransportError>>,
     https_proxy: OnceLock<Result<Option<Proxy>, TransportError>>,
+    exceptions: OnceLock<Exceptions>,
     /// By the origin of their server.
     idle: Mutex<HashMap<String, Vec<(Connection, Instant)>>>,
 }
@@ -102,11 +109,17 @@ impl Clients {
         let limit = options.effective_connect_timeout();
         let opened = timeout(limit, self.open_stream(address, proxy, limit)).await;
         let opened = opened.unwrap_or_else(|_| {
-            let through = proxy.map_or_else(String::new, |it| format!(" through {}", it.name()));
-            let what = format!("no connection{through} within {limit:?}");
-            Err((TransportErrorKind::Timeout, what))
+            let what = format!("no connection within {limit:?}");
+            Err(match proxy {
+                Some(proxy) => proxy_failed(proxy, &what),
+                None => (TransportErrorKind::Timeout, what),
+            })
         });
-        let failed = |(kind, what)| not_sent(kind, format!("{}: {what}", address.origin()));
+        let failed = |(kind, what)| match kind {
+            // The server is not to blame.
+            TransportErrorKind::Proxy => not_sent(kind, what),
+            kind => not_sent(kind, format!("{}: {what}", address.origin())),
+        };
         let stream = TokioIo::new(opened.map_err(failed)?);
         let (sender, connection) = http1::handshake(stream)
             .await
@@ -130,7 +143,7 @@ impl Clients {
             Some(proxy) => {
                 let tunnel_to = tls.is_some().then_some(target);
                 let opened = self.open_proxy(proxy, tunnel_to, limit).await;
-                opened.map_err(|(kind, what)| (kind, format!("{}: {what}", proxy.name())))?
+                opened.map_err(|(_, what)| proxy_failed(proxy, &what))?
             }
         };
         match tls {
@@ -168,7 +181,8 @@ impl Clients {
 
     /// The proxy for requests to `address`. Requests to this machine use none: a proxy could not reach it.
     fn proxy_of(&self, address: &Address) -> Result<Option<&Proxy>, TransportError> {
-        if address.is_loopback() {
+        let exceptions = self.exceptions.get_or_init(Exceptions::from_environment);
+        if address.is_loopback() || exceptions.contain(address) {
             return Ok(None);
         }
         let cell = match address.is_https() {
@@ -176,9 +190,7 @@ impl Clients {
             false => &self.http_proxy,
         };
         let proxy = cell.get_or_init(|| Proxy::from_environment(address.scheme()));
-        let proxy = proxy.as_ref().map_err(Clone::clone)?;
-        let host = address.server().host();
-        Ok(proxy.as_ref().filter(|proxy| !proxy.excepts(host)))
+        Ok(proxy.as_ref().map_err(Clone::clone)?.as_ref())
     }
 
     fn idle(&self) -> MutexGuard<'_, HashMap<String, Vec<(Connection, Instant)>>> {
@@ -208,6 +220,12 @@ impl Clients {
             connections.push((connection, Instant::now()));
         }
     }
+}
+
+/// The failure of a connection to this proxy, or through it.
+fn proxy_failed(proxy: &Proxy, what: &str) -> Failure {
+    let what = format!("{}: {what}", proxy.name());
+    (TransportErrorKind::Proxy, what)
 }
 
 fn target_of(address: &Address) -> Target<'_> {

@@ -119,6 +119,50 @@ fn excepted_server_is_asked_directly() {
     proxy.assert();
 }
 
+/// A proxy that is not used need not be usable.
+#[test]
+fn excepted_server_needs_no_usable_proxy() {
+    let certificate = Certificate::of("127.0.0.1");
+    let (server, _) = Server::start_tls(certificate.server(), [ok(), ok()]);
+    let port = server.url.as_str().rsplit(':').next().unwrap();
+    for (variable, exceptions) in [
+        ("no_proxy", "127.0.0.1".to_owned()),
+        ("NO_PROXY", format!("a.example 127.0.0.1:{port}")),
+    ] {
+        let environment = [
+            ("HTTPS_PROXY", "socks5://127.0.0.1:1"),
+            (variable, &*exceptions),
+            certificate.trusted()[0],
+        ];
+        assert_eq!(ask(&server.url, &environment), "200", "{exceptions}");
+    }
+}
+
+/// An empty variable names none: the one of the other spelling counts.
+#[test]
+fn empty_variable_is_passed_over() {
+    let proxy = Server::start([ok()]);
+    let through = [
+        ("HTTP_PROXY", ""),
+        ("http_proxy", &*format!(" {} ", proxy.url)),
+        ("NO_PROXY", ""),
+        ("no_proxy", "a.example"),
+    ];
+    ask(&remote("http"), &through);
+    assert_eq!(proxy.request().line, PROXIED);
+    let certificate = Certificate::of("127.0.0.1");
+    let (server, _) = Server::start_tls(certificate.server(), [ok()]);
+    let proxy = UnreachedServer::new();
+    let excepted = [
+        ("https_proxy", proxy.url.as_str()),
+        ("NO_PROXY", ""),
+        ("no_proxy", "127.0.0.1"),
+        certificate.trusted()[0],
+    ];
+    assert_eq!(ask(&server.url, &excepted), "200");
+    proxy.assert();
+}
+
 #[test]
 fn unreachable_proxy_is_named() {
     let certificate = Certificate::of("127.0.0.1");
@@ -129,10 +173,7 @@ fn unreachable_proxy_is_named() {
             &remote(scheme),
             &[("ALL_PROXY", &address), certificate.trusted()[0]],
         );
-        let start = format!(
-            "Connect No {}: the proxy {proxy} of ALL_PROXY: ",
-            remote(scheme)
-        );
+        let start = format!("Proxy No the proxy {proxy} of ALL_PROXY: ");
         assert!(said.starts_with(&start), "{said}");
         assert!(said.to_lowercase().contains("refused"), "{said}");
         assert!(!said.contains("wordpass"), "{said}");
@@ -148,10 +189,7 @@ fn refusing_proxy_is_named() {
         certificate.trusted()[0],
     ];
     let said = ask(&remote("https"), &through);
-    let start = format!(
-        "Connect No https://matrix.example.org: the proxy {} of https_proxy: ",
-        proxy.url
-    );
+    let start = format!("Proxy No the proxy {} of https_proxy: ", proxy.url);
     assert!(said.starts_with(&start) && said.contains("403"), "{said}");
     assert_eq!(
         proxy.request().line,
