@@ -347,6 +347,9 @@ impl Discovery {
             server: name.clone(),
             what,
         };
+        if let Some(error) = ApiError::from_response(response).filter(|_| response.asks_to_wait()) {
+            return self.ask(ServerError::from_api(&name, error).into());
+        }
         match well_known::read(&name, response) {
             Lookup::Use(Document {
                 homeserver,
@@ -423,7 +426,7 @@ impl Discovery {
                 self.info.oauth_issuer = Some(metadata.issuer);
             }
             // It may have such a server, and could not ask it.
-            Err(error) if response.status_code() >= 500 => {
+            Err(error) if response.status_code() >= 500 || response.asks_to_wait() => {
                 self.info.oauth_trouble = Some(error.to_string());
             }
             _ => {}

@@ -93,7 +93,7 @@ flatten! {
 #[non_exhaustive]
 pub enum ServerError {
     /// The server could not be reached, or it failed.
-    #[error("{server} {}", problem(.error))]
+    #[error("{}", problem(.server, .error))]
     Unreachable {
         /// The server.
         server: ServerUrl,
@@ -192,10 +192,7 @@ impl ServerError {
     /// The error of a request, if it has no special meaning.
     pub fn from_api(server: &ServerUrl, error: ApiError) -> Self {
         match error {
-            error if is_failure(&error) => Self::Unavailable {
-                name: server.to_string(),
-                what: error.to_string(),
-            },
+            error if error.is_failure() => Self::unavailable(server, error),
             ApiError::Matrix(error) => Self::refused(server.clone(), error),
             ApiError::RateLimited { retry_after, .. } => Self::RateLimited {
                 server: server.clone(),
@@ -205,10 +202,21 @@ impl ServerError {
         }
     }
 
-    /// A [refusal](Self::Refused).
+    /// A [refusal](Self::Refused), unless the server [failed](Self::Unavailable).
     pub fn refused(server: ServerUrl, error: MatrixError) -> Self {
+        if error.is_failure() {
+            return Self::unavailable(&server, error);
+        }
         let error = Box::new(error);
         Self::Refused { server, error }
+    }
+
+    /// [`ServerError::Unavailable`], about a homeserver.
+    pub(crate) fn unavailable(server: &ServerUrl, what: impl ToString) -> Self {
+        Self::Unavailable {
+            name: server.to_string(),
+            what: what.to_string(),
+        }
     }
 
     /// The response of a request.
@@ -233,28 +241,17 @@ where
 {
     match error {
         OAuthError::Refused(refusal) => OAuthRefusal::new(issuer, refusal).into(),
-        OAuthError::Other(error) if is_failure(&error) => {
-            ServerError::oauth_unavailable(&issuer, error).into()
-        }
-        OAuthError::Other(ApiError::Matrix(error)) if error.status >= 500 => {
+        OAuthError::Other(error) if error.is_failure() => {
             ServerError::oauth_unavailable(&issuer, error).into()
         }
         OAuthError::Other(error @ (ApiError::Matrix(_) | ApiError::RateLimited { .. })) => {
-            ServerError::from_api(server, error).into()
+            let server = issuer.parse().unwrap_or_else(|_| server.clone());
+            ServerError::from_api(&server, error).into()
         }
         other => {
             let what = other.to_string();
             ServerError::NotOAuth { issuer, what }.into()
         }
-    }
-}
-
-/// Whether the server, or a proxy before it, says that it fails for now.
-fn is_failure(error: &ApiError) -> bool {
-    match error {
-        ApiError::Matrix(error) => matches!(error.status, 502..=504),
-        ApiError::UnexpectedStatus { status } => *status >= 500,
-        _ => false,
     }
 }
 
@@ -285,14 +282,20 @@ fn says(message: &str) -> String {
     }
 }
 
-fn problem(error: &TransportError) -> String {
+fn problem(server: &ServerUrl, error: &TransportError) -> String {
     match error.kind {
         TransportErrorKind::ServerFailed => {
-            format!("failed ({}); try again later", error.message)
+            format!("{server} failed ({}); try again later", error.message)
         }
-        _ => {
-            format!("cannot be reached ({error}); check the address and the network, and try again")
+        TransportErrorKind::Proxy => {
+            format!("{error}; check the proxy and the network, and try again")
         }
+        TransportErrorKind::InvalidRequest => {
+            format!("nothing was sent to {server}: {}", error.message)
+        }
+        _ => format!(
+            "{server} cannot be reached ({error}); check the address and the network, and try again"
+        ),
     }
 }
 

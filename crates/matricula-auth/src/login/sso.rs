@@ -280,8 +280,8 @@ impl SsoLogin {
         let (what, error) = match outcome {
             Outcome::Responded(response) if response.status_code() >= 500 => {
                 let what = format!("it answered with status {}", response.status_code());
-                let error = format!("asked to sign in, {what}");
-                (what, ServerError::not_matrix(&self.server, error))
+                let error = ServerError::unavailable(&self.server, &what);
+                (what, error)
             }
             Outcome::Responded(response) => {
                 return self.on_response(cx, is_replay, read_login(&response));

@@ -335,6 +335,20 @@ fn well_known_follows_the_specification() {
 }
 
 #[test]
+fn rate_limited_document_names_the_wait() {
+    let limit = json!({ "errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 700_000 });
+    for status in [429, 503] {
+        let mut script = discover("example.org");
+        script.respond(status, &limit).answer(Answer::Unavailable);
+        let error = script.error();
+        let AuthError::Server(ServerError::RateLimited { retry_after, .. }) = error else {
+            panic!("{status}: {error}")
+        };
+        assert_eq!(retry_after.map(|wait| wait.as_secs()), Some(700));
+    }
+}
+
+#[test]
 fn missing_document_is_reported() {
     let mut script = discover("example.org");
     script.respond_text(404, "");

@@ -229,7 +229,7 @@ fn transient_errors_keep_the_login() {
     server.respond(502, &json!({})).respond(502, &json!({}));
     assert!(matches!(
         server.error(),
-        AuthError::Server(ServerError::NotMatrix { .. })
+        AuthError::Server(ServerError::Unavailable { .. })
     ));
     assert!(is_kept(&server));
     let mut server = sent();

@@ -55,6 +55,26 @@ fn failed_metadata_is_not_a_missing_service() {
     }
 }
 
+/// The service asks to wait, and the homeserver does not.
+#[test]
+fn rate_limit_of_the_service_names_it() {
+    let limit = json!({ "errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 700_000 });
+    let mut server = registering_client(login());
+    server.respond(429, &limit);
+    let registering = server.error().to_string();
+    let mut server = requesting_tokens();
+    server.respond(429, &limit);
+    for error in [registering, server.error().to_string()] {
+        assert_eq!(
+            error,
+            "https://account.example.org accepts no more requests for now; try again in 700 s"
+        );
+    }
+    // A homeserver that asks to wait does not say that there is no service.
+    let info = discover((429, &limit.to_string()), CLOSED);
+    assert!(info.oauth_trouble.is_some());
+}
+
 #[test]
 fn closed_server_in_trouble_is_unclear() {
     for (status, body) in failed_metadata() {
