@@ -329,13 +329,10 @@ impl AddThreepid {
     }
 
     fn on_submitted(&mut self, cx: &mut StepContext<'_>, response: &Response) {
-        match submitted(response) {
+        match submitted(&self.account.server, response) {
             Ok(()) => self.add(cx),
             Err(CodeRefused::Wrong(message)) => self.ask(Some(message)),
-            Err(CodeRefused::TooMany) => self.conversation.fail(ServerError::RateLimited {
-                server: self.account.server.clone(),
-                retry_after: None,
-            }),
+            Err(CodeRefused::Failed(error)) => self.conversation.fail(error),
         }
     }
 

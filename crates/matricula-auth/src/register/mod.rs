@@ -404,10 +404,12 @@ impl Registration {
             UiaNext::Finish => self.register(None),
             UiaNext::Validate(stage, None) => self.validate(stage),
             UiaNext::Validate(stage, why) => self.ask_for_validation(stage, why),
-            UiaNext::NoFlow => self.conversation.fail(RegisterError::Closed {
-                server: self.server.clone(),
-                message: "it offers no flow to register".to_owned(),
-            }),
+            UiaNext::NoFlow(words) => {
+                let server = self.server.clone();
+                let message = words.unwrap_or_else(|| "it offers no flow to register".to_owned());
+                self.conversation
+                    .fail(RegisterError::Closed { server, message });
+            }
             // What was done before a mistyped token is not lost.
             UiaNext::Fail(error @ UiaError::TokenWrong { .. }, _)
                 if self.was_resumed || !self.flow.session.done.is_empty() =>

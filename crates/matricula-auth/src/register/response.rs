@@ -15,13 +15,14 @@ use crate::{
     Account, RegisterError, ServerError,
     error::is_about_the_password,
     login,
-    uia::{CodeRefused, submitted},
+    uia::{CodeRefused, stage_refusal, submitted},
 };
 
 impl Registration {
     pub(super) fn on_name_checked(&mut self, response: &Response) {
         match CheckUsernameAvailability::read(response) {
             Ok(_) => self.advance(),
+            Err(error) if error.is_failure() => self.advance(),
             Err(ApiError::Matrix(error)) => match error.code {
                 // The check is optional, and some servers that are closed to the public refuse it.
                 ErrorCode::Unrecognized | ErrorCode::Forbidden => self.advance(),
@@ -29,14 +30,16 @@ impl Registration {
                 | ErrorCode::InvalidUsername
                 | ErrorCode::Exclusive
                 | ErrorCode::ResourceLimitExceeded => self.on_refused(error),
-                _ if is_missing(error.status) => self.advance(),
-                // Any other error is not about the username. The password is not sent to such a server.
+                _ if says_nothing(error.status) => self.advance(),
+                // It may be about the username. The password is not sent to such a server.
                 _ => {
                     let server = self.server.clone();
                     self.conversation.fail(ServerError::refused(server, error));
                 }
             },
-            Err(ApiError::UnexpectedStatus { status }) if is_missing(status) => self.advance(),
+            Err(ApiError::UnexpectedStatus { status }) if says_nothing(status) => self.advance(),
+            // A success that cannot be read.
+            Err(ApiError::Malformed { .. }) if response.success() => self.advance(),
             Err(error) => self
                 .conversation
                 .fail(ServerError::from_api(&self.server, error)),
@@ -51,7 +54,12 @@ impl Registration {
         response: &Response,
     ) {
         let is_resumed = self.flow.take_resumed();
-        match Register::read(response) {
+        let read = Register::read(response);
+        let refusal = match (&read, &stage) {
+            (Err(error), Some(stage)) => stage_refusal(stage, error, response),
+            _ => None,
+        };
+        match read {
             Ok(response) => {
                 let data = self.data().clone();
                 let account = Account::from_registration(&self.server, now, response, data);
@@ -77,15 +85,12 @@ impl Registration {
                 self.register(None);
             }
             // Not every server repeats its flows when it refuses a stage.
-            Err(ApiError::Matrix(error))
-                if stage == Some(Stage::RegistrationToken) && is_about_the_stage(&error) =>
-            {
-                let conversation = &mut self.conversation;
-                let stage = Stage::RegistrationToken;
-                let next = self
-                    .flow
-                    .on_not_done(conversation, now, stage, error.message);
-                self.apply(next);
+            Err(_) if refusal.is_some() => {
+                if let Some((stage, words)) = stage.zip(refusal) {
+                    let conversation = &mut self.conversation;
+                    let next = self.flow.on_not_done(conversation, now, stage, words);
+                    self.apply(next);
+                }
             }
             Err(ApiError::Matrix(error)) => self.on_refused(error),
             // A success that cannot be read: the account was made.
@@ -188,7 +193,10 @@ impl Registration {
                     None => RegisterError::Closed { server, message },
                 });
             }
-            _ => self.conversation.fail(ServerError::refused(server, error)),
+            _ => {
+                let error = ServerError::from_api(&server, ApiError::Matrix(error));
+                self.conversation.fail(error);
+            }
         }
     }
 
@@ -211,8 +219,7 @@ impl Registration {
     /// The server refuses the address: the person may have another.
     fn on_refused_address(&mut self, stage: Stage, error: MatrixError) {
         if error.status == 404 || error.status >= 500 || error.code == ErrorCode::Unrecognized {
-            let server = self.server.clone();
-            let error = ServerError::refused(server, error);
+            let error = ServerError::from_api(&self.server, ApiError::Matrix(error));
             return self.pause(Phase::Paused { polls_first: false }, error);
         }
         let address = self.threepids.refuse(&stage);
@@ -221,14 +228,9 @@ impl Registration {
     }
 
     pub(super) fn on_submitted(&mut self, stage: Stage, response: &Response) {
-        match submitted(response) {
+        match submitted(&self.server, response) {
             Ok(()) => self.register(Some(stage)),
-            Err(CodeRefused::TooMany) => {
-                let server = self.server.clone();
-                let error = ServerError::RateLimited {
-                    server,
-                    retry_after: None,
-                };
+            Err(CodeRefused::Failed(error)) => {
                 self.pause(Phase::Paused { polls_first: false }, error);
             }
             Err(CodeRefused::Wrong(message)) => self.ask_for_validation(stage, Some(message)),
@@ -377,13 +379,8 @@ fn is_about_the_guest(error: &MatrixError) -> bool {
     }
 }
 
-/// Whether the refusal of a stage says that its answer is wrong.
-fn is_about_the_stage(error: &MatrixError) -> bool {
-    matches!(error.status, 401 | 403)
-        && matches!(error.code, ErrorCode::Unauthorized | ErrorCode::Forbidden)
-}
-
-/// Whether a status says that there is no such endpoint.
-fn is_missing(status: u16) -> bool {
-    matches!(status, 404 | 405 | 501)
+/// Whether the status of a check of the username says nothing about the username: there is no such check, or
+/// only users may ask.
+fn says_nothing(status: u16) -> bool {
+    matches!(status, 401 | 404 | 405 | 501)
 }

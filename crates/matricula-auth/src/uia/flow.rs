@@ -68,8 +68,8 @@ pub(crate) enum UiaNext {
     /// Validate the address of this stage, then send the request. With a reason if the server does not
     /// know yet that it is validated.
     Validate(Stage, Option<String>),
-    /// The server offers no flow.
-    NoFlow,
+    /// The server offers no flow; with its words, if it has some.
+    NoFlow(Option<String>),
     /// End with this error.
     Fail(UiaError, Resumability),
 }
@@ -171,7 +171,7 @@ impl UiaFlow {
             .session
             .choose(known, |progress| conversation.progress(progress))
         {
-            return UiaNext::NoFlow;
+            return UiaNext::NoFlow(self.session.words());
         }
         let server = self.server.clone();
         let Some(stage) = self.session.next() else {

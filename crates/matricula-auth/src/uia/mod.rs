@@ -29,5 +29,6 @@ pub(crate) use flow::{UiaFlow, UiaNext};
 pub(crate) use question::Resumability;
 pub use request::UiaRequest;
 pub(crate) use session::UiaSession;
+pub(crate) use stages::stage_refusal;
 pub(crate) use supported::KnownAnswers;
 pub(crate) use validation::{CodeRefused, Validation, submitted};

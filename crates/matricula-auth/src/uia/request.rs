@@ -9,7 +9,7 @@ use matricula_core::{
     scheduler::Outcome,
 };
 
-use super::{KnownAnswers, UiaFlow, UiaNext};
+use super::{KnownAnswers, UiaFlow, UiaNext, stage_refusal};
 use crate::{
     Account, Conversation, Effect, Event, Input, ServerError, UiaError,
     conversation::{ConversationState, MAX_REQUESTS},
@@ -178,8 +178,11 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
                 let next = self.flow.ask_page(&mut self.conversation, stage, why);
                 self.apply(next);
             }
-            UiaNext::NoFlow => {
-                let what = "it asks for authentication, and offers no flow";
+            UiaNext::NoFlow(words) => {
+                let mut what = "it asks for authentication, and offers no flow".to_owned();
+                if let Some(words) = words {
+                    what += &format!(": {words:?}");
+                }
                 self.conversation
                     .fail(ServerError::not_matrix(&self.server, what));
             }
@@ -211,16 +214,7 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
                     .on_auth_required(conversation, now, stage, *info, known);
                 self.apply(next);
             }
-            // Not every server repeats its flows when a password is wrong.
-            Err(ApiError::Matrix(error))
-                if stage == Some(Stage::Password)
-                    && error.status == 401
-                    && error.code == ErrorCode::Forbidden =>
-            {
-                let conversation = &mut self.conversation;
-                let next = self.flow.on_wrong_password(conversation, error.message);
-                self.apply(next);
-            }
+            // Not every server repeats its flows when it refuses a stage.
             Err(ApiError::Matrix(error)) if is_resumed && is_about_the_session(&error) => {
                 self.flow.session.forget();
                 self.send(None, None);
@@ -230,7 +224,18 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
                 let what = message;
                 self.conversation.fail(UiaError::MayBeDone { server, what });
             }
-            Err(error) => self.conversation.fail(UiaError::from_api(&server, error)),
+            Err(error) => {
+                let refusal = |stage: &Stage| stage_refusal(stage, &error, response);
+                match stage.as_ref().and_then(refusal).zip(stage) {
+                    // Not every server repeats its flows when it refuses a stage.
+                    Some((words, stage)) => {
+                        let conversation = &mut self.conversation;
+                        let next = self.flow.on_not_done(conversation, now, stage, words);
+                        self.apply(next);
+                    }
+                    None => self.conversation.fail(UiaError::from_api(&server, error)),
+                }
+            }
         }
     }
 }

@@ -43,7 +43,8 @@ impl UiaSession {
     /// Takes over what the server requires, after a request that was to complete `stage`.
     pub(super) fn update(&mut self, mut stage: Option<Stage>, info: UiaInfo) -> StageResult {
         let refusal = info.refusal();
-        let info = bounded(info);
+        let mut info = bounded(info);
+        info.error = refusal.clone();
         if info.session.is_some() && info.session != self.id {
             if self.id.is_some() {
                 // Stages completed in the last session do not count in this one.
@@ -60,6 +61,12 @@ impl UiaSession {
             Some(stage) => StageResult::NotDone(stage, refusal.unwrap_or_default()),
             None => StageResult::Unknown,
         }
+    }
+
+    /// What the server said last.
+    pub(super) fn words(&self) -> Option<String> {
+        let words = self.offered.as_ref()?.error.clone();
+        words.filter(|words| !words.is_empty())
     }
 
     /// Starts over, without a session.

@@ -1,8 +1,11 @@
 //! What each stage does to a [`UiaFlow`]: its question, its answer, and what follows a refusal. Each is one
 //! `match` over [`SupportedStage`], without a wildcard.
 
-use matricula_api::uia::{AuthData, Stage, UserIdentifier};
-use matricula_core::Timestamp;
+use matricula_api::{
+    ApiError, ErrorCode,
+    uia::{AuthData, Stage, UserIdentifier},
+};
+use matricula_core::{Response, Timestamp};
 
 use super::{
     UiaFlow,
@@ -96,4 +99,42 @@ impl UiaFlow {
             }
         }
     }
+}
+
+/// The server's words, if an error without flows, after a request that was to complete the stage, refuses the
+/// stage. Other errors are about the request as a whole.
+pub(crate) fn stage_refusal(
+    stage: &Stage,
+    error: &ApiError,
+    response: &Response,
+) -> Option<String> {
+    let (status, code, words) = match error {
+        ApiError::Matrix(error) => (error.status, error.code.clone(), error.message.clone()),
+        // A refusal without a code. One without words is the page of a proxy.
+        ApiError::UnexpectedStatus { status } if !response.error_message().is_empty() => {
+            (*status, ErrorCode::Unauthorized, response.error_message())
+        }
+        _ => return None,
+    };
+    let is_refusal = match (status, code) {
+        // About the session of the request.
+        (
+            401,
+            ErrorCode::UnknownToken
+            | ErrorCode::MissingToken
+            | ErrorCode::UserLocked
+            | ErrorCode::UserSuspended
+            | ErrorCode::UserDeactivated,
+        ) => false,
+        (401, _) | (400, ErrorCode::Unauthorized | ErrorCode::Forbidden) => true,
+        (403, ErrorCode::Unauthorized | ErrorCode::Forbidden) => *stage == Stage::RegistrationToken,
+        (400..=499, ErrorCode::ThreepidAuthFailed | ErrorCode::SessionNotValidated) => {
+            matches!(stage, Stage::EmailIdentity | Stage::Msisdn)
+        }
+        (400..=499, ErrorCode::CaptchaInvalid | ErrorCode::CaptchaNeeded) => {
+            *stage == Stage::Recaptcha
+        }
+        _ => false,
+    };
+    is_refusal.then_some(words)
 }

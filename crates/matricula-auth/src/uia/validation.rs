@@ -3,6 +3,7 @@
 //! Specification: <https://spec.matrix.org/v1.19/client-server-api/#email-based-identity--homeserver>.
 
 use matricula_api::{
+    ApiError,
     client::definitions::RequestTokenResponse,
     uia::{Stage, ThreepidCreds},
 };
@@ -38,8 +39,8 @@ pub(crate) struct Validation {
 pub(crate) enum CodeRefused {
     /// It is wrong, with the server's message.
     Wrong(String),
-    /// Too many codes were sent.
-    TooMany,
+    /// The server did not look at it: it failed, or asks to wait.
+    Failed(ServerError),
 }
 
 impl Validation {
@@ -98,13 +99,15 @@ impl Validation {
 }
 
 /// Reads the response to a submitted code.
-pub(crate) fn submitted(response: &Response) -> Result<(), CodeRefused> {
+pub(crate) fn submitted(server: &ServerUrl, response: &Response) -> Result<(), CodeRefused> {
     let body = response.json_body().unwrap_or_default();
     if response.success() && body["success"] != json!(false) {
         return Ok(());
     }
-    if response.status_code() == 429 {
-        return Err(CodeRefused::TooMany);
+    if let Some(error) = ApiError::from_response(response)
+        && (response.asks_to_wait() || response.status_code() >= 500)
+    {
+        return Err(CodeRefused::Failed(ServerError::from_api(server, error)));
     }
     let words = body["error"].as_str().unwrap_or("this is not the code");
     Err(CodeRefused::Wrong(words.to_owned()))

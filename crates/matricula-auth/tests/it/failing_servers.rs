@@ -3,20 +3,21 @@
 use matricula_api::client::device_management::DeleteDevices;
 use matricula_auth::{
     AccountError, AddThreepid, Answer, AppserviceError, AppserviceRegistration, AuthError,
-    Deactivation, PasswordChange, RegisterError, Registration, RegistrationOptions, Threepid,
-    UiaError, UiaRequest,
+    Deactivation, PasswordChange, RegisterError, Registration, RegistrationOptions, ServerError,
+    Threepid, UiaError, UiaRequest,
 };
 use serde_json::json;
 
 use crate::{
     helpers::{
-        account, dummy_flow, password_flow, refused, register, reload, server_info, success,
+        account, dummy_flow, one_flow, password_flow, refused, register, reload, server_info,
+        success,
     },
     scripted_server::ScriptedServer,
 };
 
 /// Responses of servers that may have processed the request, as Synapse does (synapse#13363).
-const FAILURES: [(u16, &str); 11] = [
+const FAILURES: [(u16, &str); 14] = [
     (
         500,
         r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#,
@@ -33,6 +34,9 @@ const FAILURES: [(u16, &str); 11] = [
     (503, r#"{"errcode":"M_UNKNOWN","error":"database locked"}"#),
     (504, ""),
     (507, r#"{"errcode":"M_TOO_LARGE"}"#),
+    (507, "<html>507 Insufficient Storage</html>"),
+    (530, "error code: 1016"),
+    (598, ""),
     (599, r#"{"errcode":"M_UNKNOWN"}"#),
 ];
 
@@ -181,6 +185,82 @@ fn refusal_ends_the_registration() {
             !matches!(error, AuthError::Register(RegisterError::InDoubt { .. })),
             "{status} {body}: {error}"
         );
+    }
+}
+
+/// A server that fails says nothing about the code of a message: it is not called wrong.
+#[test]
+fn failure_is_not_blamed_on_the_code() {
+    for (status, body) in FAILURES {
+        let mut server = register(RegistrationOptions {
+            username: Some("alice".into()),
+            phone: Some("GB:07700900001".parse().unwrap()),
+            ..RegistrationOptions::default()
+        });
+        server
+            .respond(200, &json!({}))
+            .respond(401, &one_flow(&["m.login.msisdn"]))
+            .respond(
+                200,
+                &json!({ "sid": "1", "submit_url": "https://matrix.example.org/submit" }),
+            )
+            .answer(Answer::Text("123456".into()));
+        assert_eq!(server.requests.last().unwrap(), "POST /submit");
+        server.respond_text(status, body);
+        assert!(
+            matches!(
+                server.error(),
+                AuthError::Server(ServerError::Unavailable { .. })
+            ),
+            "{status} {body}: {}",
+            server.error()
+        );
+        let next = ScriptedServer::start(reload(&server));
+        assert!(next.requests.len() == 1 || next.is_asking(), "it goes on");
+
+        let phone = Threepid::Phone("GB:07700900001".parse().unwrap());
+        let mut server = ScriptedServer::start(AddThreepid::new(&account(Some("old")), phone));
+        server
+            .respond(
+                200,
+                &json!({ "sid": "1", "submit_url": "https://matrix.example.org/submit" }),
+            )
+            .answer(Answer::Text("123456".into()))
+            .respond_text(status, body);
+        assert!(
+            matches!(
+                server.error(),
+                AuthError::Server(ServerError::Unavailable { .. })
+            ),
+            "{status} {body}: {}",
+            server.error()
+        );
+    }
+}
+
+/// A failure is not called a refusal, wherever it shows.
+#[test]
+fn failure_is_not_called_a_refusal() {
+    for (status, body) in FAILURES {
+        let mut server = register(RegistrationOptions {
+            username: Some("alice".into()),
+            email: Some("alice@example.org".into()),
+            ..RegistrationOptions::default()
+        });
+        server
+            .respond(200, &json!({}))
+            .respond(401, &one_flow(&["m.login.email.identity"]))
+            .respond_text(status, body);
+        let message = server.error().to_string();
+        let address = Threepid::Email("alice@example.org".into());
+        let mut server = ScriptedServer::start(AddThreepid::new(&account(Some("old")), address));
+        server.respond_text(status, body);
+        for error in [message, server.error().to_string()] {
+            assert!(
+                error.contains("is in trouble (") && error.ends_with("; try again later"),
+                "{status} {body}: {error}"
+            );
+        }
     }
 }
 

@@ -27,7 +27,8 @@ fn refusals(stages: &[&str]) -> Vec<(u16, Value, &'static str)> {
         "params": null, "kind": { "errcode": "M_FORBIDDEN" }, "message": WORDS,
     });
     let mut refusals = Vec::new();
-    for status in [401, 403] {
+    // The specification has 401. Servers have others too.
+    for status in [401, 403, 400, 422] {
         refusals.extend([
             (status, body(palpo.clone()), WORDS),
             (
@@ -65,18 +66,26 @@ fn refusals(stages: &[&str]) -> Vec<(u16, Value, &'static str)> {
                 body(json!({ "session": "s2", "errcode": "M_FORBIDDEN", "error": WORDS })),
                 WORDS,
             ),
-            // Without the flows.
-            (
-                status,
-                json!({ "errcode": "M_FORBIDDEN", "error": WORDS }),
-                WORDS,
-            ),
-            (
-                status,
-                json!({ "errcode": "M_UNAUTHORIZED", "error": WORDS }),
-                WORDS,
-            ),
         ]);
+    }
+    // Without the flows.
+    for status in [401, 403, 400] {
+        for body in [
+            json!({ "errcode": "M_FORBIDDEN", "error": WORDS }),
+            json!({ "errcode": "M_UNAUTHORIZED", "error": WORDS }),
+            json!({ "errcode": "M_UNAUTHORIZED", "message": WORDS }),
+            json!({ "kind": { "errcode": "M_FORBIDDEN" }, "message": WORDS }),
+            json!({ "error": WORDS }),
+            json!({
+                "flows": null, "params": null, "session": "s1",
+                "kind": { "errcode": "M_FORBIDDEN" }, "message": WORDS,
+            }),
+        ] {
+            refusals.push((status, body, WORDS));
+        }
+    }
+    for code in ["M_UNKNOWN", "M_INVALID_PARAM", "ORG.EXAMPLE.ODD"] {
+        refusals.push((401, json!({ "errcode": code, "error": WORDS }), WORDS));
     }
     refusals
 }
@@ -93,6 +102,10 @@ fn answered(stages: &[&str], status: u16, body: &Value) -> ScriptedServer<Regist
     assert_eq!(server.body()["auth"]["token"], "wrong");
     server.respond(status, body);
     server
+}
+
+fn has_flows(body: &Value) -> bool {
+    body.get("flows").is_some_and(Value::is_array)
 }
 
 fn done(server: &ScriptedServer<Registration>) -> Vec<&str> {
@@ -151,7 +164,8 @@ fn refused_token_ends_without_a_person() {
 #[test]
 fn refused_password_is_asked_for_again() {
     for (status, body, words) in refusals(&["m.login.password"]) {
-        if body.get("flows").is_none() {
+        // Without the flows, a 403 is not about the password.
+        if !has_flows(&body) && status == 403 {
             continue;
         }
         let what = format!("{status} {body}");
@@ -194,7 +208,7 @@ fn refused_consent_ends_with_the_words() {
     ] {
         for stages in [&[stage][..], &[stage, "m.login.recaptcha"]] {
             for (status, body, words) in refusals(stages) {
-                if body.get("flows").is_none() {
+                if !has_flows(&body) && status == 403 {
                     continue;
                 }
                 let mut server = register(options.clone());
@@ -217,7 +231,7 @@ fn refused_consent_ends_with_the_words() {
 #[test]
 fn refused_page_is_shown_again() {
     for (status, body, words) in refusals(&["m.login.recaptcha"]) {
-        if body.get("flows").is_none() || body["session"] != "s1" {
+        if !has_flows(&body) && status == 403 || body["session"] == "s2" {
             continue;
         }
         let what = format!("{status} {body}");
@@ -247,7 +261,7 @@ fn refused_page_is_shown_again() {
 #[test]
 fn listed_stage_is_reported_as_done() {
     let stages = ["m.login.registration_token", "m.login.dummy"];
-    for status in [401, 403] {
+    for status in [401, 403, 400] {
         let mut body = one_flow(&stages);
         body["completed"] = json!(["m.login.registration_token"]);
         // What Palpo writes about the stage that is not done yet.
@@ -312,4 +326,61 @@ fn flow_without_stages_is_finished() {
             server.ok();
         }
     }
+}
+
+/// An address that is not validated yet is polled for, also where the server does not repeat its flows.
+#[test]
+fn refused_address_is_polled_for() {
+    for (status, code) in [
+        (401, "M_UNAUTHORIZED"),
+        (401, "M_THREEPID_AUTH_FAILED"),
+        (400, "M_THREEPID_AUTH_FAILED"),
+        (403, "M_SESSION_NOT_VALIDATED"),
+    ] {
+        let mut server = register(RegistrationOptions {
+            email: Some("alice@example.org".into()),
+            ..alice()
+        });
+        server
+            .respond(200, &json!({}))
+            .respond(401, &one_flow(&["m.login.email.identity"]))
+            .respond(200, &json!({ "sid": "1" }))
+            .answer(Answer::Yes)
+            .respond(status, &json!({ "errcode": code, "error": WORDS }));
+        assert!(server.is_waiting(), "{status} {code}: {:?}", server.result);
+        server.wake();
+        assert_eq!(server.body()["auth"]["type"], "m.login.email.identity");
+        server.respond(200, &success());
+        server.ok();
+    }
+}
+
+/// A server that offers no flow may say why.
+#[test]
+fn missing_flow_is_said_in_the_servers_words() {
+    for (body, words) in [
+        (
+            json!({ "flows": [], "errcode": "M_FORBIDDEN", "error": "closed for the summer" }),
+            "closed for the summer",
+        ),
+        (
+            json!({ "flows": [], "kind": { "errcode": "M_FORBIDDEN" }, "message": "closed" }),
+            "\"closed\"",
+        ),
+        (json!({ "flows": [] }), "it offers no flow to register"),
+        (
+            json!({ "flows": [], "errcode": "M_FORBIDDEN" }),
+            "it offers no flow to register",
+        ),
+    ] {
+        let mut server = register(alice());
+        server.respond(200, &json!({})).respond(401, &body);
+        let error = server.error().to_string();
+        assert!(error.contains(words), "{body}: {error}");
+    }
+    let request = DeleteDevices::new(vec!["A".into()]);
+    let mut server = ScriptedServer::start(UiaRequest::new(&account(None), request));
+    server.respond(401, &json!({ "flows": [], "error": "not here" }));
+    let error = server.error().to_string();
+    assert!(error.contains("not here"), "{error}");
 }
