@@ -127,7 +127,7 @@ impl Account {
     ) -> Self {
         let mut account = Self::without_session(response.user_id, server.clone(), data);
         account.device_id = response.device_id.filter(|id| !id.is_empty());
-        if let Some(token) = response.access_token {
+        if let Some(token) = usable(response.access_token) {
             let lifetime = response.expires_in_ms;
             account.set_tokens(now, token, response.refresh_token, lifetime);
         }
@@ -159,7 +159,7 @@ impl Account {
         self.access_token = Some(access);
         self.expires_at = expiry(now, lifetime);
         self.renew_at = renewal(now, lifetime);
-        let refresh = refresh.filter(|token| !token.expose().trim().is_empty());
+        let refresh = usable(refresh);
         if refresh.is_some() && refresh != self.refresh_token {
             self.previous_refresh_token = self.refresh_token.take();
             self.refresh_token = refresh;
@@ -280,6 +280,11 @@ impl DeviceOptions {
         request.refresh_token = self.refresh_token.then_some(true);
         request
     }
+}
+
+/// The token, unless it is an empty one.
+pub(crate) fn usable(token: Option<Secret>) -> Option<Secret> {
+    token.filter(|token| !token.expose().trim().is_empty())
 }
 
 /// When a token expires that was received at `now`.

@@ -8,7 +8,7 @@ use matricula_auth::{
     session::{Call, CallEffect, CallEvent, CallInput, RenewalReason, SessionState},
 };
 use matricula_core::{
-    Auth, Job, Machine, OperationAuth, Response, StepContext, WriteBatch,
+    Auth, Job, Machine, OperationAuth, Response, StepContext, Store, StoreError, WriteBatch,
     scheduler::{Event, Outcome},
 };
 use matricula_http::{Runner, SystemClock, SystemEntropy};
@@ -313,8 +313,9 @@ impl Session {
                 self.hand_over_token();
             }
             let before = self.account();
-            let account = self.end_on_server(before.clone()).await?;
-            let mut writes = WriteBatch::default();
+            let mut ended = Writes::default();
+            let account = self.end_on_server(before.clone(), &mut ended).await?;
+            let Writes(mut writes) = ended;
             account.write_to(&mut writes);
             self.store_mut(|store| store.commit(&writes))?;
             self.runner.credentials().remove(&before.credential());
@@ -323,15 +324,19 @@ impl Session {
         })
     }
 
-    async fn end_on_server(&self, mut account: Account) -> Result<Account, Error> {
+    /// Ends the session on its server. `writes` get what is to be stored with the account.
+    async fn end_on_server(
+        &self,
+        mut account: Account,
+        writes: &mut Writes,
+    ) -> Result<Account, Error> {
         if account.access_token.is_none() {
             let user_id = account.user_id;
             return Err(SessionError::NotSignedIn { user_id }.into());
         }
         if account.oauth.is_some() {
             let mut logout = OAuthLogout::new(account);
-            // Its writes are part of the batch of the caller.
-            return drive(&mut logout, &self.runner, &mut NoStore, &mut no_person).await;
+            return drive(&mut logout, &self.runner, writes, &mut no_person).await;
         }
         let response = send(&self.runner, self.job(&Logout::default())).await?;
         match Logout::read(&response) {
@@ -345,6 +350,27 @@ impl Session {
         Ok(account)
     }
 }
+
+/// The writes of a conversation, which its caller stores with its own.
+#[derive(Default)]
+struct Writes(WriteBatch);
+
+impl Store for Writes {
+    fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
+        self.0.append(batch.clone());
+        Ok(())
+    }
+
+    fn get(&mut self, _: &str, _: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+impl SessionStore for Writes {}
 
 /// The job with the account's token, if the operation uses one.
 fn with_auth(job: Job, auth: OperationAuth, account: &Account) -> Job {

@@ -9,7 +9,7 @@ use matricula_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, Conversation, Effect, Event, Input, ServerError, SessionError,
+    Account, Conversation, Effect, Event, Input, ServerError, SessionError, account::tables,
     conversation::ConversationState, error::oauth_error,
 };
 
@@ -160,7 +160,11 @@ impl OAuthLogout {
         let issuer = oauth.map(|oauth| oauth.issuer.clone()).unwrap_or_default();
         let is_public = oauth.is_some_and(|oauth| oauth.client_secret.is_none());
         if is_public && error.code() == Some(&OAuthErrorCode::InvalidClient) {
-            // A server that has forgotten the client has no tokens of it either.
+            // A server that has forgotten the client has no tokens of it either. The next login must not use
+            // it.
+            self.conversation
+                .writes()
+                .remove(tables::OAUTH_CLIENTS, issuer);
             self.account.end_session();
             return self.conversation.finish_account(Ok(self.account.clone()));
         }

@@ -19,6 +19,19 @@ pub(super) struct TokenPair {
     pub(super) lifetime: Option<Duration>,
 }
 
+impl TokenPair {
+    /// The pair, unless its access token is an empty one.
+    fn checked(self, response: &Response) -> Result<Self, ApiError> {
+        match self.access.expose().trim().is_empty() {
+            true => Err(ApiError::Malformed {
+                status: response.status_code(),
+                message: "its access token is empty".to_owned(),
+            }),
+            false => Ok(self),
+        }
+    }
+}
+
 /// Why there are no new tokens.
 pub(super) enum ExchangeError {
     /// The server does not accept this refresh token any more.
@@ -78,11 +91,13 @@ pub(super) fn read(account: &Account, outcome: Outcome) -> Result<TokenPair, Exc
 
 fn read_matrix(account: &Account, response: &Response) -> Result<TokenPair, ExchangeError> {
     match Refresh::read(response) {
-        Ok(response) => Ok(TokenPair {
-            access: response.access_token,
-            refresh: response.refresh_token,
-            lifetime: response.expires_in_ms,
-        }),
+        Ok(tokens) => TokenPair {
+            access: tokens.access_token,
+            refresh: tokens.refresh_token,
+            lifetime: tokens.expires_in_ms,
+        }
+        .checked(response)
+        .map_err(|error| other(account, response, error)),
         Err(ApiError::Matrix(error)) if error.code == ErrorCode::UserLocked => {
             Err(ExchangeError::Permanent(SessionError::UserLocked {
                 server: account.server.clone(),
@@ -116,12 +131,14 @@ fn read_oauth(
     use OAuthErrorCode as Code;
     let issuer = issuer.to_owned();
     let refusal = match RefreshTokenGrant::read(response) {
-        Ok(response) => {
-            return Ok(TokenPair {
-                access: response.access_token,
-                refresh: response.refresh_token,
-                lifetime: response.expires_in,
-            });
+        Ok(tokens) => {
+            return TokenPair {
+                access: tokens.access_token,
+                refresh: tokens.refresh_token,
+                lifetime: tokens.expires_in,
+            }
+            .checked(response)
+            .map_err(|error| other(account, response, error));
         }
         Err(OAuthError::Refused(refusal)) => refusal,
         Err(OAuthError::Other(error)) => return Err(other(account, response, error)),

@@ -1,7 +1,9 @@
 //! Revocation of tokens at an OAuth 2.0 server.
 
 use matricula_api::oauth::{AccountAction, AccountPage};
-use matricula_auth::{Account, AuthError, OAuthLogout, OAuthRefusal, ServerError, SessionError};
+use matricula_auth::{
+    Account, AuthError, OAuthLogout, OAuthRefusal, ServerError, SessionError, tables,
+};
 use serde_json::json;
 
 use crate::{
@@ -107,6 +109,10 @@ fn forgotten_client_has_no_session() {
     let mut server = ScriptedServer::start(OAuthLogout::new(account()));
     server.respond(401, &unknown);
     assert_eq!(server.ok().access_token, None);
+    let writes = server.commits.last().unwrap().writes();
+    let removed = writes.iter().filter(|write| write.value.is_none());
+    let tables: Vec<&str> = removed.map(|write| &*write.table).collect();
+    assert_eq!(tables, [tables::OAUTH_CLIENTS]);
     // Or it must authenticate, which this request does not: its tokens stay valid.
     let mut confidential = account();
     if let Some(oauth) = &mut confidential.oauth {

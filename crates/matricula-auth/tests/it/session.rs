@@ -468,6 +468,21 @@ fn ended_session_sends_nothing() {
     assert!(called.sent.is_empty());
 }
 
+/// A success without a token is none: the old pair stays.
+#[test]
+fn empty_access_token_is_not_taken() {
+    for empty in ["", " ", "\n"] {
+        let answer = json!({ "access_token": empty, "token_type": "Bearer" });
+        for account in [account(json!({})), of_oauth()] {
+            let standing = SessionState::new(account.clone());
+            let answers = [(); 4].map(|()| done(200, &answer));
+            let (settled, ..) = renew(&standing, RenewalReason::Requested, &answers);
+            assert!(settled.result.is_err(), "{empty:?}");
+            assert_eq!(settled.account(), &account, "{empty:?}");
+        }
+    }
+}
+
 /// New tokens without a refresh token that can be used: the last one stays, and gets the next pair.
 #[test]
 fn unusable_refresh_token_keeps_the_last() {

@@ -1,10 +1,16 @@
 //! A value that is not needed stops nothing when it cannot be read: it counts as absent.
 
-use matricula_auth::{Account, AuthError, Conversation, Discovery, Login, Registration, WellKnown};
+use matricula_auth::{
+    Account, AuthError, Conversation, Discovery, Login, OAuthLogin, Registration, WellKnown,
+};
 use serde_json::{Value, json};
 
 use crate::{
     helpers::{alice, refused, register, server_info},
+    oauth_helpers::{
+        REDIRECT_URI, client_metadata, come_back, device_code, device_login, form_field, login,
+        page_parameter, registering_client, requesting_tokens, server_metadata, tokens, whoami,
+    },
     scripted_server::ScriptedServer,
 };
 
@@ -121,6 +127,42 @@ fn session_that_settles_a_doubt_is_taken() {
     }
 }
 
+/// The check of a username is optional, and so is what it answers.
+#[test]
+fn unreadable_check_of_a_name_stops_nothing() {
+    for (status, body) in [
+        (200, "{}"),
+        (200, "[]"),
+        (200, ""),
+        (200, "<html>"),
+        (200, r#"{"available":null}"#),
+        (200, r#"{"available":"yes"}"#),
+        (200, r#"{"available":false}"#),
+        (204, ""),
+        (401, r#"{"errcode":"M_MISSING_TOKEN","error":"no"}"#),
+        (401, "<html>"),
+        (404, "<html>"),
+        (405, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+        (
+            500,
+            r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#,
+        ),
+        (500, "<html>"),
+        (502, ""),
+        (501, r#"{"errcode":"M_UNKNOWN"}"#),
+    ] {
+        let mut server = register(alice());
+        server.respond_text(status, body);
+        let last = server.requests.last().unwrap();
+        assert_eq!(last, "POST /_matrix/client/v3/register", "{status} {body}");
+        server.respond(
+            200,
+            &json!({ "user_id": "@alice:example.org", "access_token": "syt_a" }),
+        );
+        server.ok();
+    }
+}
+
 fn discovered<C>(conversation: C, versions: &Value) -> ScriptedServer<C>
 where
     C: Conversation<Error: Into<AuthError>>,
@@ -232,4 +274,129 @@ fn byte_order_mark_is_skipped() {
         .respond_text(401, &format!("{mark}{offer}"))
         .respond_text(200, &format!("{mark}{success}"));
     assert_eq!(server.ok().access_token, Some("syt_a".into()));
+}
+
+/// Values of every JSON type.
+fn every_type() -> Vec<Value> {
+    vec![
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1.5),
+        json!(""),
+        json!("odd"),
+        json!([]),
+        json!([5, {}]),
+        json!({}),
+    ]
+}
+
+#[test]
+fn odd_metadata_of_a_service_stops_no_page() {
+    let odd = every_type();
+    let fields: Vec<(&str, &[Value])> = [
+        "account_management_uri",
+        "account_management_actions_supported",
+        "device_authorization_endpoint",
+        "prompt_values_supported",
+        "grant_types_supported",
+        "response_modes_supported",
+        "response_types_supported",
+        "service_documentation",
+    ]
+    .map(|name| (name, &*odd))
+    .into();
+    let mut bodies = with_each(&server_metadata(), &fields);
+    // An endpoint that no browser needs, and that secrets may not go to.
+    let unsafe_one = [
+        json!("http://account.example.org/device"),
+        json!("https://10.0.0.1/device"),
+    ];
+    let device = ("device_authorization_endpoint", &unsafe_one[..]);
+    bodies.extend(with_each(&server_metadata(), &[device]));
+    for body in bodies {
+        let mut server = ScriptedServer::start(login());
+        server
+            .respond(200, &body)
+            .respond(201, &json!({ "client_id": "c1" }));
+        assert!(page_parameter(&server, "client_id").is_some(), "{body}");
+        let sign_up = OAuthLogin::sign_up(&server_info(), client_metadata(), REDIRECT_URI);
+        let mut server = ScriptedServer::start(sign_up);
+        server.respond(200, &body).respond(404, &json!({}));
+        assert_eq!(server.requests.last().unwrap(), "POST /clients", "{body}");
+    }
+}
+
+#[test]
+fn odd_registration_of_a_client_is_taken() {
+    let odd = every_type();
+    let fields: Vec<(&str, &[Value])> = [
+        "client_secret_expires_at",
+        "registration_access_token",
+        "redirect_uris",
+        "grant_types",
+        "client_id_issued_at",
+    ]
+    .map(|name| (name, &*odd))
+    .into();
+    let mut bodies = with_each(&json!({ "client_id": "c1" }), &fields);
+    let secrets: Vec<Value> = odd.iter().filter(|one| **one != "odd").cloned().collect();
+    bodies.extend(with_each(
+        &json!({ "client_id": "c1" }),
+        &[("client_secret", &secrets)],
+    ));
+    for body in bodies {
+        let mut server = registering_client(login());
+        server.respond(201, &body);
+        come_back(&mut server, "code=xyz");
+        assert_eq!(form_field(server.job(), "client_id").as_deref(), Some("c1"));
+        assert_eq!(form_field(server.job(), "client_secret"), None, "{body}");
+    }
+}
+
+#[test]
+fn odd_tokens_of_a_service_are_taken() {
+    let odd = every_type();
+    let fields: Vec<(&str, &[Value])> = ["expires_in", "scope", "id_token", "org.example.extra"]
+        .map(|name| (name, &*odd))
+        .into();
+    for body in with_each(&tokens(), &fields) {
+        let mut server = requesting_tokens();
+        server.respond(200, &body).respond(200, &whoami());
+        let account = server.ok();
+        assert_eq!(account.access_token, Some("acc".into()), "{body}");
+        assert_eq!(account.refresh_token, Some("ref".into()), "{body}");
+    }
+    // An empty token renews nothing.
+    let refresh: Vec<Value> = odd.iter().filter(|one| **one != "odd").cloned().collect();
+    for body in with_each(&tokens(), &[("refresh_token", &refresh)]) {
+        let mut server = requesting_tokens();
+        server.respond(200, &body).respond(200, &whoami());
+        assert_eq!(server.ok().refresh_token, None, "{body}");
+    }
+    let fields: Vec<(&str, &[Value])> = ["device_id", "is_guest", "org.example.extra"]
+        .map(|name| (name, &*odd))
+        .into();
+    for body in with_each(&whoami(), &fields) {
+        let mut server = requesting_tokens();
+        server.respond(200, &tokens()).respond(200, &body);
+        assert_eq!(server.ok().user_id.as_str(), "@alice:example.org", "{body}");
+    }
+}
+
+#[test]
+fn odd_device_codes_are_taken() {
+    let odd = every_type();
+    let fields: Vec<(&str, &[Value])> = ["interval", "verification_uri_complete", "message"]
+        .map(|name| (name, &*odd))
+        .into();
+    for body in with_each(&device_code(), &fields) {
+        let mut server = registering_client(device_login());
+        server
+            .respond(201, &json!({ "client_id": "c1" }))
+            .respond(200, &body);
+        assert!(server.is_waiting(), "{body}: {:?}", server.result);
+        let waited = server.wake();
+        assert!((1_000..=7_000).contains(&waited), "{body}: {waited}");
+    }
 }

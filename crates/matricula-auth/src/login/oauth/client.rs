@@ -45,7 +45,7 @@ impl OAuthClient {
         Self {
             issuer: provider.issuer.clone(),
             client_id: response.client_id,
-            client_secret: response.client_secret,
+            client_secret: response.client_secret.filter(|secret| !secret.is_empty()),
             secret_expires_at: ends.map(|ends| Timestamp::from_millis(ends.saturating_mul(1000))),
             metadata,
         }

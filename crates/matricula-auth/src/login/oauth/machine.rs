@@ -428,7 +428,8 @@ impl OAuthLogin {
                 let data = self.data().clone();
                 let mut account =
                     Account::without_session(owner.user_id, self.server.clone(), data);
-                account.device_id = owner.device_id.or_else(|| self.device.device_id.clone());
+                let device_id = owner.device_id.filter(|id| !id.is_empty());
+                account.device_id = device_id.or_else(|| self.device.device_id.clone());
                 account.is_guest = owner.is_guest.unwrap_or_default();
                 let provider = self.provider.as_ref().zip(self.client.as_ref());
                 account.oauth = provider.map(|(provider, client)| provider.session(client));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Account, Progress,
-    account::{expiry, renewal},
+    account::{expiry, renewal, usable},
 };
 
 /// How the person authorizes the program.
@@ -98,7 +98,7 @@ impl Tokens {
     pub(super) fn new(now: Timestamp, response: TokenResponse) -> Self {
         Self {
             access_token: response.access_token,
-            refresh_token: response.refresh_token,
+            refresh_token: usable(response.refresh_token),
             expires_at: expiry(now, response.expires_in),
             renew_at: renewal(now, response.expires_in),
         }

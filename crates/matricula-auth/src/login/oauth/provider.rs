@@ -45,25 +45,27 @@ impl Provider {
             ));
         }
         let addresses = [
-            Some(&metadata.authorization_endpoint),
-            Some(&metadata.token_endpoint),
-            Some(&metadata.revocation_endpoint),
-            Some(&metadata.registration_endpoint),
-            metadata.device_authorization_endpoint.as_ref(),
+            &metadata.authorization_endpoint,
+            &metadata.token_endpoint,
+            &metadata.revocation_endpoint,
+            &metadata.registration_endpoint,
         ];
-        for address in addresses.into_iter().flatten() {
+        for address in addresses {
             check(server, address).map_err(|what| {
                 refuse(format!("its OAuth 2.0 server's address {address:?} {what}"))
             })?;
         }
         let offer = OAuthOffer::of(&metadata);
+        // A login in a browser does not need it.
+        let device = metadata.device_authorization_endpoint;
+        let device = device.filter(|address| check(server, address).is_ok());
         Ok(Self {
             issuer: metadata.issuer,
             authorization_endpoint: metadata.authorization_endpoint,
             token_endpoint: metadata.token_endpoint,
             revocation_endpoint: metadata.revocation_endpoint,
             registration_endpoint: metadata.registration_endpoint,
-            device_authorization_endpoint: metadata.device_authorization_endpoint,
+            device_authorization_endpoint: device,
             can_sign_up: offer.can_sign_up(),
             is_sign_up_closed: offer.is_sign_up_closed(),
             account_management_uri: offer.account_management,
