@@ -263,12 +263,7 @@ impl CreateUser {
 
     fn on_created(&mut self, response: &Response) {
         match PutUser::read(response) {
-            Ok(_) => {
-                let user_id = self.user_id.clone();
-                let account =
-                    Account::without_session(user_id, self.server.clone(), self.data.clone());
-                self.finish(account);
-            }
+            Ok(_) => self.finish_without_session(),
             // The status says success, but the body is malformed: the user was created.
             Err(ApiError::Malformed { message, .. }) if response.success() => {
                 self.settle(message);
@@ -313,6 +308,10 @@ impl CreateUser {
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::Forbidden => {
                 self.end(Ok(CreateUserResult::Exists(Box::new(user))));
             }
+            // No login can tell. The user was not there before the request that was refused.
+            Err(error) if has_no_login(&error) && self.refused.is_some() && !self.is_lost => {
+                self.finish_without_session();
+            }
             Err(error) => self.in_doubt(format!("the login to find out failed: {error}")),
         }
     }
@@ -320,7 +319,7 @@ impl CreateUser {
     fn refusal(&self, error: ApiError) -> AdminError {
         let server = self.server.clone();
         match error {
-            ApiError::Matrix(error) => match error.code {
+            ApiError::Matrix(error) if !error.is_failure() => match error.code {
                 // The look-up succeeded, which only administrators may do.
                 ErrorCode::Forbidden if self.phase == Phase::Creating => {
                     let message = error.message;
@@ -353,6 +352,12 @@ impl CreateUser {
             message: error.message,
         }
         .into()
+    }
+
+    fn finish_without_session(&mut self) {
+        let user_id = self.user_id.clone();
+        let account = Account::without_session(user_id, self.server.clone(), self.data.clone());
+        self.finish(account);
     }
 
     fn finish(&mut self, mut account: Account) {
@@ -407,6 +412,15 @@ fn is_about_the_session(error: &ApiError) -> bool {
         ErrorCode::Unrecognized,
     ];
     matches!(error, ApiError::Matrix(error) if codes.contains(&error.code))
+}
+
+/// Whether the server has no login with a password.
+fn has_no_login(error: &ApiError) -> bool {
+    match error {
+        ApiError::Matrix(error) => error.code == ErrorCode::Unrecognized,
+        ApiError::UnexpectedStatus { status } => matches!(status, 404 | 405 | 501),
+        _ => false,
+    }
 }
 
 impl Machine for CreateUser {

@@ -6,7 +6,7 @@ use matricula_api::{
     synapse::{GetNonce, RegisterBySecret},
 };
 use matricula_auth::{
-    Account, Conversation, Effect, Event, Input, RegisterError, ServerError, ServerInfo,
+    Account, AuthError, Conversation, Effect, Event, Input, RegisterError, ServerError, ServerInfo,
     conversation::ConversationState, password_login_request, read_login, split_username,
 };
 use matricula_core::{
@@ -25,7 +25,8 @@ const MAX_NONCES: u32 = 2;
 ///
 /// The password is stored in [`tables::PENDING_USERS`] before it is sent, and stays there until it is
 /// certain whether the account exists. If a response is lost, a login finds out; a later try
-/// [resumes](Self::resume) from the stored password. The secret itself is never sent: it signs the
+/// [resumes](Self::resume) from the stored password. The same after a refusal: the server may have made the
+/// account before it [refused](Self::refused) the rest. The secret itself is never sent: it signs the
 /// requests.
 ///
 /// [shared secret]: https://element-hq.github.io/synapse/latest/admin_api/register_api.html
@@ -43,6 +44,10 @@ pub struct SharedSecretRegistration {
     phase: Phase,
     /// Set if the response to a request that may have created the account is lost: what happened.
     lost: Option<String>,
+    /// Why the server refused to register, unless the refusal is about the name, the password or the secret.
+    refused: Option<Box<AdminError>>,
+    /// Whether the name was taken after such a refusal.
+    is_taken: bool,
     /// Whether the server refused to log in with this username and password.
     is_not_ours: bool,
     nonces: u32,
@@ -72,6 +77,8 @@ impl SharedSecretRegistration {
             pending: None,
             phase: Phase::New,
             lost: None,
+            refused: None,
+            is_taken: false,
             is_not_ours: false,
             nonces: 0,
             conversation: ConversationState::default(),
@@ -111,6 +118,11 @@ impl SharedSecretRegistration {
     pub fn resume(mut self, pending: PendingUser) -> Self {
         self.pending = Some(pending);
         self
+    }
+
+    /// What the server refused, in a registration that ended in an account all the same.
+    pub fn refused(&self) -> Option<&AdminError> {
+        self.refused.as_deref()
     }
 
     /// The key of its [`PendingUser`] in [`tables::PENDING_USERS`].
@@ -164,6 +176,10 @@ impl SharedSecretRegistration {
         self.conversation
             .settling(format!("{what}; trying to log in"));
         self.lost = Some(what);
+        self.log_in();
+    }
+
+    fn log_in(&mut self) {
         self.phase = Phase::LoggingIn;
         let request = password_login_request(&self.username, &self.pending_password());
         self.conversation.send(request.job(&self.server));
@@ -183,11 +199,11 @@ impl SharedSecretRegistration {
                 self.on_registration(now, &response);
             }
             (Phase::LoggingIn, Outcome::Responded(response)) => self.on_login(now, &response),
-            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => match &self.lost {
-                Some(_) => self.in_doubt(error.to_string()),
-                None => self.end(Err(ServerError::Unreachable { server, error }.into())),
+            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => match self.is_uncertain() {
+                true => self.in_doubt(error.to_string()),
+                false => self.end(Err(ServerError::Unreachable { server, error }.into())),
             },
-            (_, _) if self.lost.is_some() || self.phase == Phase::Registering => {
+            (_, _) if self.is_uncertain() || self.phase == Phase::Registering => {
                 self.conversation.fail(ServerError::Cancelled);
             }
             _ => self.end(Err(ServerError::Cancelled.into())),
@@ -209,6 +225,7 @@ impl SharedSecretRegistration {
     fn on_registration(&mut self, now: Timestamp, response: &Response) {
         let error = match RegisterBySecret::read(response) {
             Ok(response) => {
+                self.refused = None;
                 let (server, data) = (&self.server, self.data.clone());
                 return self.finish(Account::from_registration(server, now, response, data));
             }
@@ -225,15 +242,27 @@ impl SharedSecretRegistration {
         match error.code {
             // A nonce expires after a minute; that has no error code of its own.
             ErrorCode::Unknown if error.status == 400 && self.nonces < MAX_NONCES => {
+                self.refused = Some(Box::new(self.refusal(error)));
                 self.get_nonce();
+            }
+            // Perhaps the effect of the request that was refused.
+            ErrorCode::UserInUse if self.refused.is_some() && self.lost.is_none() => {
+                self.is_taken = true;
+                self.log_in();
             }
             ErrorCode::UserInUse if self.lost.is_some() && !self.is_not_ours => {
                 self.in_doubt(error.to_string());
             }
-            _ => {
-                let error = self.refusal(error);
-                self.end(Err(error));
-            }
+            _ => match self.refusal(error) {
+                // Several things were asked for. The server may have made the account, then refused another.
+                refusal @ AdminError::Auth(AuthError::Server(ServerError::Refused { .. }))
+                    if self.lost.is_none() =>
+                {
+                    self.refused = Some(Box::new(refusal));
+                    self.log_in();
+                }
+                refusal => self.end(Err(refusal)),
+            },
         }
     }
 
@@ -279,6 +308,9 @@ impl SharedSecretRegistration {
                     &error,
                     ApiError::Matrix(refusal) if refusal.code == ErrorCode::Forbidden
                 );
+                if let Some(refused) = self.refused.take().filter(|_| self.lost.is_none()) {
+                    return self.end_refused(*refused, error);
+                }
                 if let Some(given) = self.given.clone() {
                     let pending = PendingUser::given(given);
                     pending.write_to(self.key(), self.conversation.writes());
@@ -287,6 +319,22 @@ impl SharedSecretRegistration {
                 self.get_nonce();
             }
         }
+    }
+
+    /// Ends with the refusal, unless it stays unknown whether the account was made: `error` is the answer to
+    /// the login.
+    fn end_refused(&mut self, refused: AdminError, error: ApiError) {
+        let (server, username) = (self.server.clone(), self.username.clone());
+        match (self.is_taken, self.is_not_ours) {
+            (true, true) => self.end(Err(RegisterError::NameTaken { server, username }.into())),
+            (true, false) => self.in_doubt(format!("the login to find out failed: {error}")),
+            (false, _) => self.end(Err(refused)),
+        }
+    }
+
+    /// Whether an earlier request may have made the account.
+    fn is_uncertain(&self) -> bool {
+        self.lost.is_some() || self.refused.is_some()
     }
 
     fn finish(&mut self, mut account: Account) {
@@ -298,7 +346,7 @@ impl SharedSecretRegistration {
 
     /// Fails; whether an earlier request was processed stays unknown.
     fn fail(&mut self, error: AdminError) {
-        if self.lost.is_some() && !self.is_not_ours {
+        if self.is_uncertain() && !self.is_not_ours {
             self.in_doubt(error.to_string());
         } else {
             self.end(Err(error));

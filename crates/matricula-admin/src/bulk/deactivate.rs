@@ -100,7 +100,7 @@ impl BulkDeactivation {
         let server = self.administrator.server.clone();
         match DeactivateUser::read(response) {
             Ok(_) => Ok(()),
-            Err(ApiError::Matrix(error)) => Err(match error.code {
+            Err(ApiError::Matrix(error)) if !error.is_failure() => Err(match error.code {
                 // The account does not exist any more.
                 ErrorCode::NotFound => return Ok(()),
                 ErrorCode::Forbidden => AdminError::NotAnAdministrator {

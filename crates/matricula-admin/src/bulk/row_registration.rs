@@ -237,7 +237,11 @@ impl RowRegistration {
         let (login, registration) = match &mut self.flow {
             RowFlow::Admin(flow) => return FlowStep::new(flow.step(cx, input), RowOutcome::user),
             RowFlow::SharedSecret(flow) => {
-                return FlowStep::new(flow.step(cx, input), RowOutcome::account);
+                let mut step = FlowStep::new(flow.step(cx, input), RowOutcome::account);
+                if let Some(RowOutcome::Created { refused, .. }) = &mut step.outcome {
+                    *refused = flow.refused().map(ToString::to_string);
+                }
+                return step;
             }
             RowFlow::Token(flow) => {
                 return FlowStep::new(flow.step(cx, input), RowOutcome::account);
@@ -289,10 +293,6 @@ impl RowRegistration {
         match outcome {
             RowOutcome::Created { .. } | RowOutcome::Exists | RowOutcome::Refused(_) => true,
             // A server that failed may have created the account before that.
-            RowOutcome::StopsRun(AdminError::Auth(AuthError::Server(ServerError::Refused {
-                error,
-                ..
-            }))) if error.status >= 500 => false,
             RowOutcome::StopsRun(AdminError::Auth(AuthError::Server(
                 ServerError::Unavailable { .. },
             ))) => false,
@@ -412,11 +412,6 @@ impl RowOutcome {
             AuthError::Register(RegisterError::InDoubt { what, .. })
             | AuthError::Appservice(AppserviceError::MayBeDone { what, .. }) => {
                 Self::InDoubt(what.clone())
-            }
-            AuthError::Server(ServerError::Refused { error: refusal, .. })
-                if refusal.status >= 500 =>
-            {
-                Self::StopsRun(error)
             }
             AuthError::Register(
                 RegisterError::NameInvalid { .. }

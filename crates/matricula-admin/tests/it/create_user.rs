@@ -386,6 +386,34 @@ fn user_is_looked_for_after_a_refusal() {
     }
 }
 
+/// No login can tell whose the user is. It was not there before the request.
+#[test]
+fn server_without_login_has_the_user() {
+    for (status, body) in [
+        (404, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+        (400, r#"{"errcode":"M_UNRECOGNIZED"}"#),
+        (405, "<html>"),
+    ] {
+        let mut server = refused(400, "M_INVALID_PARAM");
+        server.answer(200, &user()).answer_text(status, body);
+        let CreateUserResult::Incomplete(account, _) = server.ok() else {
+            panic!("{status} {body}: {:?}", server.ok());
+        };
+        assert!(account.password.is_some() && account.access_token.is_none());
+        // After a lost response it may be another's.
+        let mut server = requested(bob());
+        server.lose().answer(200, &user()).answer_text(status, body);
+        assert!(
+            matches!(
+                server.error(),
+                AdminError::Auth(AuthError::Register(RegisterError::InDoubt { .. }))
+            ),
+            "{status} {body}: {}",
+            server.error()
+        );
+    }
+}
+
 #[test]
 fn unanswered_look_up_leaves_doubt() {
     type Ending = fn(&mut Server);

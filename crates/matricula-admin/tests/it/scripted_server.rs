@@ -59,6 +59,10 @@ impl<C: Conversation<Error = AdminError>> ScriptedServer<C> {
         }
     }
 
+    pub(crate) fn conversation(&self) -> &C {
+        &self.conversation
+    }
+
     /// The request in flight.
     pub(crate) fn job(&self) -> &Job {
         match &self.in_flight {

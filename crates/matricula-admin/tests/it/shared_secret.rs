@@ -167,16 +167,118 @@ fn expired_nonce_is_requested_once_more() {
     let mut server = requested(alice());
     server.answer(400, &error_body("M_UNKNOWN"));
     assert_eq!(server.requests, [NONCE, REGISTER, NONCE]);
+    let mut other = requested(alice());
+    other
+        .answer(400, &error_body("M_UNKNOWN"))
+        .answer(200, &nonce())
+        .answer(200, &success());
+    other.ok();
+    assert!(other.conversation().refused().is_none());
     server
         .answer(200, &nonce())
         .answer(400, &error_body("M_UNKNOWN"));
-    assert!(
-        matches!(
-            server.error(),
-            AdminError::Auth(AuthError::Server(ServerError::Refused { .. }))
-        ),
+    assert_eq!(
+        server.requests.last().unwrap(),
+        LOGIN,
         "it is requested twice at most"
     );
+    server.answer(403, &error_body("M_FORBIDDEN"));
+    assert!(matches!(
+        server.error(),
+        AdminError::Auth(AuthError::Server(ServerError::Refused { .. }))
+    ));
+}
+
+/// The server may have made the account before it refused something else in the request.
+#[test]
+fn account_is_found_after_a_refusal() {
+    let refusals = [
+        (400, "M_INVALID_PARAM"),
+        (400, "M_BAD_JSON"),
+        (400, "ORG.EXAMPLE.NAME_TOO_LONG"),
+        (409, "M_UNKNOWN"),
+        (413, "M_TOO_LARGE"),
+    ];
+    for (status, code) in refusals {
+        let refused = || {
+            let mut server = requested(alice().display_name("Alice"));
+            server.answer(status, &error_body(code));
+            assert_eq!(server.requests.last().unwrap(), LOGIN, "{code}");
+            server
+        };
+        let mut server = refused();
+        let pending = stored(&server).unwrap();
+        assert_eq!(server.body()["password"], pending.password.expose());
+        server.answer(200, &success());
+        assert_eq!(server.ok().password, Some(pending.password));
+        let words = server.conversation().refused().unwrap().to_string();
+        assert!(words.contains("the server's words"), "{words}");
+        assert_eq!(stored(&server), None);
+
+        // There is none.
+        let mut server = refused();
+        server.answer(403, &error_body("M_FORBIDDEN"));
+        assert!(
+            matches!(
+                server.error(),
+                AdminError::Auth(AuthError::Server(ServerError::Refused { .. }))
+            ),
+            "{code}: {}",
+            server.error()
+        );
+        assert_eq!(stored(&server), None);
+
+        // The login does not say.
+        type Ending = fn(&mut Server);
+        let endings: [Ending; 3] = [
+            |server| _ = server.answer(429, &error_body("M_LIMIT_EXCEEDED")),
+            |server| _ = server.answer(500, &error_body("M_UNKNOWN")),
+            |server| _ = server.lose(),
+        ];
+        for ending in endings {
+            let mut server = refused();
+            ending(&mut server);
+            assert!(
+                matches!(
+                    server.error(),
+                    AdminError::Auth(AuthError::Register(RegisterError::InDoubt { .. }))
+                ),
+                "{code}: {}",
+                server.error()
+            );
+            assert!(stored(&server).is_some(), "{code}");
+        }
+    }
+}
+
+/// The first request made the account, and was refused all the same.
+#[test]
+fn own_account_is_not_taken_for_another() {
+    let taken = || {
+        let mut server = requested(alice());
+        server
+            .answer(400, &error_body("M_UNKNOWN"))
+            .answer(200, &nonce())
+            .answer(400, &error_body("M_USER_IN_USE"));
+        assert_eq!(server.requests.last().unwrap(), LOGIN);
+        server
+    };
+    let mut server = taken();
+    server.answer(200, &success());
+    assert!(server.ok().password.is_some());
+    let mut server = taken();
+    server.answer(403, &error_body("M_FORBIDDEN"));
+    assert!(matches!(
+        server.error(),
+        AdminError::Auth(AuthError::Register(RegisterError::NameTaken { .. }))
+    ));
+    // A server without password login cannot answer the question.
+    let mut server = taken();
+    server.answer(404, &error_body("M_UNRECOGNIZED"));
+    assert!(matches!(
+        server.error(),
+        AdminError::Auth(AuthError::Register(RegisterError::InDoubt { .. }))
+    ));
 }
 
 #[test]
