@@ -184,6 +184,7 @@ pub(crate) fn exit_code(error: &Error) -> u8 {
         Error::Admin(_) => 7,
         Error::Api(ApiError::RateLimited { .. }) => 5,
         Error::Api(ApiError::Uia(_)) => 6,
+        Error::Api(error) if error.is_failure() => 3,
         Error::Api(ApiError::Matrix(error)) => match error.code {
             ErrorCode::UnknownToken | ErrorCode::MissingToken => 4,
             ErrorCode::Forbidden => 7,
@@ -265,9 +266,11 @@ fn uia_exit_code(error: &UiaError) -> u8 {
 fn transport_exit_code(error: &TransportError) -> u8 {
     match error.kind {
         TransportErrorKind::Connect
+        | TransportErrorKind::Proxy
         | TransportErrorKind::Tls
         | TransportErrorKind::Timeout
-        | TransportErrorKind::ConnectionLost => 3,
+        | TransportErrorKind::ConnectionLost
+        | TransportErrorKind::ServerFailed => 3,
         _ => 1,
     }
 }

@@ -93,9 +93,14 @@ impl Session {
         boxed(async move {
             let is_missing = match &error {
                 Error::Api(ApiError::Matrix(refusal)) => refusal.code == ErrorCode::Unrecognized,
+                Error::Api(ApiError::UnexpectedStatus { status }) => {
+                    matches!(status, 404 | 405 | 501)
+                }
                 Error::Auth(AuthError::Server(ServerError::Refused { error, .. })) => {
                     error.code == ErrorCode::Unrecognized
                 }
+                // Something before the homeserver does not know it.
+                Error::Auth(AuthError::Server(ServerError::NotMatrix { .. })) => true,
                 _ => false,
             };
             match is_missing {
@@ -117,7 +122,7 @@ impl Session {
                     let url = OAuthOffer::of(&metadata).account_page(&page);
                     (metadata.issuer, url)
                 }
-                Err(Error::Api(error)) if has_failed(&error) => {
+                Err(Error::Api(error)) if error.is_failure() => {
                     let error = ServerError::Unavailable {
                         name: format!("the OAuth 2.0 server of {}", account.server),
                         what: error.to_string(),
@@ -289,14 +294,5 @@ impl Session {
             };
             self.call(set(json!(value))).await.map(drop)
         })
-    }
-}
-
-/// Whether the server failed, and did not refuse.
-fn has_failed(error: &ApiError) -> bool {
-    match error {
-        ApiError::Matrix(error) => error.status >= 500,
-        ApiError::UnexpectedStatus { status } => *status >= 500,
-        _ => false,
     }
 }

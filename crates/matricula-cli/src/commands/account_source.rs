@@ -3,7 +3,7 @@
 use matricula::{
     Account, AuthError, Error, ServerAddress, Session,
     api::{ApiError, ErrorCode},
-    auth::SessionError,
+    auth::{ServerError, SessionError},
 };
 
 use super::Context;
@@ -19,12 +19,22 @@ pub(crate) fn login_command(context: &Context<'_>, account: &Account) -> String 
     context.command(&format!("login {user_id}"))
 }
 
-/// The error of a call; if the session has ended, with the command that logs in again.
+/// The error of a call; if the session has ended, with the command that logs in again. A server that failed,
+/// or asks to wait, is named.
 pub(crate) fn session_ended(
     context: &Context<'_>,
     account: &Account,
     error: Error,
 ) -> CommandError {
+    let error = match error {
+        Error::Api(failure @ ApiError::RateLimited { .. }) => {
+            ServerError::from_api(&account.server, failure).into()
+        }
+        Error::Api(failure) if failure.is_failure() => {
+            ServerError::from_api(&account.server, failure).into()
+        }
+        other => other,
+    };
     let has_ended = match &error {
         Error::Api(ApiError::Matrix(refusal)) => refusal.code == ErrorCode::UnknownToken,
         Error::Auth(auth) => matches!(
@@ -63,6 +73,20 @@ pub(crate) fn session_ended(
     CommandError::NotSignedIn {
         message,
         next: login_command(context, account) + &device,
+    }
+}
+
+/// Whether a command can do without what the server did not give with this error: it refused that or failed
+/// at it, but the session goes on.
+pub(crate) fn is_dispensable(error: &Error) -> bool {
+    match error {
+        Error::Api(ApiError::RateLimited { .. }) => false,
+        Error::Api(ApiError::Matrix(refusal)) => !matches!(
+            refusal.code,
+            ErrorCode::UnknownToken | ErrorCode::MissingToken
+        ),
+        Error::Api(_) => true,
+        _ => false,
     }
 }
 

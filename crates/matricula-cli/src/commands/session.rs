@@ -125,5 +125,6 @@ async fn end_session(
     user_id: Option<&str>,
 ) -> Result<Account, CommandError> {
     let (session, _opened) = open(context, user_id).await?;
-    Ok(session.log_out().await?)
+    let ended = session.log_out().await;
+    ended.map_err(|error| session_ended(context, &session.account(), error))
 }

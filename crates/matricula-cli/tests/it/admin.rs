@@ -375,7 +375,7 @@ fn refusals_explain_what_to_do() {
             "does not have Synapse's admin API",
         ),
         (401, "M_UNKNOWN_TOKEN", 4, "sign in again"),
-        (500, "M_UNKNOWN", 1, "words"),
+        (500, "M_UNKNOWN", 3, "words"),
     ] {
         for line in [
             "admin token list",

@@ -126,7 +126,7 @@ fn unsupported_operation_is_explained() {
 #[test]
 fn errors_say_what_to_do() {
     type Row = (fn(&Request) -> Reply, i32, &'static str);
-    let rows: [Row; 7] = [
+    let rows: [Row; 8] = [
         (
             |_| error(401, "M_MISSING_TOKEN", ""),
             4,
@@ -155,8 +155,13 @@ fn errors_say_what_to_do() {
         (|_| object(200, json!({})), 1, "missing field `user_id`"),
         (
             |_| answer(502, &[], "<html>"),
-            1,
+            3,
             "status 502 and no Matrix error",
+        ),
+        (
+            |_| error(500, "M_UNKNOWN", "Internal server error"),
+            3,
+            "failed at getTokenOwner: M_UNKNOWN: Internal server error",
         ),
     ];
     for (reply, exit, what) in rows {
@@ -166,6 +171,20 @@ fn errors_say_what_to_do() {
         assert!(ended.stderr.contains(&what), "{what}\n{ended}");
         assert_eq!(ended.stdout, "");
     }
+}
+
+/// Some editors write a byte order mark before the text.
+#[test]
+fn mark_before_a_body_is_skipped() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/_matrix/client/v3/createRoom" => object(200, json!({ "room_id": "!r:b.test" })),
+        _ => matrix(request),
+    });
+    let home = home_on(&server);
+    home.file("body.json", "\u{feff}{ \"name\": \"kitchen\" }");
+    home.run("api call createRoom --json-body @body.json")
+        .exit(0);
+    assert_eq!(last(&server).body, json!({ "name": "kitchen" }));
 }
 
 #[test]

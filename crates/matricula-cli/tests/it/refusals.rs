@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     command::Home,
+    issuer::{self, Faults},
     server::{
         self, AUTH_METADATA, AVAILABLE, LOGIN, REGISTER, Reply, Request, Server, VERSIONS, answer,
         asks, error, matrix, object, registered,
@@ -296,4 +297,157 @@ fn user_id_is_taken_as_a_name() {
             .exit(0);
         assert_eq!(home.account()["user_id"], "@bot:b.test", "{typed}");
     }
+}
+
+/// The device is gone, though the server failed; or it is still there.
+#[test]
+fn devices_are_looked_at_after_a_failure() {
+    for (left, exit) in [(json!(["LAPTOP"]), 0), (json!(["OLDPHONE"]), 1)] {
+        let asked = AtomicU32::new(0);
+        let server = Server::start(move |request| match request.path.as_str() {
+            "/_matrix/client/v3/devices" => {
+                let ids = match asked.fetch_add(1, SeqCst) {
+                    0 => json!(["OLDPHONE"]),
+                    _ => left.clone(),
+                };
+                let ids = ids.as_array().unwrap().iter();
+                let devices: Vec<Value> = ids.map(|id| json!({ "device_id": id })).collect();
+                object(200, json!({ "devices": devices }))
+            }
+            "/_matrix/client/v3/delete_devices" => error(500, "M_UNKNOWN", "worker gone"),
+            _ => matrix(request),
+        });
+        let home = Home::new();
+        home.run(&format!("register {} --username a", server.url))
+            .exit(0);
+        let ended = home.run("account devices delete OLDPHONE --no-input");
+        let ended = ended.exit(exit);
+        assert!(!ended.stderr.contains("refused"), "{ended}");
+        assert_eq!(ended.stdout.contains("signed out: OLDPHONE"), exit == 0);
+    }
+}
+
+/// A server that fails at something has not refused it.
+#[test]
+fn failing_server_is_in_trouble() {
+    for (line, path) in [
+        ("whoami", server::WHOAMI),
+        ("account email list", "/_matrix/client/v3/account/3pid"),
+        (
+            "account email add a@b.test --no-input",
+            "/_matrix/client/v3/account/3pid/email/requestToken",
+        ),
+        ("admin token list", "/_synapse/admin/v1/registration_tokens"),
+    ] {
+        let server = Server::start(move |request| match request.path == path {
+            true => error(500, "M_UNKNOWN", "Internal server error"),
+            false => matrix(request),
+        });
+        let home = Home::new();
+        home.run(&format!("register {} --username a", server.url))
+            .exit(0);
+        let ended = home.run(line).exit(3);
+        let words = format!(
+            "{} is in trouble (M_UNKNOWN: Internal server error); try again later",
+            server.url
+        );
+        assert!(ended.stderr.contains(&words), "{line}: {ended}");
+    }
+}
+
+/// A proxy before the homeserver does not know the path, because a service has the accounts.
+#[test]
+fn account_page_replaces_unknown_paths() {
+    for status in [404, 405, 501] {
+        let server = issuer::start_with(Faults::default(), move |_, request| {
+            match (request.method.as_str(), request.path.as_str()) {
+                ("GET", LOGIN) => Some(matrix(request)),
+                ("POST", LOGIN) => Some(registered("@a:b.test")),
+                (_, path) if path.contains("/account/") => Some(answer(status, &[], "<html>")),
+                _ => None,
+            }
+        });
+        let home = Home::new();
+        home.file("password", "wordpass");
+        let line = format!("login a --server {} --password-file password", server.url);
+        home.run(&line).exit(0);
+        for line in [
+            "account password --password-file password",
+            "account email list",
+            "account email add a@b.test",
+            "account deactivate --yes",
+        ] {
+            let ended = home.run(&format!("{line} --no-input")).exit(6);
+            let page = format!("open {}/account", server.url);
+            assert!(ended.stderr.contains(&page), "{line}: {ended}");
+        }
+    }
+}
+
+/// What a command only looks at may be missing.
+#[test]
+fn missing_details_stop_no_command() {
+    const CONFIG: &str = "/_matrix/client/v1/media/config";
+    const DEVICES: &str = "/_matrix/client/v3/devices";
+    for path in [CONFIG, DEVICES] {
+        let replies: [fn() -> Reply; 4] = [
+            || error(403, "M_FORBIDDEN", "no"),
+            || error(400, "M_UNKNOWN", "no"),
+            || object(200, json!([])),
+            || answer(404, &[], "<html>"),
+        ];
+        for reply in replies {
+            let server = Server::start(move |request| match request.path.as_str() {
+                asked if asked == path => reply(),
+                "/_matrix/media/v3/upload" => {
+                    object(200, json!({ "content_uri": "mxc://b.test/a" }))
+                }
+                "/_matrix/client/v3/delete_devices" => object(200, json!({})),
+                _ => matrix(request),
+            });
+            let home = Home::new();
+            home.file("note", "milk");
+            home.run(&format!("register {} --username a", server.url))
+                .exit(0);
+            home.run(match path {
+                CONFIG => "media put note",
+                _ => "account devices delete OLDPHONE --no-input",
+            })
+            .exit(0);
+        }
+    }
+}
+
+/// The account was made, and its display name refused.
+#[test]
+fn partly_registered_account_is_reported() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/_synapse/admin/v1/register" if request.method == "GET" => {
+            object(200, json!({ "nonce": "n" }))
+        }
+        "/_synapse/admin/v1/register" => error(400, "M_INVALID_PARAM", "this name is long"),
+        LOGIN if request.method == "POST" => {
+            let name = request.body["identifier"]["user"].as_str().unwrap();
+            registered(&format!("@{name}:b.test"))
+        }
+        _ => matrix(request),
+    });
+    let home = Home::new();
+    home.file("secret", "s");
+    let line = format!(
+        "admin register {} --username qb1 --display-name Q --shared-secret-file secret --json",
+        server.url
+    );
+    let ended = home.run(&line).exit(1);
+    assert!(ended.stderr.contains("this name is long"), "{ended}");
+    assert_eq!(ended.json()["user_id"], "@qb1:b.test", "{ended}");
+    assert!(home.account()["password"].is_string());
+    home.file("users.csv", "username,displayname\nqb2,Q\n");
+    let line = format!(
+        "register {} --from users.csv --run r --route shared-secret --shared-secret-file secret \
+         --json",
+        server.url
+    );
+    let ended = home.run(&line).exit(1);
+    assert_eq!(ended.json()["incomplete"], 1, "{ended}");
 }

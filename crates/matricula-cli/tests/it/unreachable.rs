@@ -60,3 +60,44 @@ fn server_is_gone_when_needed() {
         "{message}"
     );
 }
+
+/// The server is not blamed for its proxy.
+#[test]
+fn dead_proxy_is_named() {
+    let proxy = nobody();
+    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        let home = Home::new();
+        let line = home.command("register matrix.test --json");
+        let ended = line.env(variable, &proxy).run().exit(3);
+        let message = ended.json()["error"]["message"].clone();
+        let message = message.as_str().unwrap();
+        let start = format!("no connection: the proxy {proxy} of {variable}: ");
+        assert!(message.starts_with(&start), "{message}");
+        assert!(
+            message.ends_with("; check the proxy and the network, and try again"),
+            "{message}"
+        );
+        assert!(!message.contains("matrix.test"), "{message}");
+    }
+}
+
+#[test]
+fn unusable_proxy_is_named() {
+    for address in [
+        "http://[bad",
+        "http://",
+        "ftp://h:1",
+        "socks5://127.0.0.1:1",
+    ] {
+        let home = Home::new();
+        let line = home.command("register matrix.test --json");
+        let ended = line.env("ALL_PROXY", address).run().exit(1);
+        let message = ended.json()["error"]["message"].clone();
+        let message = message.as_str().unwrap();
+        assert!(
+            message
+                .starts_with("nothing was sent to https://matrix.test: the proxy in ALL_PROXY is "),
+            "{message}"
+        );
+    }
+}

@@ -2,14 +2,11 @@
 
 use matricula::{
     Error, Session,
-    api::{
-        ApiError, ErrorCode,
-        client::{
-            definitions::ClientDevice,
-            device_management::{DeleteDevices, UpdateDevice},
-        },
+    api::client::{
+        definitions::ClientDevice,
+        device_management::{DeleteDevices, UpdateDevice},
     },
-    auth::UiaRequest,
+    auth::{AuthError, UiaError, UiaRequest},
 };
 use serde_json::json;
 
@@ -96,17 +93,43 @@ async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Com
     let mut terminal = Terminal::new(context.output, context.no_input);
     let words: Vec<String> = ids.iter().map(|id| shell_word(id)).collect();
     let command = format!("devices delete {}", words.join(" "));
-    run_conversation(
+    let deleted = run_conversation(
         context,
         &session,
         &mut conversation,
         &mut terminal,
         &command,
     )
-    .await?;
+    .await;
+    if let Err(error) = deleted
+        && !(is_in_doubt(&error) && are_gone(context, &session, ids).await)
+    {
+        return Err(error);
+    }
     let words = format!("signed out: {}", quoted(&ids.join(", ")));
     print_done(context, &session, &words, json!({ "deleted": ids }));
     Ok(())
+}
+
+fn is_in_doubt(error: &CommandError) -> bool {
+    matches!(
+        error,
+        CommandError::Library(Error::Auth(AuthError::Uia(UiaError::MayBeDone { .. })))
+    )
+}
+
+/// Whether the server lists other devices only. If it lists none, that says nothing.
+async fn are_gone(context: &Context<'_>, session: &Session, ids: &[String]) -> bool {
+    let how = "looking whether the devices are still there";
+    context
+        .output
+        .warn(&format!("it is not certain what the server did: {how}"));
+    match session.devices().await {
+        Ok(devices) => {
+            !devices.is_empty() && devices.iter().all(|one| !ids.contains(&one.device_id))
+        }
+        Err(_) => false,
+    }
 }
 
 /// Fails if one of these is not a device of the account: a server deletes unknown devices without an
@@ -117,11 +140,11 @@ async fn check_known(
     ids: &[String],
 ) -> Result<(), CommandError> {
     let devices = match session.devices().await {
+        // It has that of this session at least.
+        Ok(devices) if devices.is_empty() => return Ok(()),
         Ok(devices) => devices,
         // A server without the list may still delete devices.
-        Err(Error::Api(ApiError::Matrix(refusal))) if refusal.code == ErrorCode::Unrecognized => {
-            return Ok(());
-        }
+        Err(error) if account_source::is_dispensable(&error) => return Ok(()),
         Err(error) => return Err(call_failed(context, session, error)),
     };
     let is_unknown = |id: &&String| devices.iter().all(|device| device.device_id != **id);

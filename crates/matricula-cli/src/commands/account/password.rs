@@ -72,8 +72,15 @@ async fn password_policy(
     server: ServerUrl,
     terminal: &Terminal,
 ) -> Result<Option<PasswordPolicy>, CommandError> {
-    let found = context.discover(ServerAddress::Url(server), true, terminal);
-    Ok(found.await?.password_policy)
+    match context
+        .discover(ServerAddress::Url(server), true, terminal)
+        .await
+    {
+        Ok(found) => Ok(found.password_policy),
+        Err(CommandError::Interrupted) => Err(CommandError::Interrupted),
+        // The server says itself which password it does not take.
+        Err(_) => Ok(None),
+    }
 }
 
 /// The command line to repeat, without the new password, which the server may have already.

@@ -59,8 +59,10 @@ fn admin_error(context: &Context<'_>, session: &Session, error: Error) -> Comman
     let account = session.account();
     let (server, user_id) = (account.server.clone(), account.user_id.clone());
     let (code, message) = match &error {
-        Error::Api(ApiError::Matrix(error)) => (error.code.clone(), error.message.clone()),
-        _ => return error.into(),
+        Error::Api(ApiError::Matrix(refusal)) if !refusal.is_failure() => {
+            (refusal.code.clone(), refusal.message.clone())
+        }
+        _ => return account_source::session_ended(context, &account, error),
     };
     match code {
         ErrorCode::Forbidden => {

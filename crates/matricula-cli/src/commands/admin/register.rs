@@ -49,9 +49,23 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
     object["admin"] = json!(options.user.admin);
     object["password_made"] = json!(account.password.is_some());
     object["next"] = json!(next);
+    let refused = registration.refused().map(ToString::to_string);
+    if let Some(refused) = &refused {
+        object["refused"] = json!(refused);
+    }
     context.output.result(&registered(&account), &object);
     context.output.next(&next);
-    Ok(())
+    match refused {
+        Some(refused) => Err(CommandError::Reported {
+            message: format!(
+                "{} was registered, but not as asked: {refused}",
+                account.user_id
+            ),
+            exit_code: 1,
+            next: None,
+        }),
+        None => Ok(()),
+    }
 }
 
 fn registration(

@@ -365,6 +365,8 @@ impl Reader {
             };
             CommandError::Usage(format!("the body from {from}: {error}"))
         })?;
+        // The mark that some editors write before it.
+        let text = text.trim_start_matches('\u{feff}').to_owned();
         let is_typed = given != "-" && !given.starts_with('@');
         match serde_json::from_str(&text) {
             Ok(body) if is_typed => self.refuse_secrets(&body),

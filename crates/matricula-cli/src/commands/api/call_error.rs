@@ -49,7 +49,11 @@ pub(super) fn explain(
                 let example = arguments::example(endpoint);
                 next = Some(context.command(&format!("{example} --account {user_id}")));
             }
-            format!("{server} refused {called}: {refusal}")
+            let verb = match refusal.is_failure() {
+                true => "failed at",
+                false => "refused",
+            };
+            format!("{server} {verb} {called}: {refusal}")
         }
         ApiError::Uia(info) => stages(&called, info),
         other => format!("{called} at {server}: {other}"),

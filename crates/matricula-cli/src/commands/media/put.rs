@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use matricula::{
-    Error,
     api::{
-        ApiError, Endpoint, ErrorCode, MxcUri,
+        Endpoint, MxcUri,
         client::{authed_content_repo::GetMediaConfig, content_repo::UploadContent},
     },
     core::{Body, FileRef},
@@ -16,7 +15,10 @@ use serde_json::json;
 use super::{Context, ErrorTexts, Transfer, account, progress::size, would_send};
 use crate::{
     args::media::Put,
-    commands::files::{self, Spool},
+    commands::{
+        account_source,
+        files::{self, Spool},
+    },
     error::CommandError,
 };
 
@@ -116,13 +118,8 @@ async fn send(
 async fn most(transfer: &Transfer<'_>) -> Result<Option<u64>, CommandError> {
     match transfer.session.call(GetMediaConfig {}).await {
         Ok(config) => Ok(config.upload_size),
-        // The server is too old for this request.
-        Err(Error::Api(ApiError::UnexpectedStatus { .. })) => Ok(None),
-        Err(Error::Api(ApiError::Matrix(error)))
-            if matches!(error.code, ErrorCode::Unrecognized | ErrorCode::NotFound) =>
-        {
-            Ok(None)
-        }
+        // The upload itself shows whether the server takes it.
+        Err(error) if account_source::is_dispensable(&error) => Ok(None),
         Err(error) => Err(transfer.ended(error)),
     }
 }
