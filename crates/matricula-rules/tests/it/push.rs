@@ -460,6 +460,8 @@ fn actions_are_read_as_given() {
         found(tweaks),
         (true, false, None, "highlight,flash".to_owned())
     );
+    let odd = json!(["notify", { "set_tweak": "highlight", "value": "yes" }]);
+    assert_eq!(found(odd), (true, false, None, "highlight".to_owned()));
     let highlight = json!([{ "set_tweak": "highlight", "value": true }, "notify"]);
     assert_eq!(found(highlight), (true, true, None, "highlight".to_owned()));
 }

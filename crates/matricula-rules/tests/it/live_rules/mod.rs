@@ -1,4 +1,4 @@
-//! Redaction, hashes and authorisation compared with Synapse's own code, on events that are made from a seed.
+//! Redaction, hashes, authorisation and push conditions compared with Synapse's own code, on events that are made from a seed.
 //!
 //! Known differences, which no event here has: in versions until 9, Synapse accepts first power levels with levels that
 //! cannot be read (such as `"ban": "x"`), and it refuses to change memberships of other servers' users in unfederated
@@ -8,6 +8,7 @@
     reason = "Synapse's code is another process"
 )]
 
+mod conditions;
 mod events;
 mod random;
 mod rooms;
@@ -15,9 +16,11 @@ mod rooms;
 use std::{env, fs, path::Path, process::Command};
 
 use matricula_rules::{
-    ReceivedEvent, RoomVersion,
+    EventView, ReceivedEvent, RoomVersion,
     authorization::authorize,
     hashes::{content_hash, event_id},
+    power_levels::RoomPower,
+    push::{PushContext, PushEvent, Ruleset},
     redaction::redact,
 };
 use serde_json::{Value, json};
@@ -116,6 +119,53 @@ fn authorisation_equals_synapse() {
     // Both answers are common: the comparison is not one of refusals.
     let common = EVENTS / 5..EVENTS * 4 / 5;
     assert!(allowed.iter().all(|it| common.contains(it)), "{allowed:?}");
+}
+
+#[test]
+#[ignore = "needs Synapse's code: cargo xtask test"]
+fn push_conditions_equal_synapse() {
+    let mut random = Random::new(SEED);
+    let cases: Vec<_> = (0..EVENTS * 10)
+        .map(|_| conditions::any_case(&mut random))
+        .collect();
+    let results = ask_synapse("conditions", &cases);
+    let mut differences = Vec::new();
+    let mut holding = 0;
+    for (case, result) in cases.iter().zip(results) {
+        let ours = condition_holds(case);
+        holding += usize::from(ours);
+        if result != ours {
+            differences.push(format!("{ours}, Synapse {result}: {case}"));
+        }
+    }
+    let count = differences.len();
+    differences.truncate(10);
+    assert!(
+        count == 0,
+        "{count} differences, such as:\n{}",
+        differences.join("\n")
+    );
+    assert!(holding > cases.len() / 10, "{holding}");
+}
+
+/// Evaluates the condition of a case.
+fn condition_holds(case: &Value) -> bool {
+    let rule = json!({ "rule_id": "r", "conditions": [case["condition"]], "actions": ["notify"] });
+    let rules = Ruleset::parse(&json!({ "override": [rule] }).to_string()).unwrap();
+    let levels = json!({
+        "users": { "@alice:example.org": case["sender_level"] },
+        "notifications": case["notifications"],
+    });
+    let create = EventView::new("m.room.create", "@bob:example.org", "{}").state_key("");
+    let power = RoomPower::new(&create, Some(&levels.to_string()), RoomVersion::V12);
+    let context = PushContext {
+        user_id: "@bob:example.org",
+        display_name: case["display_name"].as_str(),
+        member_count: case["member_count"].as_u64().unwrap(),
+        power: Some(&power),
+    };
+    let event = PushEvent::parse(&case["event"].to_string()).unwrap();
+    rules.evaluate(&event, &context).is_some()
 }
 
 /// Authorises an event of a case.

@@ -10,6 +10,8 @@ from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 from synapse.crypto.event_signing import compute_content_hash
 from synapse.events import make_event_from_dict
 from synapse.events.utils import prune_event
+from synapse.push.bulk_push_rule_evaluator import _flatten_dict
+from synapse.synapse_rust.push import PushRuleEvaluator
 from unpaddedbase64 import encode_base64
 
 
@@ -39,10 +41,29 @@ def authorize(event, state, version):
     return {"allowed": True}
 
 
+def condition_holds(case):
+    evaluator = PushRuleEvaluator(
+        flattened_keys=_flatten_dict(case["event"]),
+        has_mentions=False,
+        room_member_count=case["member_count"],
+        sender_power_level=case["sender_level"],
+        notification_power_levels=case["notifications"],
+        related_events_flattened={},
+        related_event_match_enabled=False,
+        room_version_feature_flags=[],
+        msc3931_enabled=False,
+        msc4210_enabled=True,
+        msc4306_enabled=False,
+    )
+    return evaluator.matches(case["condition"], "@bob:example.org", case["display_name"])
+
+
 for line in open(sys.argv[1], encoding="utf-8"):
     case = json.loads(line)
-    version = KNOWN_ROOM_VERSIONS[case["version"]]
-    if "state" in case:
+    version = KNOWN_ROOM_VERSIONS[case.get("version", "12")]
+    if "condition" in case:
+        result = condition_holds(case)
+    elif "state" in case:
         result = authorize(case["event"], case["state"], version)
     else:
         result = redact(make_event_from_dict(case["event"], version))
