@@ -45,6 +45,7 @@ const GLOBAL: &str = "";
 const FULLY_READ: &str = "m.fully_read";
 const PUSH_RULES: &str = "m.push_rules";
 const IGNORED_USERS: &str = "m.ignored_user_list";
+const INVITE_PERMISSION: &str = "m.invite_permission_config";
 
 impl Handler for GetAccountData {
     fn handle(
@@ -219,6 +220,20 @@ pub(crate) fn ignored_users(
     let content = object(context, user, GLOBAL, IGNORED_USERS)?;
     let ignored = content.get("ignored_users").and_then(Value::as_object);
     Ok(ignored.into_iter().flat_map(Map::keys).cloned().collect())
+}
+
+/// Whether a user wants no invitations.
+///
+/// [Specification](https://spec.matrix.org/v1.19/client-server-api/#invite-permission): they are refused, and
+/// those of before are not shown.
+pub(crate) fn blocks_invites(
+    context: &RequestContext<'_>,
+    user: i64,
+) -> Result<bool, HandlerError> {
+    let content = object(context, user, GLOBAL, INVITE_PERMISSION)?;
+    Ok(content
+        .get("default_action")
+        .is_some_and(|it| it == "block"))
 }
 
 /// The content of a type; empty where there is none.

@@ -18,6 +18,8 @@ use super::{
     power::room_power,
 };
 use crate::engine::{
+    account_data,
+    auth::user_lookup::user_by_name,
     context::RequestContext,
     error::{ApiError, HandlerError},
     push_rules::{self, AppendedEvent},
@@ -64,7 +66,23 @@ pub(super) fn append_event(
     let version = room_version(context, new.room)?;
     let sent_at = context.event_time(cx.now);
     let formed = form_event(context, cx, version, (Some(new.room), sent_at), new)?;
+    check_invitation(context, new)?;
     store_event(context, new, &formed)
+}
+
+/// Rejects an invitation of a user who wants none.
+fn check_invitation(context: &RequestContext<'_>, new: &NewEvent<'_>) -> Result<(), HandlerError> {
+    if new.kind != MEMBER || new.content["membership"] != "invite" {
+        return Ok(());
+    }
+    let Some(invited) = user_by_name(context, new.state_key)? else {
+        return Ok(());
+    };
+    if account_data::blocks_invites(context, invited.id)? {
+        let error = "this user accepts no invitations";
+        return Err(ApiError::new(403, ErrorCode::InviteBlocked, error).into());
+    }
+    Ok(())
 }
 
 /// The version of a room, which must exist.

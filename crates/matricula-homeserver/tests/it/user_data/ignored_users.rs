@@ -67,6 +67,47 @@ fn invitations_of_ignored_users_are_dropped() {
 }
 
 #[test]
+fn blocked_invitations_are_refused() {
+    let (mut home, alice, bob, _) = shared_room();
+    let create = "/_matrix/client/v3/createRoom";
+    let invite = json!({ "invite": [alice.user_id] });
+    let earlier = text(
+        &home.post_as(&bob.token, create, invite.clone()).ok(),
+        "room_id",
+    );
+    let made = home.post_as(&bob.token, create, json!({}));
+    let room = text(&made.ok(), "room_id");
+    let config = own(&alice, "account_data/m.invite_permission_config");
+    put(
+        &mut home,
+        &alice,
+        &config,
+        json!({ "default_action": "block" }),
+    )
+    .ok();
+    assert_eq!(sync(&mut home, &alice, "")["rooms"].get("invite"), None);
+    home.post_as(&bob.token, create, invite)
+        .err(403, "M_INVITE_BLOCKED");
+    let body = json!({ "user_id": alice.user_id });
+    let path = in_room(&room, "invite");
+    home.post_as(&bob.token, &path, body.clone())
+        .err(403, "M_INVITE_BLOCKED");
+    let state = in_room(&room, &format!("state/m.room.member/{}", alice.user_id));
+    let member = json!({ "membership": "invite" });
+    put(&mut home, &bob, &state, member).err(403, "M_INVITE_BLOCKED");
+    // One who may not invite does not learn it.
+    let carol = home.sign_up("carol");
+    home.post_as(&carol.token, &path, body.clone())
+        .err(403, "M_FORBIDDEN");
+    for config_of_alice in [json!({}), json!({ "default_action": "allow" })] {
+        put(&mut home, &alice, &config, config_of_alice).ok();
+        let invited = sync(&mut home, &alice, "")["rooms"]["invite"].clone();
+        assert!(invited[&earlier].is_object(), "{invited}");
+    }
+    home.post_as(&bob.token, &path, body).ok();
+}
+
+#[test]
 fn odd_list_ignores_no_one() {
     let (mut home, alice, bob, room) = shared_room();
     for list in [

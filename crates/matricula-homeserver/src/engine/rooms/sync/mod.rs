@@ -166,7 +166,7 @@ impl Syncing<'_> {
         let is_new = member.position > self.since.unwrap_or(0);
         let found = match &*member.membership {
             "join" => self.joined_room(member)?.map(|update| ("join", update)),
-            "invite" if self.is_from_ignored(member)? => None,
+            "invite" if self.hides_invitation(member)? => None,
             "invite" => {
                 let state = json!({ "events": self.stripped_state(member)? });
                 Some(("invite", json!({ "invite_state": state })))

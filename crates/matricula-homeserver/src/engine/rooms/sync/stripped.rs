@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Syncing;
 use crate::engine::{
+    account_data,
     error::HandlerError,
     rooms::MEMBER,
     storage::{events::SERVER, members::RoomOfMember},
@@ -24,8 +25,11 @@ const STRIPPED: [&str; 9] = [
 ];
 
 impl Syncing<'_> {
-    /// Whether an invitation is from a user whom this user ignores.
-    pub(super) fn is_from_ignored(&self, member: &RoomOfMember) -> Result<bool, HandlerError> {
+    /// Whether an invitation is from a user whom this user ignores, or this user wants none at all.
+    pub(super) fn hides_invitation(&self, member: &RoomOfMember) -> Result<bool, HandlerError> {
+        if account_data::blocks_invites(self.reader.context, self.requester.user)? {
+            return Ok(true);
+        }
         let event = SERVER.at(self.reader.context.tx, member.position)?;
         Ok(event.is_some_and(|event| self.ignored.contains(&event.sender)))
     }
