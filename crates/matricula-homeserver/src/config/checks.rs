@@ -8,7 +8,7 @@ use super::{
     ApplicationService, Config, IdentityProvider, REGISTRATION_TOKEN, Registration, TERMS,
     is_opaque,
 };
-use crate::Error;
+use crate::{Error, engine::may_allow};
 
 impl Config {
     /// Whether strangers can create accounts without verification.
@@ -107,6 +107,11 @@ impl Config {
         }
         if !sso.providers.iter().all(IdentityProvider::is_complete) {
             return invalid("an identity provider needs a name, and an id of A-Z a-z 0-9 . _ ~ -");
+        }
+        if let Some(scheme) = sso.redirect_schemes.iter().find(|it| !may_allow(it)) {
+            return invalid(format!(
+                "{scheme:?} cannot be a redirect scheme: name one that opens a client, in lower case"
+            ));
         }
         Ok(())
     }

@@ -92,6 +92,9 @@ pub struct Sso {
     pub preferred: bool,
     /// The identity providers. All lead to the same page.
     pub providers: Vec<IdentityProvider>,
+    /// Schemes of clients, such as `element`, that the browser may be redirected to in addition to
+    /// `http`, `https` and schemes with a dot, such as `com.example.app`.
+    pub redirect_schemes: Vec<String>,
 }
 
 impl Sso {
@@ -107,6 +110,13 @@ impl Sso {
     pub fn provider(mut self, id: impl Into<String>, name: impl Into<String>) -> Self {
         let (id, name) = (id.into(), name.into());
         self.providers.push(IdentityProvider { id, name });
+        self
+    }
+
+    /// Adds to [`Sso::redirect_schemes`].
+    #[must_use]
+    pub fn redirect_scheme(mut self, scheme: impl Into<String>) -> Self {
+        self.redirect_schemes.push(scheme.into());
         self
     }
 }

@@ -42,6 +42,7 @@ use rusqlite::Transaction;
 use context::RequestContext;
 pub(crate) use error::ApiError;
 use error::HandlerError;
+pub(crate) use html::redirect::may_allow;
 pub use file_action::{FileAction, HandlerResponse, ReceivedFile, StoredFile, Upload};
 pub(crate) use outbox::transactions;
 pub use outbox::{delegation::DelegationCall, mail::QueuedMail, transactions::ServiceTransaction};

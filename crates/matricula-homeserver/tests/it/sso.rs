@@ -139,7 +139,6 @@ fn only_safe_redirects_are_allowed() {
     for good in [
         "https%3A%2F%2Fapp.example.com%2F",
         "http%3A%2F%2Flocalhost%3A1%2F",
-        "element%3A%2F%2Fvector%2Fwebapp%2F",
         "com.example.app%3A%2Fback",
     ] {
         let address = page(&mut home, &format!("{REDIRECT}?redirectUrl={good}"));
@@ -154,6 +153,9 @@ fn only_safe_redirects_are_allowed() {
         "vbscript%3Ax",
         "file%3A%2F%2F%2Fetc%2Fpasswd",
         "blob%3Ahttps%3A%2F%2Fexample.com%2Fx",
+        "ms-msdt%3A%2Fid",
+        "intent%3A%2F%2Fexample%2F%23Intent%3Bend",
+        "element%3A%2F%2Fvector%2Fwebapp%2F",
         "https%3A%2F%2Fexample.com%40evil.org%2F",
         "%2F%2Fevil.org",
         "relative",
@@ -164,6 +166,51 @@ fn only_safe_redirects_are_allowed() {
             .err(400, "M_INVALID_PARAM");
         let page = home.send(link(&format!("/_matricula/sso?{query}")));
         assert_eq!(page.0.status, 400, "{bad}: {}", page.text());
+    }
+}
+
+#[test]
+fn listed_scheme_is_allowed() {
+    let sso = Sso::default().redirect_scheme("element");
+    let mut home = TestServer::new(Config::default().sso(sso));
+    home.register_named("alice").ok();
+    let target = "element%3A%2F%2Fvector%2Fwebapp%2F%3Fa%3Db";
+    let address = page(&mut home, &format!("{REDIRECT}?redirectUrl={target}"));
+    let consent = sign_in(&mut home, &address, "alice", PASSWORD);
+    let shown = "<code>element://vector/webapp/</code>";
+    assert!(consent.text().contains(shown), "{}", consent.text());
+    let reply = press(&mut home, &address, &consent, "allow", &[]);
+    let location = reply.header("Location").unwrap();
+    assert!(location.starts_with("element://vector/webapp/?a=b&loginToken="));
+    home.send(link(&format!("{REDIRECT}?redirectUrl=vector%3A%2F%2Fx")))
+        .err(400, "M_INVALID_PARAM");
+}
+
+#[test]
+fn unsafe_scheme_cannot_be_listed() {
+    for scheme in ["javascript", "data", "intent", "Element", "a b", "", "1a"] {
+        let sso = Sso::default().redirect_scheme(scheme);
+        let error = Homeserver::new(Config::default().sso(sso)).err().unwrap();
+        let error = error.to_string();
+        assert!(error.contains("redirect scheme"), "{scheme}: {error}");
+    }
+}
+
+#[test]
+fn consent_shows_where_it_leads() {
+    let mut home = home();
+    for (target, shown) in [
+        (BACK, "http://127.0.0.1:4567/back"),
+        (
+            "https%3A%2F%2Fapp.example.com%3A8443%2Fx%3Fy%23z",
+            "https://app.example.com:8443/x",
+        ),
+        ("com.example.app%3A%2Fback", "com.example.app:/back"),
+    ] {
+        let address = page(&mut home, &format!("{REDIRECT}?redirectUrl={target}"));
+        let consent = sign_in(&mut home, &address, "alice", PASSWORD);
+        let shown = format!("<code>{shown}</code>");
+        assert!(consent.text().contains(&shown), "{}", consent.text());
     }
 }
 

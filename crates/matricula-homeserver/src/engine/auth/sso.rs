@@ -79,7 +79,7 @@ fn sso_redirect(
         let error = "there is no such identity provider";
         return Err(ApiError::new(404, ErrorCode::NotFound, error).into());
     }
-    redirect_target(redirect_url)?;
+    redirect_target(context, redirect_url)?;
     let pairs = [
         ("redirectUrl", Some(redirect_url)),
         ("action", action.map(SsoAction::as_str)),
@@ -93,9 +93,15 @@ fn sso_redirect(
     Ok(Redirect { location })
 }
 
-fn redirect_target(redirect_url: &str) -> Result<RedirectTarget, ApiError> {
-    RedirectTarget::parse(redirect_url).ok_or_else(|| {
-        let error = "redirectUrl is not a URL that a browser may be redirected to";
+fn redirect_target(
+    context: &RequestContext<'_>,
+    redirect_url: &str,
+) -> Result<RedirectTarget, ApiError> {
+    let sso = context.config.sso.as_ref();
+    let schemes = sso.map_or(&[][..], |sso| &sso.redirect_schemes);
+    RedirectTarget::parse_allowing(redirect_url, schemes).ok_or_else(|| {
+        let error = "redirectUrl is not a URL that a browser may be redirected to; a scheme other \
+                     than http, https and com.example.app must be in the server's configuration";
         ApiError::new(400, ErrorCode::InvalidParam, error)
     })
 }
@@ -106,7 +112,8 @@ pub(crate) fn page(
     cx: &mut StepContext<'_>,
 ) -> Result<OutgoingResponse, HandlerError> {
     let request = context.request;
-    let target = redirect_target(request.query("redirectUrl").unwrap_or_default())?;
+    let redirect_url = request.query("redirectUrl").unwrap_or_default();
+    let target = redirect_target(context, redirect_url)?;
     let client = escape(&target.name());
     let sso = context.config.sso.as_ref();
     let mut providers = sso.iter().flat_map(|sso| &sso.providers);
@@ -124,7 +131,9 @@ pub(crate) fn page(
         title: "Continue to your client?",
         details: &format!(
             "<p>If you continue, <strong>{client}</strong> is signed in to your account. \
-             Continue only if you came from there.</p>"
+             Continue only if you came from there.</p>\n\
+             <p>You will be led to <code>{}</code>.</p>",
+            escape(target.address())
         ),
         button: "Continue",
     };

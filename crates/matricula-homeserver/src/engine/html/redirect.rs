@@ -5,8 +5,9 @@ use url::Url;
 /// The longest accepted URL, in bytes.
 const MAX_LENGTH: usize = 2048;
 
-/// Schemes that a browser handles itself, or that cannot lead to a waiting client.
-const UNSAFE: [&str; 14] = [
+/// Schemes that a configuration cannot allow: the browser itself handles them, or they cannot lead to a
+/// waiting client.
+const UNSAFE: [&str; 15] = [
     "about",
     "blob",
     "chrome",
@@ -14,6 +15,7 @@ const UNSAFE: [&str; 14] = [
     "file",
     "filesystem",
     "ftp",
+    "intent",
     "javascript",
     "mailto",
     "tel",
@@ -23,6 +25,15 @@ const UNSAFE: [&str; 14] = [
     "wss",
 ];
 
+/// Whether a configuration may allow redirects to a scheme.
+pub(crate) fn may_allow(scheme: &str) -> bool {
+    let is_scheme = scheme.starts_with(|it: char| it.is_ascii_lowercase())
+        && scheme.bytes().all(|it| {
+            it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, b'+' | b'-' | b'.')
+        });
+    is_scheme && !UNSAFE.contains(&scheme)
+}
+
 /// A checked URL. A browser may be redirected to it once the person has agreed.
 #[derive(Debug)]
 pub(crate) struct RedirectTarget {
@@ -31,16 +42,26 @@ pub(crate) struct RedirectTarget {
 }
 
 impl RedirectTarget {
-    /// Parses an `http` or `https` URL, or one with a private-use scheme.
+    /// Parses an `http` or `https` URL, or one with a private-use scheme, which is a reversed domain name:
+    /// [RFC 8252](https://datatracker.ietf.org/doc/html/rfc8252#section-7.1). Any other scheme may open a
+    /// program that is not meant to be opened by a page.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::parse_allowing(text, &[])
+    }
+
+    /// The same, where these schemes are allowed, too.
+    pub(crate) fn parse_allowing(text: &str, schemes: &[String]) -> Option<Self> {
         // The URL parser would silently ignore other characters.
         let clean = text.bytes().all(|byte| matches!(byte, 0x21..=0x7e));
         if text.len() > MAX_LENGTH || !clean || text.contains(['"', '\'', '<', '>', '\\', '`']) {
             return None;
         }
         let url = Url::parse(text).ok()?;
-        if UNSAFE.contains(&url.scheme()) || !url.username().is_empty() || url.password().is_some()
-        {
+        let scheme = url.scheme();
+        let is_allowed = matches!(scheme, "http" | "https")
+            || scheme.contains('.')
+            || schemes.iter().any(|it| it == scheme);
+        if !is_allowed || !url.username().is_empty() || url.password().is_some() {
             return None;
         }
         let text = text.to_owned();
@@ -61,6 +82,12 @@ impl RedirectTarget {
             ("http" | "https", Some(host)) => host.to_owned(),
             _ => format!("the program that opens {scheme}: addresses"),
         }
+    }
+
+    /// The address without query and fragment.
+    pub(crate) fn address(&self) -> &str {
+        let end = self.text.find(['?', '#']).unwrap_or(self.text.len());
+        &self.text[..end]
     }
 
     /// The target as a source of a content security policy, with a space in front.
