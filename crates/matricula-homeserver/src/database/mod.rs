@@ -15,7 +15,7 @@ use crate::{
 
 /// The migrations. The `user_version` of a database is the number of migrations that it has had, so
 /// that new ones must be added at the end.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     include_str!("schema/01_accounts.sql"),
     include_str!("schema/02_browser_login.sql"),
     include_str!("schema/03_reauthentication.sql"),
@@ -28,6 +28,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("schema/10_user_data.sql"),
     include_str!("schema/11_notifications.sql"),
     include_str!("schema/12_rooms.sql"),
+    include_str!("schema/13_uia_requests.sql"),
 ];
 
 /// The `application_id` of a database, set by the first migration.

@@ -18,6 +18,8 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) base_url: &'a str,
     pub(crate) tx: &'a Transaction<'a>,
     pub(crate) request: &'a Request,
+    /// The session that has authorized this request, and is to repeat its response.
+    pub(crate) finished_session: RefCell<Option<String>>,
     /// What the request changes, for requests that wait.
     pub(crate) changes: Changes,
     /// Whether guests may call the operation.

@@ -100,6 +100,8 @@ pub(crate) enum HandlerError {
     InvalidRequest(RequestError),
     /// User-interactive authentication is not complete.
     Uia(Box<UiaInfo>),
+    /// The request was handled already: this is the body of its response, which succeeded.
+    Repeated(Vec<u8>),
     /// An error of the server itself.
     Internal(Box<dyn Error + Send + Sync>),
 }

@@ -35,15 +35,15 @@ use std::{
     time::Duration,
 };
 
-use matricula_api::{ErrorCode, server::OutgoingResponse};
+use matricula_api::{ErrorCode, Extra, server::OutgoingResponse};
 use matricula_core::{Method, StepContext};
 use rusqlite::Transaction;
 
 use context::RequestContext;
 pub(crate) use error::ApiError;
 use error::HandlerError;
-pub(crate) use html::redirect::may_allow;
 pub use file_action::{FileAction, HandlerResponse, ReceivedFile, StoredFile, Upload};
+pub(crate) use html::redirect::may_allow;
 pub(crate) use outbox::transactions;
 pub use outbox::{delegation::DelegationCall, mail::QueuedMail, transactions::ServiceTransaction};
 pub use request::Request;
@@ -98,6 +98,7 @@ impl Homeserver {
                 HandlerError::Api(error) => error.into_reply(),
                 HandlerError::InvalidRequest(error) => error.response(),
                 HandlerError::Uia(info) => OutgoingResponse::uia(&info),
+                HandlerError::Repeated(body) => repeated(body),
                 HandlerError::Internal(error) => {
                     tracing::error!(%error, path = request.path, "a request failed");
                     let error = "an internal error occurred";
@@ -133,6 +134,7 @@ impl Homeserver {
             base_url: &self.base_url,
             tx,
             request,
+            finished_session: RefCell::default(),
             changes: Changes::default(),
             allows_guests: Cell::new(false),
             service_call: RefCell::new(None),
@@ -154,6 +156,13 @@ impl Homeserver {
             _ => Error::Outbox("an event is refused".into()),
         })
     }
+}
+
+/// A successful response with this JSON.
+fn repeated(body: Vec<u8>) -> OutgoingResponse {
+    let mut reply = OutgoingResponse::json(&Extra::new());
+    reply.body = body;
+    reply
 }
 
 /// How long a long-polling request may wait, if this is one. Until then, or until something changes, a

@@ -86,7 +86,7 @@ use super::{
     auth::{
         fallback,
         oauth::{self, OAuthError, account_page, authorize, clients, device, token},
-        passwords, sso,
+        passwords, sso, uia,
     },
     context::RequestContext,
     error::{ApiError, HandlerError},
@@ -373,9 +373,12 @@ const fn operation<E: Handler>() -> OperationRoute {
         operation: E::OPERATION,
         handler: |context, cx| {
             E::precheck(context, cx.now)?;
-            let request: E = parse(context.request, &E::effective_body(context.request))?;
-            let response = request.handle(context, cx)?;
-            Ok(E::write_success(&response).into())
+            let body = E::effective_body(context.request);
+            let body = uia::with_first_body(context.tx, cx.now, body)?;
+            let request: E = parse(context.request, &body)?;
+            let response = E::write_success(&request.handle(context, cx)?);
+            uia::store_result(context, cx.now, &response.body)?;
+            Ok(response.into())
         },
     }
 }

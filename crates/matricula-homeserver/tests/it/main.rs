@@ -39,6 +39,7 @@ mod service_events;
 mod sso;
 mod threepids;
 mod uia_flows;
+mod uia_sessions;
 mod user_data;
 mod usernames;
 

@@ -134,38 +134,6 @@ fn malformed_auth_differs_from_failure() {
 }
 
 #[test]
-fn finished_session_repeats_the_account() {
-    let mut home = TestServer::open();
-    let body = json!({ "username": "alice", "password": PASSWORD });
-    let session = text(&home.post(REGISTER, body).more(), "session");
-    let again = stage("m.login.dummy", &session);
-    let first = home.post(REGISTER, again.clone()).ok();
-    for retry in [again, json!({ "auth": { "session": session } })] {
-        let retry = home.post(REGISTER, retry).ok();
-        assert_eq!(retry["user_id"], first["user_id"]);
-        assert_ne!(retry["access_token"], first["access_token"]);
-        assert_ne!(retry["device_id"], first["device_id"]);
-        home.whoami(&text(&retry, "access_token")).ok();
-    }
-    // No other account was created: the next number is the second.
-    let next = home.register(json!({ "password": PASSWORD })).ok();
-    assert_eq!(next["user_id"], "@2:private.localhost");
-}
-
-#[test]
-fn replay_revokes_tokens_of_same_device() {
-    let mut home = TestServer::open();
-    let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "D" });
-    let session = text(&home.post(REGISTER, body).more(), "session");
-    let first = home.post(REGISTER, stage("m.login.dummy", &session)).ok();
-    let again = home.post(REGISTER, stage("m.login.dummy", &session)).ok();
-    assert_eq!(again["device_id"], "D");
-    home.whoami(&text(&first, "access_token"))
-        .err(401, "M_UNKNOWN_TOKEN");
-    home.whoami(&text(&again, "access_token")).ok();
-}
-
-#[test]
 fn registration_session_expires() {
     let mut home = TestServer::open();
     let body = json!({ "username": "alice", "password": PASSWORD });
@@ -176,23 +144,6 @@ fn registration_session_expires() {
     home.wait(Duration::from_secs(1));
     home.post(REGISTER, stage("m.login.dummy", &session))
         .err(400, "M_UNKNOWN");
-}
-
-#[test]
-fn sessions_are_bounded_by_progress() {
-    let mut home = terms_then_dummy();
-    let body = json!({ "username": "alice", "password": PASSWORD });
-    let begun = text(&home.post(REGISTER, body).more(), "session");
-    home.post(REGISTER, stage("m.login.terms", &begun)).more();
-    home.wait(Duration::from_millis(1));
-    let first = text(&home.post(REGISTER, json!({})).more(), "session");
-    home.wait(Duration::from_millis(1));
-    for _ in 0..5_000 {
-        home.post(REGISTER, json!({})).more();
-    }
-    home.post(REGISTER, stage("m.login.terms", &first))
-        .err(400, "M_UNKNOWN");
-    home.post(REGISTER, stage("m.login.dummy", &begun)).ok();
 }
 
 #[test]

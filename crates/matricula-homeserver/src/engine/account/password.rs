@@ -7,7 +7,7 @@ use crate::engine::{
     auth::{
         passwords,
         reauth::{reauthenticate, reauthenticate_by_threepid},
-        session::{DeviceSelection, end_devices},
+        session::{DeviceSelection, end_devices, end_uia_sessions},
     },
     context::RequestContext,
     error::HandlerError,
@@ -40,6 +40,7 @@ impl Handler for ChangePassword {
         };
         let hash = passwords::hash(cx, password)?;
         users::set_password_hash(context.tx, user, &hash)?;
+        end_uia_sessions(context, user)?;
         if self.logout_devices.unwrap_or(true) {
             let device = device.as_deref();
             let selection = device.map_or(DeviceSelection::All, DeviceSelection::AllBut);

@@ -42,7 +42,7 @@ pub(crate) fn nonce(
     cx: &mut StepContext<'_>,
 ) -> Result<OutgoingResponse, HandlerError> {
     shared_secret(context)?;
-    let nonce = REGISTRATION_NONCE.issue(cx, context.tx, "", None)?;
+    let nonce = REGISTRATION_NONCE.issue(cx, context.tx, &context.request.peer, "", None)?;
     Ok(OutgoingResponse::json(&GetNonceResponse::new(nonce)))
 }
 

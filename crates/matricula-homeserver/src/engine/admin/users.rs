@@ -13,7 +13,7 @@ use crate::engine::{
     },
     auth::{
         localpart, passwords,
-        session::{DeviceSelection, end_devices},
+        session::{DeviceSelection, end_devices, end_uia_sessions},
     },
     context::RequestContext,
     error::{ApiError, HandlerError},
@@ -210,6 +210,7 @@ fn apply_change(
             users::reactivate(tx, user, &hash)?;
         } else {
             users::set_password_hash(tx, user, &hash)?;
+            end_uia_sessions(context, user)?;
         }
         if existed && change.logout_devices.unwrap_or(true) {
             end_devices(context, user, DeviceSelection::All)?;

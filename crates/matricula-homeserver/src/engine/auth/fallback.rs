@@ -63,7 +63,7 @@ fn stage_page(
     if request.method == Method::Post {
         failure = submit(context, cx, &mut session, stage)?;
     }
-    session.save(tx, cx.now)?;
+    session.save(context, cx.now)?;
     if session.has_completed(stage) {
         return Ok(done(cx));
     }

@@ -11,7 +11,7 @@ use matricula_core::{StepContext, Timestamp};
 
 use super::{
     appservice, localpart, passwords,
-    session::{DeviceParams, sign_in},
+    session::{DeviceParams, end_uia_sessions, sign_in},
     uia::APPLICATION_SERVICE,
     user_lookup::{identifier_name, user_by_identifier, user_by_name, user_by_threepid},
 };
@@ -117,6 +117,7 @@ impl Handler for LogoutAll {
     ) -> Result<LogoutAllResponse, HandlerError> {
         let requester = context.requester(cx.now)?.deny_guest()?;
         devices::delete_all(context.tx, requester.user)?;
+        end_uia_sessions(context, requester.user)?;
         Ok(LogoutAllResponse::default())
     }
 }

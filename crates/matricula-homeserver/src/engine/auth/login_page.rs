@@ -116,7 +116,13 @@ pub(crate) fn decide(
     match login_step(context, cx, page)? {
         LoginStep::ShowPage(reply) => Ok(Decision::ShowPage(reply)),
         LoginStep::SignedIn(user) => {
-            let csrf = CSRF.issue(cx, context.tx, page.scope, Some(user))?;
+            let csrf = CSRF.issue(
+                cx,
+                context.tx,
+                &context.request.peer,
+                page.scope,
+                Some(user),
+            )?;
             let user_id = user_id(context, user)?;
             let reply = consent.page(&user_id, &csrf, page.form_targets);
             Ok(Decision::ShowPage(reply))
@@ -165,7 +171,7 @@ fn sign_up(
     if let Err(error) = passwords::check(&config.password_policy, password) {
         return form_error("password", error.into());
     }
-    let mut session = UiaSession::new(cx, None);
+    let mut session = UiaSession::new(cx);
     if flow_has(config, REGISTRATION_TOKEN) {
         let token = form.value("token").trim();
         if let Some(error) = try_registration_token(context, cx.now, &mut session, token)? {
@@ -236,7 +242,7 @@ fn show_form(
     error: Option<FormError>,
 ) -> Result<LoginStep, HandlerError> {
     let config = context.config;
-    let csrf_token = CSRF.issue(cx, context.tx, page.scope, None)?;
+    let csrf_token = CSRF.issue(cx, context.tx, &context.request.peer, page.scope, None)?;
     let username = match form.value("username") {
         "" => page.username,
         given => given,

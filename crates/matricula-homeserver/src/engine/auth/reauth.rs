@@ -5,22 +5,22 @@ use matricula_core::StepContext;
 
 use super::{
     requester::Requester,
-    uia::{ProtectedOperation, UiaSession, authenticate},
+    uia::{BodyWithoutAuth, ProtectedOperation, UiaSession, authenticate},
 };
 use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
 };
 
-/// Succeeds once the user has authenticated again. The session stays valid for the same request, so that
-/// a client whose response was lost can repeat it.
+/// Succeeds once the user has authenticated again for this request: the session authorizes it once. To a
+/// client whose response was lost, the session repeats the response.
 pub(crate) fn reauthenticate(
     context: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
     requester: &Requester,
     auth: Option<&AuthData>,
 ) -> Result<(), HandlerError> {
-    run_session(context, cx, Some(requester.user), auth)?;
+    run_session(context, cx, Some(requester), auth)?;
     Ok(())
 }
 
@@ -44,19 +44,24 @@ pub(crate) fn reauthenticate_by_threepid(
 fn run_session(
     context: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-    owner: Option<i64>,
+    requester: Option<&Requester>,
     auth: Option<&AuthData>,
 ) -> Result<UiaSession, HandlerError> {
     let request = context.request;
     let operation = ProtectedOperation {
-        owner,
+        owner: requester.map(|it| it.user),
+        device: requester.and_then(|it| it.device.clone()),
         endpoint: format!("{} {}", request.method.as_str(), request.path),
     };
+    let body = BodyWithoutAuth::of(&request.body);
     let mut session = match auth.and_then(|it| it.session.as_deref()) {
-        Some(id) => UiaSession::load_for_operation(context.tx, cx.now, id, &operation)?,
-        None => UiaSession::new(cx, Some(operation)),
+        Some(id) => UiaSession::load_for_operation(context.tx, cx.now, id, &operation, &body)?,
+        None => UiaSession::for_operation(cx, operation, &body),
     };
+    if let Some(result) = session.result {
+        return Err(HandlerError::Repeated(result));
+    }
     authenticate(context, cx, &mut session, auth)?;
-    session.save(context.tx, cx.now)?;
+    session.finish(context, cx.now)?;
     Ok(session)
 }

@@ -17,7 +17,10 @@ use super::{
     appservice, localpart, passwords,
     session::{DeviceParams, sign_in},
     uia::stages::check_registration_open,
-    uia::{APPLICATION_SERVICE, RegistrationParams, UiaSession, authenticate},
+    uia::{
+        APPLICATION_SERVICE, BodyWithoutAuth, RegistrationParams, UiaSession, authenticate,
+        other_request, unknown_session,
+    },
 };
 use crate::engine::{
     Request,
@@ -102,16 +105,20 @@ fn register_user(
     let auth = request.auth.as_ref();
     let mut session = match auth.and_then(|auth| auth.session.as_deref()) {
         Some(id) => UiaSession::load(tx, cx.now, id)?,
-        None => UiaSession::new(cx, None),
+        None => UiaSession::new(cx),
     };
-    if let Some(user) = session.user {
-        return registration_response(context, cx, user, &session.params);
+    let body = BodyWithoutAuth::of(&context.request.body);
+    if let Some(result) = &session.result {
+        if !session.is_for_body(&body) {
+            return Err(other_request());
+        }
+        return Err(repeated_response(context, result)?);
     }
     // Checked in each request, before the person does any stage for nothing.
     let localpart = merge_params(context, cx, &mut session.params, request)?;
     authenticate(context, cx, &mut session, auth)?;
     let Some(password_hash) = session.params.password_hash.take() else {
-        session.save(tx, cx.now)?;
+        session.save(context, cx.now)?;
         return Err(ApiError::missing_param("password").into());
     };
     for validated in &session.threepids {
@@ -134,8 +141,24 @@ fn register_user(
     }
     session.count_token_use(tx)?;
     session.user = Some(user);
-    session.save(tx, cx.now)?;
+    session.bind_to(&body);
+    session.finish(context, cx.now)?;
     registration_response(context, cx, user, &session.params)
+}
+
+/// Repeats the response of a finished session, as long as its access token is valid: once the device is
+/// signed out, the session must not be a way back in.
+fn repeated_response(
+    context: &RequestContext<'_>,
+    result: &[u8],
+) -> Result<HandlerError, HandlerError> {
+    let response: RegisterResponse = serde_json::from_slice(result)?;
+    if let Some(token) = &response.access_token
+        && tokens::find_access_token(context.tx, token.expose())?.is_none()
+    {
+        return Ok(unknown_session());
+    }
+    Ok(HandlerError::Repeated(result.to_vec()))
 }
 
 fn register_guest(
@@ -259,8 +282,7 @@ pub(crate) fn available_localpart(
     }
 }
 
-/// Signs a new user in, unless the client asked not to, and builds the response. A repeated request of a
-/// finished session ends here, too.
+/// Signs a new user in, unless the client asked not to, and builds the response.
 pub(crate) fn registration_response(
     context: &RequestContext<'_>,
     cx: &mut StepContext<'_>,

@@ -16,7 +16,7 @@ use crate::engine::{
     storage::{
         devices,
         tokens::{self, RefreshTokenRow},
-        users,
+        uia_sessions, users,
     },
     util::{ALPHANUMERIC, millis},
 };
@@ -199,4 +199,18 @@ pub(crate) fn end_devices(
         }
     }
     Ok(())
+}
+
+/// Ends what a user has authenticated, or is about to: a new password or a logout everywhere ends it all.
+/// Only the session of this very request stays, to repeat its response.
+pub(crate) fn end_uia_sessions(
+    context: &RequestContext<'_>,
+    user: i64,
+) -> Result<(), HandlerError> {
+    let current = context.finished_session.borrow();
+    Ok(uia_sessions::delete_of_user(
+        context.tx,
+        user,
+        current.as_deref(),
+    )?)
 }

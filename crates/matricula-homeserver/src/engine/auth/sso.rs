@@ -140,7 +140,7 @@ pub(crate) fn page(
     match decide(context, cx, &login, &consent)? {
         Decision::ShowPage(page) => Ok(page),
         Decision::Allowed(user) => {
-            let token = LOGIN.issue(cx, context.tx, "", Some(user))?;
+            let token = LOGIN.issue(cx, context.tx, &context.request.peer, "", Some(user))?;
             Ok(redirect(target.with_query(&[("loginToken", &token)])))
         }
         Decision::Denied => {

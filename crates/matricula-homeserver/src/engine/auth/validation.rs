@@ -86,11 +86,13 @@ impl Validation {
         Ok(found.optional()?)
     }
 
-    /// Starts or continues a validation. Returns also the token or code to send, if any: where a client
-    /// repeats an attempt whose response was lost, the message has been sent already.
+    /// Starts or continues a validation for the client at `peer`. Returns also the token or code to send,
+    /// if any: where a client repeats an attempt whose response was lost, the message has been sent
+    /// already.
     pub(crate) fn start(
         cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
+        peer: &str,
         wanted: &ValidationRequest<'_>,
     ) -> Result<(Self, Option<String>), HandlerError> {
         let now = millis(cx.now);
@@ -118,7 +120,7 @@ impl Validation {
         let attempt = i64::try_from(wanted.send_attempt).unwrap_or(i64::MAX);
         tx.execute(
             "INSERT OR REPLACE INTO validations (sid, medium, address, client_secret, send_attempt,
-                 token, next_link, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 token, next_link, expires_at, peer) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 sid,
                 medium,
@@ -127,7 +129,8 @@ impl Validation {
                 attempt,
                 token,
                 wanted.next_link,
-                millis(cx.now.plus(LIFETIME))
+                millis(cx.now.plus(LIFETIME)),
+                peer,
             ],
         )?;
         let begun = Self {

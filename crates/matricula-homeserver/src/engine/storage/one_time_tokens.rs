@@ -47,11 +47,13 @@ pub(crate) struct OneTimeTokens {
 }
 
 impl OneTimeTokens {
-    /// Creates a token for `user`, if one is known. It is accepted only for the same `scope`.
+    /// Creates a token for the client at `peer`, and for `user`, if one is known. It is accepted only for the
+    /// same `scope`.
     pub(crate) fn issue(
         &self,
         cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
+        peer: &str,
         scope: &str,
         user: Option<i64>,
     ) -> rusqlite::Result<String> {
@@ -62,12 +64,13 @@ impl OneTimeTokens {
         let random = cx.entropy.text(ALPHANUMERIC, self.length);
         let token = format!("{}{random}", self.prefix);
         let sql = format!(
-            "INSERT INTO {table} (digest, scope, user, expires_at) VALUES (?1, ?2, ?3, ?4)"
+            "INSERT INTO {table} (digest, scope, user, expires_at, peer)
+                 VALUES (?1, ?2, ?3, ?4, ?5)"
         );
         let expires_at = millis(cx.now.plus(self.lifetime));
         tx.execute(
             &sql,
-            params![digest(&token), digest(scope), user, expires_at],
+            params![digest(&token), digest(scope), user, expires_at, peer],
         )?;
         Ok(token)
     }

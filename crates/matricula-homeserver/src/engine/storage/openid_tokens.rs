@@ -10,7 +10,10 @@ use crate::engine::util::{ALPHANUMERIC, digest, millis};
 
 /// How long a token is valid.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(60 * 60);
-const LIMIT: RowLimit = RowLimit::oldest_first("openid_tokens", 5_000);
+const LIMIT: RowLimit = RowLimit {
+    client: "user",
+    ..RowLimit::oldest_first("openid_tokens", 5_000)
+};
 
 /// Creates a token of a user.
 pub(crate) fn issue(

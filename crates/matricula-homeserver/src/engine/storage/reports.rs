@@ -9,6 +9,7 @@ use crate::engine::util::millis;
 /// The newest reports are stored.
 const LIMIT: RowLimit = RowLimit {
     order_by: "id",
+    client: "reporter",
     ..RowLimit::oldest_first("reports", 10_000)
 };
 

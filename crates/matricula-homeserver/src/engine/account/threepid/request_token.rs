@@ -133,7 +133,7 @@ fn start_validation(
         let error = "no account has this address";
         return Err(ApiError::new(400, ErrorCode::ThreepidNotFound, error).into());
     }
-    let (validation, sent) = Validation::start(cx, context.tx, request)?;
+    let (validation, sent) = Validation::start(cx, context.tx, &context.request.peer, request)?;
     if let Some(sent) = sent {
         send(context, cx, &validation, &sent)?;
     }

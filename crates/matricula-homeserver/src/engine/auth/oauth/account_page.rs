@@ -63,7 +63,8 @@ fn device_list(
 ) -> Result<OutgoingResponse, HandlerError> {
     let only = context.request.query("device_id");
     let devices = devices::newest(context.tx, user, only, MAX_LISTED)?;
-    let csrf = csrf_field(&CSRF.issue(cx, context.tx, ACCOUNT, Some(user))?);
+    let csrf =
+        csrf_field(&CSRF.issue(cx, context.tx, &context.request.peer, ACCOUNT, Some(user))?);
     let mut items = String::new();
     for device in &devices {
         let name = device.display_name.as_deref();

@@ -200,8 +200,9 @@ impl ClientRedirect<'_> {
         LIMIT.make_room(context.tx)?;
         let code = cx.entropy.text(ALPHANUMERIC, 43);
         context.tx.execute(
-            "INSERT INTO oauth_codes (digest, client, user, redirect_uri, challenge, scope, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO oauth_codes (digest, client, user, redirect_uri, challenge, scope,
+                 expires_at, peer)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 digest(&code),
                 self.client.id,
@@ -209,7 +210,8 @@ impl ClientRedirect<'_> {
                 self.redirect_uri,
                 request.challenge.as_str(),
                 request.scope.as_str(),
-                millis(cx.now.plus(LIFETIME))
+                millis(cx.now.plus(LIFETIME)),
+                context.request.peer,
             ],
         )?;
         Ok(code)

@@ -33,6 +33,7 @@ const LIMIT: RowLimit = RowLimit {
     max: 5_000,
     evictable: "id NOT IN (SELECT client FROM oauth_sessions)",
     order_by: "used_at",
+    client: "peer",
 };
 
 /// The longest redirect URI, in bytes.
@@ -109,7 +110,7 @@ pub(crate) fn register(
     let text = serde_json::to_string(&metadata)?;
     let id = match known(context.tx, cx.now, &text)? {
         Some(id) => id,
-        None => insert(context.tx, cx, &text)?,
+        None => insert(context, cx, &text)?,
     };
     let mut answer = serde_json::to_value(&metadata)?;
     answer["client_id"] = id.into();
@@ -132,15 +133,15 @@ fn known(
 }
 
 fn insert(
-    tx: &Transaction<'_>,
+    context: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
     metadata: &str,
 ) -> Result<String, HandlerError> {
-    LIMIT.make_room(tx)?;
+    LIMIT.make_room(context.tx)?;
     let id = cx.entropy.text(ALPHANUMERIC, 26);
-    tx.execute(
-        "INSERT INTO oauth_clients (id, metadata, used_at) VALUES (?1, ?2, ?3)",
-        params![id, metadata, millis(cx.now)],
+    context.tx.execute(
+        "INSERT INTO oauth_clients (id, metadata, used_at, peer) VALUES (?1, ?2, ?3, ?4)",
+        params![id, metadata, millis(cx.now), context.request.peer],
     )?;
     Ok(id)
 }

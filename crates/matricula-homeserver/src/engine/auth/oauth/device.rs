@@ -56,15 +56,16 @@ pub(crate) fn start(
     let device_code = cx.entropy.text(ALPHANUMERIC, 43);
     let letters = cx.entropy.text(LETTERS, 8);
     context.tx.execute(
-        "INSERT INTO oauth_device_codes (digest, user_code, client, scope, interval, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO oauth_device_codes (digest, user_code, client, scope, interval, expires_at, peer)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             digest(&device_code),
             digest(&letters),
             client.id,
             scope.as_str(),
             INTERVAL.as_millis() as i64,
-            millis(cx.now.plus(LIFETIME))
+            millis(cx.now.plus(LIFETIME)),
+            context.request.peer,
         ],
     )?;
     let user_code = format!("{}-{}", &letters[..4], &letters[4..]);

@@ -1,5 +1,6 @@
 //! [User-interactive authentication](https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api).
 
+mod body;
 mod session;
 pub(crate) mod stages;
 
@@ -7,11 +8,14 @@ use matricula_api::{
     Raw,
     uia::{AuthData, Flow, Stage, UiaInfo},
 };
-use matricula_core::StepContext;
+use matricula_core::{StepContext, Timestamp};
 use serde_json::{Value, json};
 
+pub(crate) use body::{BodyWithoutAuth, with_first_body};
+use body::{Sealed, seal};
 pub(crate) use session::{
     APPLICATION_SERVICE, ProtectedOperation, RECAPTCHA, RegistrationParams, UiaSession,
+    other_request, unknown_session,
 };
 
 use crate::{
@@ -20,6 +24,7 @@ use crate::{
         context::RequestContext,
         error::{ApiError, HandlerError},
         html::page::policy_path,
+        storage::uia_sessions,
     },
 };
 
@@ -40,8 +45,21 @@ pub(crate) fn authenticate(
         return Ok(());
     }
     let info = uia_info(context, session, failure)?;
-    session.save(context.tx, cx.now)?;
+    session.save(context, cx.now)?;
     Err(HandlerError::Uia(Box::new(info)))
+}
+
+/// Stores a successful response in the session that has authorized its request, if there is one.
+pub(crate) fn store_result(
+    context: &RequestContext<'_>,
+    now: Timestamp,
+    result: &[u8],
+) -> Result<(), HandlerError> {
+    let Some(id) = context.finished_session.take() else {
+        return Ok(());
+    };
+    let sealed = seal(&id, Sealed::Result, result);
+    Ok(uia_sessions::finish(context.tx, now, &id, &sealed)?)
 }
 
 /// The flows, the completed stages, and the error of the last stage that was tried.

@@ -7,11 +7,13 @@ use matricula_core::{StepContext, Timestamp};
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 
+use super::body::{BodyWithoutAuth, Sealed, seal};
 use crate::{
     Config,
     config::TERMS,
     engine::{
         auth::threepid::{Medium, Threepid},
+        context::RequestContext,
         error::{ApiError, HandlerError},
         storage::{
             registration_tokens,
@@ -46,6 +48,8 @@ pub(crate) struct RegistrationParams {
 pub(crate) struct ProtectedOperation {
     /// The user; none where a password is reset without access token.
     pub(crate) owner: Option<i64>,
+    /// The device of the user; none where an application service acts as the user, too.
+    pub(crate) device: Option<String>,
     /// The method and path of the request.
     pub(crate) endpoint: String,
 }
@@ -71,21 +75,45 @@ pub(crate) struct UiaSession {
     pub(crate) params: RegistrationParams,
     /// The account that was created in the session.
     pub(crate) user: Option<i64>,
+    /// The digest of the body that the session is bound to.
+    body_digest: Option<Vec<u8>>,
+    /// The first body of an operation, encrypted.
+    body: Option<Vec<u8>>,
+    /// The body of the response, once the session is finished.
+    pub(crate) result: Option<Vec<u8>>,
 }
 
 impl UiaSession {
-    /// A new session, not stored yet: for this operation, or for a registration.
-    pub(crate) fn new(cx: &mut StepContext<'_>, operation: Option<ProtectedOperation>) -> Self {
+    /// A new session for a registration, not stored yet.
+    pub(crate) fn new(cx: &mut StepContext<'_>) -> Self {
         Self {
             id: cx.entropy.text(ALPHANUMERIC, 32),
             is_stored: false,
-            operation,
+            operation: None,
             completed: Vec::new(),
             presented_policies: None,
             registration_token: None,
             threepids: Vec::new(),
             params: RegistrationParams::default(),
             user: None,
+            body_digest: None,
+            body: None,
+            result: None,
+        }
+    }
+
+    /// A new session for this operation and this body of its request, not stored yet.
+    pub(crate) fn for_operation(
+        cx: &mut StepContext<'_>,
+        operation: ProtectedOperation,
+        body: &BodyWithoutAuth,
+    ) -> Self {
+        let session = Self::new(cx);
+        Self {
+            operation: Some(operation),
+            body_digest: Some(body.digest()),
+            body: body.seal(&session.id),
+            ..session
         }
     }
 
@@ -101,30 +129,43 @@ impl UiaSession {
         }
     }
 
-    /// Loads the session of a protected operation.
+    /// Loads the session of a protected operation, which must have this body.
     pub(crate) fn load_for_operation(
         tx: &Transaction<'_>,
         now: Timestamp,
         id: &str,
         operation: &ProtectedOperation,
+        body: &BodyWithoutAuth,
     ) -> Result<Self, HandlerError> {
         let session = Self::find(tx, now, id)?.ok_or_else(unknown_session)?;
         match &session.operation {
-            Some(found) if found == operation => Ok(session),
-            Some(found) if found.owner == operation.owner => {
-                let error = "this session was started for another request; start a new one";
-                Err(ApiError::new(403, ErrorCode::Unknown, error).into())
-            }
+            Some(found) if found == operation && session.is_for_body(body) => Ok(session),
+            Some(found) if found.owner == operation.owner => Err(other_request()),
             _ => Err(unknown_session()),
         }
+    }
+
+    /// Binds the session to this body.
+    pub(crate) fn bind_to(&mut self, body: &BodyWithoutAuth) {
+        self.body_digest = Some(body.digest());
+    }
+
+    /// Whether a request with this body belongs to the session.
+    pub(crate) fn is_for_body(&self, body: &BodyWithoutAuth) -> bool {
+        body.is_empty() || self.body_digest.as_ref() == Some(&body.digest())
     }
 
     fn find(tx: &Transaction<'_>, now: Timestamp, id: &str) -> Result<Option<Self>, HandlerError> {
         let Some(row) = uia_sessions::find(tx, now, id)? else {
             return Ok(None);
         };
-        let owner = row.owner;
-        let operation = |endpoint| ProtectedOperation { owner, endpoint };
+        let (owner, device) = (row.owner, row.device);
+        let operation = |endpoint| ProtectedOperation {
+            owner,
+            device,
+            endpoint,
+        };
+        let unseal = |result: Vec<u8>| seal(id, Sealed::Result, &result);
         Ok(Some(Self {
             id: id.to_owned(),
             is_stored: true,
@@ -135,17 +176,21 @@ impl UiaSession {
             threepids: serde_json::from_str(&row.threepids)?,
             params: serde_json::from_str(&row.params)?,
             user: row.user,
+            body_digest: row.body_digest,
+            body: row.body,
+            result: row.result.map(unseal),
         }))
     }
 
     /// Stores the session.
     pub(crate) fn save(
         &mut self,
-        tx: &Transaction<'_>,
+        context: &RequestContext<'_>,
         now: Timestamp,
     ) -> Result<(), HandlerError> {
+        let (tx, peer) = (context.tx, &context.request.peer);
         if !self.is_stored {
-            uia_sessions::make_room(tx, now)?;
+            uia_sessions::make_room(tx, now, peer)?;
             self.is_stored = true;
         }
         let row = UiaSessionRow {
@@ -156,9 +201,27 @@ impl UiaSession {
             threepids: serde_json::to_string(&self.threepids)?,
             user: self.user,
             owner: self.owner(),
+            device: self.operation.as_ref().and_then(|it| it.device.clone()),
             endpoint: self.operation.as_ref().map(|it| it.endpoint.clone()),
+            body_digest: self.body_digest.clone(),
+            body: self.body.clone(),
+            result: None,
         };
-        Ok(uia_sessions::save(tx, now, &self.id, &row)?)
+        Ok(uia_sessions::save(tx, now, peer, &self.id, &row)?)
+    }
+
+    /// Stores the session, and afterwards the result of the request that it has authorized. One that no
+    /// client knows needs no result.
+    pub(crate) fn finish(
+        &mut self,
+        context: &RequestContext<'_>,
+        now: Timestamp,
+    ) -> Result<(), HandlerError> {
+        if self.is_stored {
+            self.save(context, now)?;
+            context.finished_session.replace(Some(self.id.clone()));
+        }
+        Ok(())
     }
 
     /// Whether the session is for a protected operation.
@@ -246,7 +309,14 @@ impl UiaSession {
     }
 }
 
-fn unknown_session() -> HandlerError {
+/// A session is used for a request that it was not started for.
+pub(crate) fn other_request() -> HandlerError {
+    let error = "this session was started for another request; start a new one";
+    ApiError::new(403, ErrorCode::Unknown, error).into()
+}
+
+/// There is no such session, or not any more.
+pub(crate) fn unknown_session() -> HandlerError {
     let error = "this session is not known or has expired; start a new one";
     ApiError::new(400, ErrorCode::Unknown, error).into()
 }
