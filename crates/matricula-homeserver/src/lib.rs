@@ -46,4 +46,4 @@ pub use engine::{
 };
 pub use error::Error;
 pub use matricula_api::server::OutgoingResponse;
-pub use server::{Fault, Faults, Server, ServerDir, ServerOptions};
+pub use server::{Fault, Faults, Server, ServerDir, ServerLimits, ServerOptions};

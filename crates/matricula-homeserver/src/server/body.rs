@@ -8,7 +8,7 @@ use std::{
 
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 
-use super::media::FileBody;
+use super::{media::FileBody, memory::Room};
 
 /// A body that is sent.
 pub(crate) enum Body {
@@ -17,9 +17,25 @@ pub(crate) enum Body {
     File(FileBody),
 }
 
-impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Bytes(bytes.into())
+impl Body {
+    /// Bytes in memory. The room is given back when the last of them is written: until then hyper has
+    /// them.
+    pub(crate) fn bytes(bytes: Vec<u8>, room: Option<Room>) -> Self {
+        Self::Bytes(match room {
+            Some(room) => Bytes::from_owner(BytesInRoom { bytes, _room: room }),
+            None => bytes.into(),
+        })
+    }
+}
+
+struct BytesInRoom {
+    bytes: Vec<u8>,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for BytesInRoom {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -1,7 +1,6 @@
 //! From HTTP requests to the worker and back: bodies, long polling, files, CORS.
 
 use std::{
-    net::IpAddr,
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -15,15 +14,18 @@ use hyper::{
 use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Method, Secret};
 use tokio::{
-    sync::{Notify, Semaphore, oneshot, watch},
+    sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch},
     time::{Instant, sleep_until, timeout},
 };
 
 use super::{
+    ServerLimits,
     body::Body,
+    connections::Connection,
     delegation::DelegationClient,
     faults::{Fault, Planned},
     media::{self, MediaDir, TempFile},
+    memory::{Memory, Room, SMALL},
     services,
     worker::{Command, Handled, PendingRequest, PendingWait},
 };
@@ -34,10 +36,8 @@ use crate::{
 
 /// The largest body that is read into memory.
 const MAX_BODY: usize = 1024 * 1024;
-/// The maximum number of requests that are handled at once; more wait.
-const MAX_REQUESTS: usize = 64;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// When a client should try again that found no room for its large body or response.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// The shortest time after which a waiting request is handled again without a change.
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
@@ -46,7 +46,13 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub(crate) struct AppState {
     commands: mpsc::Sender<Command>,
+    /// The requests that are handled at once.
     permits: Arc<Semaphore>,
+    body_timeout: Duration,
+    /// The bodies of requests.
+    bodies: Arc<Memory>,
+    /// The responses that are being written.
+    responses: Arc<Memory>,
     delegation: Option<Arc<DelegationClient>>,
     /// Wakes the task that sends mail.
     wake_mail: Arc<Notify>,
@@ -68,9 +74,13 @@ impl AppState {
         is_stopping: watch::Receiver<bool>,
         media_dir: MediaDir,
     ) -> Self {
+        let limits = ServerLimits::default();
         Self {
             commands,
-            permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
+            permits: Arc::new(Semaphore::new(limits.requests)),
+            body_timeout: limits.body_timeout,
+            bodies: Memory::new(limits.bodies),
+            responses: Memory::new(limits.responses),
             delegation: delegation.map(Arc::new),
             wake_mail,
             wake_services,
@@ -78,6 +88,17 @@ impl AppState {
             is_stopping,
             media_dir: Arc::new(media_dir),
             faults: Planned::default(),
+        }
+    }
+
+    /// The same, with these limits.
+    pub(crate) fn with_limits(self, limits: &ServerLimits) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(limits.requests)),
+            body_timeout: limits.body_timeout,
+            bodies: Memory::new(limits.bodies),
+            responses: Memory::new(limits.responses),
+            ..self
         }
     }
 
@@ -95,14 +116,14 @@ pub(crate) struct Lost;
 /// Handles any request, unless a test plans a fault.
 pub(crate) async fn serve(
     state: AppState,
-    peer: IpAddr,
+    client: &Connection,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Body>, Lost> {
     let error = match state.faults.take(request.uri().path()) {
-        None => return Ok(serve_request(state, peer, request).await),
+        None => return Ok(serve_request(state, client, request).await),
         Some(Fault::LoseRequest) => return Err(Lost),
         Some(Fault::LoseResponse) => {
-            let _ = serve_request(state, peer, request).await;
+            let _ = serve_request(state, client, request).await;
             return Err(Lost);
         }
         Some(Fault::RateLimit(wait)) => ApiError::rate_limited(wait),
@@ -118,7 +139,7 @@ pub(crate) async fn serve(
 /// The engine routes requests itself.
 async fn serve_request(
     state: AppState,
-    peer: IpAddr,
+    client: &Connection,
     request: hyper::Request<Incoming>,
 ) -> Response<Body> {
     // A CORS preflight request must not reach the endpoint.
@@ -126,11 +147,11 @@ async fn serve_request(
         return to_http(OutgoingResponse::new(204, Vec::new(), Vec::new()));
     }
     let (head, body) = request.into_parts();
-    let response = match read_head(&head, peer) {
+    let response = match read_head(&head, client) {
         Ok(request) if engine::media::is_upload(request.method, &request.path) => {
-            handle_upload(&state, request, &head.headers, body).await
+            handle_upload(&state, client, request, &head.headers, body).await
         }
-        Ok(request) => handle_plain(&state, request, body).await,
+        Ok(request) => handle_plain(&state, client, request, &head.headers, body).await,
         Err(error) => Err(error),
     };
     let HandlerResponse {
@@ -138,33 +159,52 @@ async fn serve_request(
     } = response.unwrap_or_else(|error| error.into_reply().into());
     match file_action {
         Some(FileAction::Send(file)) => {
+            let Ok(room) = state
+                .responses
+                .take(&client.address, media::memory_of(&file))
+            else {
+                return to_http(no_room().into_reply());
+            };
             let mut response = to_http(reply);
             allow_cors(response.headers_mut());
-            let sent = media::send(response, &head.headers, &state.media_dir, file).await;
+            let sent = media::send(response, &head.headers, &state.media_dir, file, room).await;
             sent.unwrap_or_else(to_http)
         }
-        _ => to_http(reply),
+        // A response that finds no room is dropped: while it waited, it would need the memory.
+        _ => match state.responses.take(&client.address, reply.body.len()) {
+            Ok(room) => to_http_in(reply, room),
+            Err(_) => to_http(no_room().into_reply()),
+        },
     }
 }
 
 /// Handles a request whose body fits into memory.
 async fn handle_plain(
     state: &AppState,
+    client: &Connection,
     mut request: Request,
-    body: Incoming,
+    headers: &HeaderMap,
+    mut body: Incoming,
 ) -> Result<HandlerResponse, ApiError> {
-    let permit = state.permits.acquire().await.map_err(|_| stopping())?;
-    request.body = timeout(BODY_TIMEOUT, read_body(body))
-        .await
-        .map_err(|_| ApiError::new(408, ErrorCode::Unknown, "the request's body took too long"))?
-        .ok_or_else(|| {
-            let error = "the request's body was cut short, or is larger than 1 MiB";
-            ApiError::new(413, ErrorCode::TooLarge, error)
-        })?;
+    let read = timeout(state.body_timeout, read_body(state, client, &mut body)).await;
+    let read = read.unwrap_or_else(|_| Err(body_timed_out()));
+    let (bytes, _room) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            // Reading would send `100 Continue` to a client that waits for it.
+            if !headers.contains_key(header::EXPECT) {
+                media::drain(body);
+            }
+            return Err(error);
+        }
+    };
+    request.body = bytes;
+    let _serving = client.serving();
+    let permits = permits(state, client).await?;
     match engine::long_poll_timeout(&request) {
         Some(timeout) => {
             // A waiting request does not count as running.
-            drop(permit);
+            drop(permits);
             Ok(long_poll(state, request, timeout).await)
         }
         None => {
@@ -174,36 +214,81 @@ async fn handle_plain(
                 return Ok(response);
             };
             // The service may call this server before it responds.
-            drop(permit);
+            drop(permits);
             request.called = Some(services::call(&state.services, call).await);
             Ok(dispatch(state, request, None).await)
         }
     }
 }
 
-/// A whole body; none if it was cut short or is too large.
-async fn read_body(mut body: Incoming) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = media::next_chunk(&mut body).await.ok()? {
-        if bytes.len() + chunk.len() > MAX_BODY {
-            return None;
+/// Waits until a request may run: first among those of its address, so that others need not wait for
+/// all of them.
+async fn permits<'a>(
+    state: &'a AppState,
+    client: &'a Connection,
+) -> Result<[SemaphorePermit<'a>; 2], ApiError> {
+    let of_address = client.requests.acquire().await.map_err(|_| stopping())?;
+    let of_all = state.permits.acquire().await.map_err(|_| stopping())?;
+    Ok([of_address, of_all])
+}
+
+/// A whole body, and the room that it takes.
+async fn read_body(
+    state: &AppState,
+    client: &Connection,
+    body: &mut Incoming,
+) -> Result<(Vec<u8>, Option<Room>), ApiError> {
+    let declared = body.size_hint().exact();
+    let declared = declared.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+    if declared.is_some_and(|length| length > MAX_BODY) {
+        return Err(too_large());
+    }
+    let (mut bytes, mut room) = (Vec::new(), None);
+    while let Some(chunk) = media::next_chunk(body).await.map_err(|_| cut_short())? {
+        let length = bytes.len() + chunk.len();
+        if length > MAX_BODY {
+            return Err(too_large());
+        }
+        if length > SMALL && room.is_none() {
+            let whole = declared.unwrap_or(MAX_BODY);
+            room = state
+                .bodies
+                .take(&client.address, whole)
+                .map_err(|_| no_room())?;
+            bytes.reserve_exact(whole.saturating_sub(bytes.len()));
         }
         bytes.extend_from_slice(&chunk);
     }
-    Some(bytes)
+    Ok((bytes, room))
+}
+
+fn too_large() -> ApiError {
+    let error = "the request's body is larger than 1 MiB";
+    ApiError::new(413, ErrorCode::TooLarge, error)
+}
+
+fn cut_short() -> ApiError {
+    ApiError::new(400, ErrorCode::Unknown, "the request's body was cut short")
+}
+
+fn body_timed_out() -> ApiError {
+    ApiError::new(408, ErrorCode::Unknown, "the request's body took too long")
+}
+
+fn no_room() -> ApiError {
+    ApiError::rate_limited(RETRY_AFTER)
 }
 
 /// Handles a request whose body is a file. The body is read only once the upload is authorized.
 async fn handle_upload(
     state: &AppState,
+    client: &Connection,
     mut request: Request,
     headers: &HeaderMap,
     mut body: Incoming,
 ) -> Result<HandlerResponse, ApiError> {
-    let permit = state.permits.acquire().await.map_err(|_| stopping())?;
     request.content_length = body.size_hint().exact();
-    let response = dispatch(state, request.clone(), None).await;
-    drop(permit);
+    let response = dispatch_permitted(state, client, request.clone(), None).await?;
     let Some(FileAction::Receive(upload)) = response.file_action else {
         // Reading would send `100 Continue` to a client that waits for it.
         if !headers.contains_key(header::EXPECT) {
@@ -211,16 +296,28 @@ async fn handle_upload(
         }
         return Ok(response);
     };
-    match media::receive(&state.media_dir, upload, &mut body).await {
+    match media::receive(&state.media_dir, upload, &mut body, state.body_timeout).await {
         Ok((received, file)) => {
             request.received = Some(received);
-            Ok(dispatch(state, request, Some(file)).await)
+            dispatch_permitted(state, client, request, Some(file)).await
         }
         Err(error) => {
             media::drain(body);
             Err(error)
         }
     }
+}
+
+/// Sends a request of this client to the worker.
+async fn dispatch_permitted(
+    state: &AppState,
+    client: &Connection,
+    request: Request,
+    received: Option<TempFile>,
+) -> Result<HandlerResponse, ApiError> {
+    let _serving = client.serving();
+    let _permits = permits(state, client).await?;
+    Ok(dispatch(state, request, received).await)
 }
 
 /// Repeats a request after each change, until its response has changes or the timeout has passed.
@@ -311,7 +408,7 @@ fn stopping() -> ApiError {
 }
 
 /// Converts a request without its body.
-fn read_head(head: &Parts, peer: IpAddr) -> Result<Request, ApiError> {
+fn read_head(head: &Parts, client: &Connection) -> Result<Request, ApiError> {
     let method = match head.method.as_str() {
         // hyper drops the body of a response to HEAD.
         "GET" | "HEAD" => Method::Get,
@@ -329,7 +426,7 @@ fn read_head(head: &Parts, peer: IpAddr) -> Result<Request, ApiError> {
     request.query = form_urlencoded::parse(query).into_owned().collect();
     request.access_token = bearer_token(&head.headers);
     request.content_type = content_type.and_then(|it| Some(it.to_str().ok()?.to_owned()));
-    request.peer = peer_key(peer);
+    request.peer = client.address.to_string();
     Ok(request)
 }
 
@@ -341,19 +438,13 @@ fn bearer_token(headers: &HeaderMap) -> Option<Secret> {
         .then(|| Secret::from(token.trim()))
 }
 
-/// The rate-limit key of a client. An IPv6 client controls at least a /64 network.
-fn peer_key(peer: IpAddr) -> String {
-    match peer.to_canonical() {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    }
+fn to_http(reply: OutgoingResponse) -> Response<Body> {
+    to_http_in(reply, None)
 }
 
-fn to_http(reply: OutgoingResponse) -> Response<Body> {
-    let mut response = Response::new(Body::from(reply.body));
+/// The same, where the body takes this room until it is written.
+fn to_http_in(reply: OutgoingResponse, room: Option<Room>) -> Response<Body> {
+    let mut response = Response::new(Body::bytes(reply.body, room));
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

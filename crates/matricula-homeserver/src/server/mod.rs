@@ -6,10 +6,13 @@ mod data_dir;
 mod delegation;
 mod faults;
 mod http;
+mod limits;
 mod mail;
 mod media;
+mod memory;
 mod outgoing;
 mod services;
+mod stream;
 mod worker;
 
 use std::{
@@ -23,7 +26,6 @@ use std::{
 
 use matricula_core::{ServerUrl, Timestamp};
 use tokio::{
-    net::TcpListener,
     sync::{Notify, oneshot, watch},
     task::JoinHandle,
     time::timeout,
@@ -31,6 +33,7 @@ use tokio::{
 
 pub use data_dir::ServerDir;
 pub use faults::{Fault, Faults};
+pub use limits::ServerLimits;
 
 use delegation::DelegationClient;
 use faults::Planned;
@@ -54,6 +57,7 @@ pub struct ServerOptions {
     allow_remote: bool,
     allow_open_registration: bool,
     clock: Clock,
+    limits: ServerLimits,
 }
 
 impl ServerOptions {
@@ -67,6 +71,7 @@ impl ServerOptions {
             allow_remote: false,
             allow_open_registration: false,
             clock: Arc::new(system_time),
+            limits: ServerLimits::default(),
         }
     }
 
@@ -109,6 +114,12 @@ impl ServerOptions {
         self
     }
 
+    /// Sets the limits on connections and on memory.
+    pub fn limits(mut self, limits: ServerLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     fn check(&self) -> Result<(), Error> {
         if self.listen.ip().is_loopback() {
             return Ok(());
@@ -131,6 +142,7 @@ impl fmt::Debug for ServerOptions {
             .field("listen", &self.listen)
             .field("allow_remote", &self.allow_remote)
             .field("allow_open_registration", &self.allow_open_registration)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
@@ -186,7 +198,7 @@ impl Server {
         options.check()?;
         let address = options.listen;
         let failed = |source| Error::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = connections::listen(address).map_err(failed)?;
         let url = url_of(listener.local_addr().map_err(failed)?)?;
         let mut config = options.config;
         config.base_url.get_or_insert_with(|| url.clone());
@@ -231,9 +243,10 @@ impl Server {
             is_stopping.subscribe(),
             media_dir,
         )
+        .with_limits(&options.limits)
         .with_faults(planned.clone());
         let (stop, stopped) = oneshot::channel::<()>();
-        let http = tokio::spawn(connections::serve(listener, state, stopped));
+        let http = tokio::spawn(connections::serve(listener, state, options.limits, stopped));
         Ok(Self {
             url,
             server_name,

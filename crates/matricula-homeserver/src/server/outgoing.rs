@@ -29,7 +29,7 @@ pub(super) async fn send(
         .header(header::HOST, authority)
         .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
         .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(body.into_bytes()))
+        .body(Body::bytes(body.into_bytes(), None))
         .map_err(to_text)?;
     let response = sender.send_request(request).await.map_err(to_text)?;
     Ok(response.status())

@@ -35,6 +35,7 @@ mod refresh;
 mod register;
 mod registration_tokens;
 mod rooms;
+mod server_limits;
 mod service_events;
 mod sso;
 mod threepids;

@@ -7,4 +7,4 @@ mod send;
 
 pub(crate) use dir::{MediaDir, TempFile};
 pub(crate) use receive::{drain, next_chunk, receive};
-pub(crate) use send::{FileBody, send};
+pub(crate) use send::{FileBody, memory_of, send};

@@ -17,25 +17,24 @@ use crate::{
     engine::{ApiError, media::too_large},
 };
 
-/// How long the next chunk of a body may take.
-const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a rejected body is read and discarded, and how long its next chunk may take. A client that
 /// writes its whole request first gets the error response this way.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const DRAIN_CHUNK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Writes a body to a durable file. On an error the file is removed.
+/// Writes a body to a durable file; each chunk may take `chunk_timeout`. On an error the file is removed.
 pub(crate) async fn receive(
     media_dir: &Arc<MediaDir>,
     upload: Upload,
     body: &mut Incoming,
+    chunk_timeout: Duration,
 ) -> Result<(ReceivedFile, TempFile), ApiError> {
     let (media_dir, name) = (media_dir.clone(), upload.name().to_owned());
     let (mut temp_file, file) = run_blocking(move || media_dir.create(&name)).await?;
     let mut file = File::from_std(file);
     let mut length = 0;
     loop {
-        let chunk = timeout(CHUNK_TIMEOUT, next_chunk(body))
+        let chunk = timeout(chunk_timeout, next_chunk(body))
             .await
             .map_err(|_| {
                 let error = "the request's body took too long";

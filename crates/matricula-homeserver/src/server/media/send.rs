@@ -24,18 +24,31 @@ use super::{
     MediaDir,
     ranges::{RangeResult, resolve},
 };
-use crate::{StoredFile, engine::ApiError, server::body::Body};
+use crate::{
+    StoredFile,
+    engine::ApiError,
+    server::{body::Body, memory::Room},
+};
 
 /// The size of a chunk, in bytes.
-const CHUNK_SIZE: usize = 64 * 1024;
+const CHUNK_SIZE: usize = 32 * 1024;
+/// How many chunks are in memory: one is read, one is buffered by tokio, one is written.
+const CHUNKS: usize = 3;
+
+/// How much memory the sending of a file takes, in bytes.
+pub(crate) fn memory_of(file: &StoredFile) -> usize {
+    let length = usize::try_from(file.length).unwrap_or(usize::MAX);
+    length.min(CHUNKS * CHUNK_SIZE)
+}
 
 /// Completes `response`, which has the headers of a file, for a request with these headers: by the file,
-/// a part of it, or `304 Not Modified`.
+/// a part of it, or `304 Not Modified`. The file takes this room until it is sent.
 pub(crate) async fn send(
     mut response: Response<Body>,
     request: &HeaderMap,
     media_dir: &Arc<MediaDir>,
     file: StoredFile,
+    room: Option<Room>,
 ) -> Result<Response<Body>, OutgoingResponse> {
     let StoredFile { name, length } = file;
     let mut status = StatusCode::OK;
@@ -72,6 +85,7 @@ pub(crate) async fn send(
         file,
         remaining,
         buffer: vec![0; CHUNK_SIZE],
+        _room: room,
     });
     Ok(response)
 }
@@ -95,6 +109,7 @@ pub(crate) struct FileBody {
     file: File,
     remaining: u64,
     buffer: Vec<u8>,
+    _room: Option<Room>,
 }
 
 impl FileBody {
@@ -111,6 +126,7 @@ impl FileBody {
             file,
             remaining,
             buffer,
+            ..
         } = self;
         if *remaining == 0 {
             return Poll::Ready(None);
