@@ -3,6 +3,7 @@
 
 mod admin;
 mod application_services;
+mod attacks;
 mod browser;
 mod captcha;
 mod chromium;
