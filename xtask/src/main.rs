@@ -6,9 +6,11 @@
 )]
 
 mod deps;
+mod embedded;
 mod fixtures;
 mod generate;
 mod man;
+mod python;
 mod spec;
 mod synapse;
 mod test;

@@ -1,33 +1,21 @@
 //! The authorization server that Synapse delegates to: the embedded homeserver, in a separate
 //! process.
 
-use std::env;
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 
 use super::fakes::Fakes;
 use super::profile::{Profile, Profiles};
-use crate::Result;
-use crate::workspace::{cargo, output_of, target};
+use crate::{Result, embedded};
 
 /// The name of its configuration file in the server's directory.
 pub(super) const FILE: &str = "oauth.json";
 
 /// Builds the program if a profile needs it.
 pub(super) fn build(profiles: &Profiles) -> Result<()> {
-    if !profiles.has(Profile::Oauth) {
-        return Ok(());
+    if profiles.has(Profile::Oauth) {
+        embedded::build()?;
     }
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--package", "matricula-homeserver"]);
-    output_of(build.args(["--example", "delegate"])).map(|_| ())
-}
-
-/// The path of the program.
-pub(super) fn program() -> PathBuf {
-    let built = env::var_os("CARGO_TARGET_DIR").map_or_else(target, PathBuf::from);
-    built.join("debug/examples/delegate")
+    Ok(())
 }
 
 /// Its configuration.

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::delegate;
 use super::profile::{Profile, Profiles};
-use crate::Result;
 use crate::workspace::random_hex;
+use crate::{Result, embedded};
 
 pub(super) const CAPTCHA_PUBLIC_KEY: &str = "captcha-of-a-test-server";
 pub(super) const CAPTCHA_SECRET: &str = "captcha-secret-of-a-test-server";
@@ -84,8 +83,8 @@ impl Fakes {
         }
         if profiles.has(Profile::Oauth) {
             settings["oauth"] = json!({
-                "program": delegate::program(),
-                "config": run_dir.join(delegate::FILE),
+                "program": embedded::program(),
+                "config": run_dir.join(super::delegate::FILE),
                 "address": format!("127.0.0.1:{}", self.web_port),
             });
         }

@@ -1,16 +1,11 @@
 //! Installs the pinned Synapse into a virtual environment under `target/`.
 
-use std::collections::hash_map::DefaultHasher;
-use std::fs::{self, File, TryLockError};
-use std::hash::{Hash, Hasher};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use crate::Result;
-use crate::workspace::{output_of, target};
+use crate::workspace::target;
+use crate::{Result, python};
 
 const REQUIREMENTS: &str = include_str!("../../synapse/requirements.txt");
-const OLDEST_PYTHON: &str = "3.10";
 
 /// The directory for Synapse.
 pub(crate) fn synapse_dir() -> PathBuf {
@@ -19,106 +14,5 @@ pub(crate) fn synapse_dir() -> PathBuf {
 
 /// Installs Synapse if it is missing. Returns the Python interpreter for it.
 pub(crate) fn install() -> Result<PathBuf> {
-    let version = check_python()?;
-    let home = synapse_dir();
-    fs::create_dir_all(&home)
-        .map_err(|error| format!("{} cannot be created: {error}", home.display()))?;
-    let mut hasher = DefaultHasher::new();
-    (REQUIREMENTS, version).hash(&mut hasher);
-    let venv = home.join(format!("venv-{:016x}", hasher.finish()));
-    let complete = venv.join("complete");
-    let python = venv.join("bin/python");
-    if complete.exists() {
-        return Ok(python);
-    }
-    let _lock = lock(&home.join("install.lock"))?;
-    if !complete.exists() {
-        let pinned = REQUIREMENTS
-            .lines()
-            .find(|line| line.starts_with("matrix-synapse=="))
-            .unwrap_or("Synapse");
-        eprintln!(
-            "installing {pinned} into {} (once; about half a minute)",
-            venv.display()
-        );
-        create_venv(&venv)?;
-        pip_install(&python, &home)?;
-        File::create(&complete)
-            .map_err(|error| format!("{} cannot be written: {error}", complete.display()))?;
-    }
-    Ok(python)
-}
-
-/// The version and path of the system's Python. The error says what to install.
-fn check_python() -> Result<String> {
-    let probe = "import sys; print(sys.version_info[:2] >= (3, 10), sys.version, sys.prefix)";
-    let version = output_of(Command::new("python3").args(["-c", probe])).map_err(|error| {
-        format!(
-            "Synapse needs python3, which cannot be run: {error}\n\
-             Install it: `apt-get install python3 python3-venv` (Debian, Ubuntu) or \
-             `dnf install python3` (Fedora)"
-        )
-    })?;
-    if !version.starts_with("True") {
-        return Err(format!(
-            "Synapse needs Python {OLDEST_PYTHON} or newer; this `python3` is older: {}\n\
-             Put a newer python3 first in PATH",
-            version.trim_start_matches("False").trim()
-        ));
-    }
-    output_of(Command::new("python3").args(["-c", "import venv, ensurepip"])).map_err(|_| {
-        "Synapse is installed with `python3 -m venv`, which is missing.\n\
-         Install it: `apt-get install python3-venv` (Debian, Ubuntu) or \
-         `dnf install python3 python3-pip` (Fedora)"
-            .to_owned()
-    })?;
-    Ok(version)
-}
-
-/// A lock for one installation at a time. It is released when the file is closed.
-fn lock(path: &Path) -> Result<File> {
-    let fail = |error| format!("{} cannot be locked: {error}", path.display());
-    let file = File::create(path).map_err(fail)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            eprintln!("waiting for another process that installs Synapse");
-            file.lock().map_err(fail)?;
-        }
-        Err(TryLockError::Error(error)) => return Err(fail(error)),
-    }
-    Ok(file)
-}
-
-fn create_venv(venv: &Path) -> Result<()> {
-    // Remove the files of an interrupted installation.
-    let _ = fs::remove_dir_all(venv);
-    output_of(Command::new("python3").args(["-m", "venv"]).arg(venv))
-        .map(drop)
-        .map_err(|error| {
-            format!(
-                "the virtual environment {} could not be created: {error}",
-                venv.display()
-            )
-        })
-}
-
-fn pip_install(python: &Path, home: &Path) -> Result<()> {
-    let requirements = home.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENTS)
-        .map_err(|error| format!("{} cannot be written: {error}", requirements.display()))?;
-    output_of(
-        Command::new(python)
-            .args(["-m", "pip", "install", "--quiet", "--no-input"])
-            .args(["--disable-pip-version-check", "--no-deps"])
-            .args(["--only-binary", ":all:", "--requirement"])
-            .arg(&requirements),
-    )
-    .map(drop)
-    .map_err(|error| {
-        format!(
-            "Synapse could not be installed: {error}\n\
-             Check that pip can reach its package index, and try again"
-        )
-    })
+    python::install("Synapse", &synapse_dir(), REQUIREMENTS)
 }
