@@ -8,12 +8,14 @@
 mod deps;
 mod embedded;
 mod fixtures;
+mod foreign;
 mod generate;
 mod man;
 mod python;
 mod spec;
 mod synapse;
 mod test;
+mod test_service;
 mod workspace;
 
 use std::path::PathBuf;
@@ -42,6 +44,8 @@ enum Command {
         /// Run only tests whose name contains this text.
         filter: Option<String>,
     },
+    /// Run foreign clients against the embedded homeserver and Synapse, and compare.
+    Foreign(foreign::Options),
     /// Start and stop temporary Synapse servers on loopback.
     #[command(subcommand)]
     Synapse(synapse::Command),
@@ -84,6 +88,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test { strict, filter } => test::run(filter.as_deref(), strict),
+        Command::Foreign(options) => foreign::run(&options),
         Command::Synapse(command) => synapse::run(command).map(|()| true),
         Command::Spec { dir } => spec::fetch(dir).map(|()| true),
         Command::Generate { spec, check } => generate::run(spec, check).map(|()| true),

@@ -37,7 +37,7 @@ pub(crate) fn install(name: &str, home: &Path, requirements: &str) -> Result<Pat
 }
 
 /// A name for what is installed from this, so that a change of it is installed beside the old one.
-fn digest(pinned: &impl Hash) -> String {
+pub(crate) fn digest(pinned: &impl Hash) -> String {
     let mut hasher = DefaultHasher::new();
     pinned.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
@@ -71,7 +71,7 @@ fn check(name: &str) -> Result<String> {
 }
 
 /// A lock for one installation at a time. It is released when the file is closed.
-fn lock(name: &str, path: &Path) -> Result<File> {
+pub(crate) fn lock(name: &str, path: &Path) -> Result<File> {
     let fail = |error| format!("{} cannot be locked: {error}", path.display());
     let file = File::create(path).map_err(fail)?;
     match file.try_lock() {

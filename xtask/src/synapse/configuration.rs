@@ -113,6 +113,17 @@ fn apply(profile: Profile, config: &mut Value, setting: &ServerSettings<'_>) {
             config["password_config"] = json!({ "enabled": false });
             config["registration_shared_secret"].take();
         }
+        Profile::Clients => {
+            let services = setting.fakes.services.iter();
+            let files: Vec<_> = services
+                .map(|service| setting.run_dir.join(service.file()))
+                .collect();
+            config["app_service_config_files"] = json!(files);
+            config["allow_guest_access"] = json!(true);
+            config["room_list_publication_rules"] = json!([{ "action": "allow" }]);
+            config["turn_uris"] = json!(["turn:127.0.0.1:3478"]);
+            config["turn_shared_secret"] = json!(setting.inner_secret);
+        }
     }
 }
 
@@ -231,6 +242,7 @@ mod tests {
                 as_token: "as".to_owned(),
                 hs_token: "hs".to_owned(),
                 sessionless_as_token: "sessionless".to_owned(),
+                services: Vec::new(),
             },
         })
     }
@@ -291,6 +303,16 @@ mod tests {
                     "matrix_authentication_service",
                     "password_config",
                     "registration_shared_secret"
+                ]),
+            ),
+            (
+                "clients",
+                json!([
+                    "allow_guest_access",
+                    "app_service_config_files",
+                    "room_list_publication_rules",
+                    "turn_shared_secret",
+                    "turn_uris"
                 ]),
             ),
         ];

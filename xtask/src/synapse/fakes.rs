@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::profile::{Profile, Profiles};
+use crate::test_service::TestService;
 use crate::workspace::random_hex;
 use crate::{Result, embedded};
 
@@ -40,6 +41,8 @@ pub(super) struct Fakes {
     pub(super) as_token: String,
     pub(super) hs_token: String,
     pub(super) sessionless_as_token: String,
+    /// What the profile `clients` sends events to.
+    pub(super) services: Vec<TestService>,
 }
 
 impl Fakes {
@@ -52,6 +55,7 @@ impl Fakes {
             as_token: random_hex(24)?,
             hs_token: random_hex(24)?,
             sessionless_as_token: random_hex(24)?,
+            services: TestService::all()?,
         })
     }
 
@@ -149,6 +153,9 @@ impl Fakes {
                     "namespace": SESSIONLESS_NAMESPACE,
                 },
             });
+        }
+        if profiles.has(Profile::Clients) {
+            info["services"] = TestService::describe(&self.services);
         }
         if profiles.has(Profile::Oauth) {
             info["oauth"] = json!({ "issuer": self.web_url() });

@@ -25,10 +25,11 @@ pub(crate) enum Profile {
     Logintoken,
     Sso,
     Oauth,
+    Clients,
 }
 
 /// Profiles of the first list cannot be combined with those of the second, for this reason.
-const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 4] = [
+const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 5] = [
     (
         &[Profile::Closed],
         &[
@@ -75,10 +76,15 @@ const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 4] = [
         &[Profile::EmailOptional],
         "an email address is either required or optional",
     ),
+    (
+        &[Profile::Clients],
+        &[Profile::Appservice, Profile::Oauth],
+        "this profile has application services and users of its own",
+    ),
 ];
 
 impl Profile {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Open,
         Self::Token,
         Self::Terms,
@@ -97,6 +103,7 @@ impl Profile {
         Self::Logintoken,
         Self::Sso,
         Self::Oauth,
+        Self::Clients,
     ];
 
     fn name(self) -> &'static str {
@@ -119,6 +126,7 @@ impl Profile {
             Self::Logintoken => "logintoken",
             Self::Sso => "sso",
             Self::Oauth => "oauth",
+            Self::Clients => "clients",
         }
     }
 
@@ -142,6 +150,7 @@ impl Profile {
             Self::Logintoken => "signed-in users can create login tokens for other devices",
             Self::Sso => "single sign-on with an OpenID provider that accepts any name",
             Self::Oauth => "OAuth 2.0 only, with the embedded homeserver as authorization server",
+            Self::Clients => "guests, a room directory, TURN, application services that get events",
         }
     }
 }

@@ -125,6 +125,12 @@ impl Starting {
                 write(&self.dir.join(file), &format!("{registration:#}\n"))?;
             }
         }
+        if profiles.has(Profile::Clients) {
+            for service in &self.fakes.services {
+                let registration = format!("{:#}\n", service.registration());
+                write(&self.dir.join(service.file()), &registration)?;
+            }
+        }
         if profiles.has(Profile::Terms) {
             for (name, page) in TERMS {
                 write(&self.dir.join(name), page)?;
