@@ -45,6 +45,19 @@ fn take(home: &mut TestServer) -> Option<Vec<(String, String)>> {
 }
 
 #[test]
+fn aliases_of_a_service_are_reserved() {
+    let service = service("http://127.0.0.1:1");
+    let mut home = TestServer::new(Config::default().application_service(service));
+    let alice = home.sign_up("alice");
+    let body = json!({ "room_alias_name": "irc_tea" });
+    home.post_as(&alice.token, CREATE, body.clone())
+        .err(400, "M_EXCLUSIVE");
+    home.post_as(TOKEN, CREATE, body).ok();
+    let free = json!({ "room_alias_name": "tea" });
+    home.post_as(&alice.token, CREATE, free).ok();
+}
+
+#[test]
 fn service_gets_what_concerns_it() {
     let service = service("http://127.0.0.1:1");
     let mut home = TestServer::new(Config::default().application_service(service));

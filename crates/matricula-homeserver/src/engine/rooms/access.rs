@@ -11,7 +11,10 @@ use rusqlite::Transaction;
 use super::{MEMBER, forbidden};
 use crate::engine::{
     error::HandlerError,
-    storage::events::{EventRow, SERVER},
+    storage::{
+        events::{EventRow, SERVER},
+        members,
+    },
 };
 
 pub(super) const HISTORY_VISIBILITY: &str = "m.room.history_visibility";
@@ -31,7 +34,12 @@ impl ReadAccess {
         room: &str,
         user: &UserId,
     ) -> Result<Self, HandlerError> {
-        let memberships = SERVER.history_of_state(tx, room, MEMBER, user.as_str())?;
+        // One who has forgotten the room reads what a stranger reads.
+        let memberships = if members::is_forgotten(tx, room, user.as_str())? {
+            Vec::new()
+        } else {
+            SERVER.history_of_state(tx, room, MEMBER, user.as_str())?
+        };
         let memberships = memberships
             .iter()
             .map(|event| (event.position, Membership::from_content(&event.content)));

@@ -143,6 +143,11 @@ pub(super) fn make(
         );
         return Err(ApiError::new(400, ErrorCode::InvalidParam, error).into());
     }
+    let mut services = context.config.application_services.iter();
+    if services.any(|it| it.owns_alias(alias) && !it.owns(user.localpart())) {
+        let error = format!("the alias {alias} is reserved for an application service");
+        return Err(ApiError::new(400, ErrorCode::Exclusive, error).into());
+    }
     if alias.len() > super::MAX_NAME {
         let error = format!("an alias must have at most {} bytes", super::MAX_NAME);
         return Err(ApiError::new(400, ErrorCode::InvalidParam, error).into());

@@ -64,6 +64,18 @@ pub(crate) fn forget(tx: &Transaction<'_>, room: &str, user_id: &str) -> rusqlit
     Ok(())
 }
 
+/// Whether a user who left a room wants to see no more of it.
+pub(crate) fn is_forgotten(
+    tx: &Transaction<'_>,
+    room: &str,
+    user_id: &str,
+) -> rusqlite::Result<bool> {
+    let sql = "SELECT is_forgotten FROM room_members WHERE room = ?1 AND user_id = ?2";
+    let mut statement = tx.prepare_cached(sql)?;
+    let found = statement.query_row([room, user_id], |row| row.get(0));
+    Ok(found.optional()?.unwrap_or(false))
+}
+
 /// A user's membership of one room.
 pub(crate) struct RoomOfMember {
     pub(crate) room: String,

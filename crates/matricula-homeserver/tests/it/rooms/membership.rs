@@ -74,8 +74,14 @@ fn forgotten_rooms_are_not_shown() {
     enter(&mut home, &bob, &room, "leave").ok();
     let all = r#"?filter={"room":{"include_leave":true}}"#;
     assert!(sync(&mut home, &bob, all)["rooms"]["leave"][&room].is_object());
+    let state = room_path(&room, "state");
+    home.get_as(&bob.token, &state).ok();
     enter(&mut home, &bob, &room, "forget").ok();
     assert_eq!(sync(&mut home, &bob, all).get("rooms"), None);
+    for path in ["state", "messages?dir=b", "members"] {
+        home.get_as(&bob.token, &room_path(&room, path))
+            .err(403, "M_FORBIDDEN");
+    }
     enter(&mut home, &bob, &room, "join").ok();
     assert!(sync(&mut home, &bob, "")["rooms"]["join"][&room].is_object());
 }
