@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, DeserializeOwned, value::MapAccessDeserializer},
+    de::{self, DeserializeOwned},
 };
 use serde_json::{Value, value::RawValue};
 
@@ -145,26 +145,16 @@ impl<T: Serialize> Serialize for StringOr<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for StringOr<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for StringOr<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StringOrVisitor(PhantomData))
-    }
-}
-
-struct StringOrVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> de::Visitor<'de> for StringOrVisitor<T> {
-    type Value = StringOr<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text or an object")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(StringOr::Text(text.to_owned()))
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(StringOr::Object)
+        // The types of the API are read from their JSON text.
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let text = json.get();
+        let read = match text.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(text).map(Self::Text),
+            Some(b'{') => serde_json::from_str(text).map(Self::Object),
+            _ => return Err(de::Error::custom("expected a text or an object")),
+        };
+        read.map_err(de::Error::custom)
     }
 }

@@ -2,6 +2,7 @@
 
 use matricula_api::{
     EventId, Raw, StringOr, UserId,
+    client::definitions::KeyObject,
     common::PushCondition,
     events::{
         self, AnyAccountData, AnyEphemeral, AnyMessage, AnyState, AnyToDevice, BasicEvent,
@@ -286,6 +287,23 @@ fn event_type_may_have_suffix() {
         panic!("{read:?}");
     };
     assert_eq!((&*id, key.mac.as_deref()), ("abc", Some("m")));
+}
+
+#[test]
+fn object_or_string_is_read_alone() {
+    let keys = json!([
+        "plain",
+        { "key": "x", "signatures": { "@a:b.c": { "ed25519:A": "y" } }, "fallback": true },
+    ]);
+    for key in keys.as_array().unwrap() {
+        let read: StringOr<KeyObject> = serde_json::from_str(&key.to_string()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), *key);
+        let same: StringOr<KeyObject> = serde_json::from_value(key.clone()).unwrap();
+        assert_eq!(same, read);
+    }
+    for other in ["1", "null", "[]", "true", "{}"] {
+        serde_json::from_str::<StringOr<KeyObject>>(other).unwrap_err();
+    }
 }
 
 #[test]
