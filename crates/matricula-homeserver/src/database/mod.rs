@@ -15,7 +15,7 @@ use crate::{
 
 /// The migrations. The `user_version` of a database is the number of migrations that it has had, so
 /// that new ones must be added at the end.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; 14] = [
     include_str!("schema/01_accounts.sql"),
     include_str!("schema/02_browser_login.sql"),
     include_str!("schema/03_reauthentication.sql"),
@@ -29,6 +29,7 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("schema/11_notifications.sql"),
     include_str!("schema/12_rooms.sql"),
     include_str!("schema/13_uia_requests.sql"),
+    include_str!("schema/14_keys.sql"),
 ];
 
 /// The `application_id` of a database, set by the first migration.

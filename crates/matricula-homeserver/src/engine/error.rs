@@ -82,6 +82,23 @@ impl ApiError {
         api
     }
 
+    /// A queue is full. It has room again once its owner has taken something out.
+    pub(crate) fn queue_full(error: impl Into<Cow<'static, str>>) -> Self {
+        let mut api = Self::new(429, ErrorCode::LimitExceeded, error);
+        api.retry_after = Some(Duration::from_secs(60));
+        api
+    }
+
+    /// The version of a key backup is not the current one, which the client may use instead.
+    pub(crate) fn wrong_room_keys_version(current: i64) -> Self {
+        let error = "keys are added to the current version of a backup only";
+        let mut api = Self::new(403, ErrorCode::WrongRoomKeysVersion, error);
+        let current = current.to_string();
+        api.extra
+            .insert("current_version".to_owned(), current.into());
+        api
+    }
+
     /// The error as an HTTP response.
     pub(crate) fn into_reply(self) -> OutgoingResponse {
         match self.retry_after {

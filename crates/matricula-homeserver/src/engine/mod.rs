@@ -11,6 +11,7 @@ mod file_action;
 mod filters;
 mod handler;
 mod html;
+mod keys;
 pub(crate) mod media;
 mod openid;
 mod outbox;

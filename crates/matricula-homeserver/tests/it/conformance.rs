@@ -112,6 +112,37 @@ fn example(id: &str, refresh_token: &str) -> (&'static str, Value) {
         "knockRoom" | "redactEvent" | "queryPublicRooms" | "setRoomVisibilityOnDirectory" => {
             ("", json!({}))
         }
+        "uploadKeys" | "uploadCrossSigningSignatures" => ("", json!({})),
+        "queryKeys" => (
+            "",
+            json!({ "device_keys": { "@alice:private.localhost": [] } }),
+        ),
+        "claimKeys" => ("", json!({ "one_time_keys": {} })),
+        "getKeysChanges" => ("?from=s0&to=s0", Value::Null),
+        "uploadCrossSigningKeys" => (
+            "",
+            json!({ "master_key": {
+            "user_id": "@alice:private.localhost", "usage": ["master"],
+            "keys": { "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo":
+                "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
+        } }),
+        ),
+        "sendToDevice" => ("", json!({ "messages": {} })),
+        "postRoomKeysVersion" | "putRoomKeysVersion" => {
+            ("", json!({ "algorithm": "x", "auth_data": {} }))
+        }
+        "putRoomKeyBySessionId" => ("?version=1", backed_up_key()),
+        "putRoomKeysByRoomId" => (
+            "?version=1",
+            json!({ "sessions": { "s": backed_up_key() } }),
+        ),
+        "putRoomKeys" => ("?version=1", json!({ "rooms": {} })),
+        "getRoomKeyBySessionId"
+        | "getRoomKeysByRoomId"
+        | "getRoomKeys"
+        | "deleteRoomKeyBySessionId"
+        | "deleteRoomKeysByRoomId"
+        | "deleteRoomKeys" => ("?version=1", Value::Null),
         "deactivateAccount" | "deleteDevice" | "updateDevice" => ("", json!({})),
         _ => ("", Value::Null),
     }
@@ -202,6 +233,20 @@ fn store_user_data(home: &mut TestServer, me: &TestUser, room: Option<&str>) {
         .ok();
 }
 
+fn backed_up_key() -> Value {
+    json!({ "first_message_index": 0, "forwarded_count": 0, "is_verified": true, "session_data": {} })
+}
+
+/// Creates a key backup of alice, with a key of the session `x` of a room.
+fn back_up(home: &mut TestServer, me: &TestUser, room: &str) {
+    let version = "/_matrix/client/v3/room_keys/version";
+    let body = json!({ "algorithm": "x", "auth_data": {} });
+    home.post_as(&me.token, version, body).ok();
+    let key = format!("/_matrix/client/v3/room_keys/keys/{room}/x?version=1");
+    home.call_as(&me.token, Method::Put, &key, backed_up_key())
+        .ok();
+}
+
 /// The operations that need authentication again.
 const PROVED: [&str; 5] = [
     "add3PID",
@@ -242,8 +287,10 @@ fn responses_match_their_types() {
         let bob = needs_another.then(|| home.sign_up("bob"));
         let whose = bob.as_ref().unwrap_or(&me).user_id.clone();
         let mut path = operation.path.replace("{userId}", &whose);
+        let mut room = "!a:b".to_owned();
         if path.contains("{roomId") {
-            let (room, event) = make_room(&mut home, &me);
+            let event;
+            (room, event) = make_room(&mut home, &me);
             path = path.replace("{roomId}", &room);
             path = path.replace("{roomIdOrAlias}", &room);
             path = path.replace("{eventId}", &event);
@@ -274,6 +321,10 @@ fn responses_match_their_types() {
                 false => media::keep(&mut home, &me),
             };
             path = path.replace("{serverName}/{mediaId}", &format!("private.localhost/{id}"));
+        }
+        if path.contains("/room_keys/") {
+            back_up(&mut home, &me, &room);
+            path = path.replace("{version}", "1");
         }
         let path = filled(&path.replace("{keyName}", "displayname"));
         if PROVED.contains(&operation.id) {

@@ -11,6 +11,7 @@ use matricula_homeserver::{Config, Server, ServerOptions};
 use serde_json::{Value, json};
 
 use crate::{
+    empty_sync,
     http_client::{Answer, connect, read, register, send},
     text,
 };
@@ -103,7 +104,7 @@ async fn event_ends_long_poll() {
     assert_eq!(events[0]["content"]["body"], "hello");
     assert!(begun.elapsed() < LONG / 2);
     let nothing = read(does_not).unwrap().json();
-    assert_eq!(nothing, json!({ "next_batch": bobs }));
+    assert_eq!(nothing, empty_sync(&bobs));
     assert!(begun.elapsed() >= Duration::from_millis(300));
     let path = format!("/_matrix/client/v3/sync?since={bobs}&full_state=true&timeout=100000");
     let whole = bob.ask("GET", &path, &Value::Null).json();
@@ -135,6 +136,21 @@ async fn expired_typing_ends_long_poll() {
         .json();
     assert_eq!(typing(&later)["content"], json!({ "user_ids": [] }));
     assert!(begun.elapsed() < LONG / 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn message_to_device_ends_long_poll() {
+    let server = start().await;
+    let (alice, bob) = (
+        TestUser::new(&server, "alice"),
+        TestUser::new(&server, "bob"),
+    );
+    let waits = alice.wait(&alice.sync(), LONG);
+    let path = "/_matrix/client/v3/sendToDevice/m.test/1";
+    let body = json!({ "messages": { "@alice:private.localhost": { "*": { "n": 1 } } } });
+    assert_eq!(bob.ask("PUT", path, &body).status, 200);
+    let news = read(waits).unwrap().json();
+    assert_eq!(news["to_device"]["events"][0]["content"]["n"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,6 +186,6 @@ async fn stopping_ends_long_polls() {
         begun.elapsed()
     );
     if let Ok(answer) = read(waiting) {
-        assert_eq!(answer.json(), json!({ "next_batch": at }));
+        assert_eq!(answer.json(), empty_sync(&at));
     }
 }

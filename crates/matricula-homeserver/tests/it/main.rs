@@ -20,6 +20,7 @@ mod faults;
 mod guests;
 mod http;
 mod http_client;
+mod keys;
 mod login;
 mod long_polling;
 mod mail;
@@ -281,6 +282,15 @@ impl Reply {
         assert_eq!(json.get("errcode"), None, "{json}");
         json
     }
+}
+
+/// A sync that reports nothing new to a device without keys.
+fn empty_sync(token: &str) -> Value {
+    json!({
+        "next_batch": token,
+        "device_one_time_keys_count": { "signed_curve25519": 0 },
+        "device_unused_fallback_key_types": [],
+    })
 }
 
 /// A string in a response.

@@ -14,6 +14,7 @@ use crate::engine::{
     context::RequestContext,
     error::HandlerError,
     handler::Handler,
+    keys,
     storage::{profiles, users},
 };
 
@@ -40,6 +41,7 @@ pub(crate) fn deactivate(
     erase: bool,
 ) -> Result<(), HandlerError> {
     end_devices(context, user, DeviceSelection::All)?;
+    keys::delete_user_keys(context, user)?;
     users::deactivate(context.tx, user, erase)?;
     if erase {
         profiles::delete_all(context.tx, user)?;

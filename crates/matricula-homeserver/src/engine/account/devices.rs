@@ -17,6 +17,7 @@ use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::{Handler, check_text_length},
+    keys,
     storage::devices::{self, DeviceRow},
 };
 
@@ -71,6 +72,9 @@ impl Handler for UpdateDevice {
         // The device must exist even where the request has no new name.
         if !devices::rename(context.tx, requester.user, &self.device_id, name)? {
             return Err(no_such_device().into());
+        }
+        if name.is_some() {
+            keys::device_renamed(context, requester.user, &self.device_id)?;
         }
         Ok(UpdateDeviceResponse::default())
     }

@@ -11,7 +11,7 @@ use matricula_core::{StepContext, Timestamp};
 
 use super::{
     appservice, localpart, passwords,
-    session::{DeviceParams, end_uia_sessions, sign_in},
+    session::{DeviceParams, delete_device, end_uia_sessions, sign_in},
     uia::APPLICATION_SERVICE,
     user_lookup::{identifier_name, user_by_identifier, user_by_name, user_by_threepid},
 };
@@ -19,6 +19,7 @@ use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::Handler,
+    keys,
     storage::{
         devices, one_time_tokens,
         users::{self, UserRow},
@@ -104,7 +105,9 @@ impl Handler for Logout {
         cx: &mut StepContext<'_>,
     ) -> Result<LogoutResponse, HandlerError> {
         let requester = context.requester(cx.now)?.deny_guest()?;
-        devices::delete(context.tx, requester.user, requester.device.as_deref())?;
+        if let Some(device) = &requester.device {
+            delete_device(context, requester.user, device)?;
+        }
         Ok(LogoutResponse::default())
     }
 }
@@ -116,6 +119,7 @@ impl Handler for LogoutAll {
         cx: &mut StepContext<'_>,
     ) -> Result<LogoutAllResponse, HandlerError> {
         let requester = context.requester(cx.now)?.deny_guest()?;
+        keys::delete_all_device_keys(context, requester.user)?;
         devices::delete_all(context.tx, requester.user)?;
         end_uia_sessions(context, requester.user)?;
         Ok(LogoutAllResponse::default())

@@ -27,6 +27,7 @@ use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::{Handler, check_text_length},
+    keys,
     storage::{
         tokens,
         users::{self, NewUser},
@@ -132,7 +133,10 @@ fn register_user(
         is_guest: false,
     };
     let user = match session.params.guest {
-        Some(guest) => account.replace_guest(tx, guest)?,
+        Some(guest) => {
+            keys::delete_all_device_keys(context, guest)?;
+            account.replace_guest(tx, guest)?
+        }
         None => account.insert(tx, cx.now)?,
     };
     for validated in &session.threepids {

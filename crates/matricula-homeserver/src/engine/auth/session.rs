@@ -12,6 +12,7 @@ use crate::engine::{
     context::RequestContext,
     error::{ApiError, HandlerError},
     handler::{Handler, check_text_length},
+    keys,
     outbox::delegation,
     storage::{
         devices,
@@ -70,7 +71,10 @@ pub(crate) fn sign_in(
     params: DeviceParams<'_>,
 ) -> Result<(String, Tokens), HandlerError> {
     let device = match params.device_id {
-        Some(id) => id.to_owned(),
+        Some(id) => {
+            keys::check_device_id(context, user, id)?;
+            id.to_owned()
+        }
         None => new_device_id(context, cx, user)?,
     };
     devices::insert_if_missing(context.tx, cx.now, user, &device, params.display_name)?;
@@ -168,13 +172,23 @@ impl Handler for Refresh {
     }
 }
 
+/// Deletes a device with its tokens and keys. Returns whether it existed.
+pub(crate) fn delete_device(
+    context: &RequestContext<'_>,
+    user: i64,
+    device: &str,
+) -> Result<bool, HandlerError> {
+    keys::delete_device_keys(context, user, device)?;
+    Ok(devices::delete(context.tx, user, device)?)
+}
+
 /// Signs a device out, and notifies the homeserver that delegates to this one.
 pub(crate) fn end_device(
     context: &RequestContext<'_>,
     user: i64,
     device: &str,
 ) -> Result<(), HandlerError> {
-    if devices::delete(context.tx, user, Some(device))? {
+    if delete_device(context, user, device)? {
         let localpart = users::get(context.tx, user)?.localpart;
         delegation::enqueue_delete_device(context, &localpart, device)?;
     }

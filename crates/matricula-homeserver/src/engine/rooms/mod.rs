@@ -31,6 +31,7 @@ mod upgrade;
 pub use faults::FaultyEvent;
 pub(crate) use faults::append_faulty;
 pub(crate) use membership::update_profile;
+pub(crate) use positions::parse_position;
 pub(crate) use services::events_for_service;
 pub(crate) use sync::long_poll_timeout;
 

@@ -14,7 +14,7 @@ pub(super) fn position_token(position: i64) -> String {
 }
 
 /// The position of a token, which must not be in the future.
-pub(super) fn parse_position(
+pub(crate) fn parse_position(
     context: &RequestContext<'_>,
     token: &str,
 ) -> Result<i64, HandlerError> {

@@ -113,11 +113,7 @@ pub(crate) fn touch(
 }
 
 /// Deletes a device with its tokens. Returns whether it existed.
-pub(crate) fn delete(
-    tx: &Transaction<'_>,
-    user: i64,
-    device: Option<&str>,
-) -> rusqlite::Result<bool> {
+pub(crate) fn delete(tx: &Transaction<'_>, user: i64, device: &str) -> rusqlite::Result<bool> {
     let sql = "DELETE FROM devices WHERE user = ?1 AND id = ?2";
     Ok(tx.execute(sql, params![user, device])? > 0)
 }

@@ -2,12 +2,17 @@
 
 pub(crate) mod account_data;
 pub(crate) mod aliases;
+pub(crate) mod cross_signing;
+pub(crate) mod device_keys;
+pub(crate) mod device_lists;
 pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod filters;
+pub(crate) mod key_backups;
 pub(crate) mod media;
 pub(crate) mod members;
 pub(crate) mod notifications;
+pub(crate) mod one_time_keys;
 pub(crate) mod one_time_tokens;
 pub(crate) mod openid_tokens;
 pub(crate) mod presence;
@@ -23,6 +28,7 @@ pub(crate) mod server;
 pub(crate) mod stream;
 pub(crate) mod threads;
 pub(crate) mod threepids;
+pub(crate) mod to_device;
 pub(crate) mod tokens;
 pub(crate) mod typing;
 pub(crate) mod uia_sessions;

@@ -43,6 +43,13 @@ pub(crate) fn find(tx: &Transaction<'_>, localpart: &str) -> rusqlite::Result<Op
     tx.query_row(&sql, [localpart], UserRow::read).optional()
 }
 
+/// The id of the user with exactly this localpart.
+pub(crate) fn find_id(tx: &Transaction<'_>, localpart: &str) -> rusqlite::Result<Option<i64>> {
+    let mut statement = tx.prepare_cached("SELECT id FROM users WHERE localpart = ?1")?;
+    let found = statement.query_row([localpart], |row| row.get(0));
+    found.optional()
+}
+
 /// The user with this id, which must exist.
 pub(crate) fn get(tx: &Transaction<'_>, user: i64) -> rusqlite::Result<UserRow> {
     tx.query_row(&format!("{SELECT} WHERE id = ?1"), [user], UserRow::read)

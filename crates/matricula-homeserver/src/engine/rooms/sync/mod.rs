@@ -22,7 +22,7 @@ use crate::engine::{
     error::HandlerError,
     filters::{self, EventMatcher, Filter},
     handler::Handler,
-    presence,
+    keys, presence,
     storage::{
         members::{self, RoomOfMember},
         stream,
@@ -108,8 +108,9 @@ impl Handler for Sync {
         let mut events = presence::changes(context, cx.now, &user, &ignored, position)?;
         events.retain(|event| passes(&filter.presence, event));
         put_events(&mut response, "presence", events);
+        let keys = keys::sync_section(context, &requester, since, syncing.up_to)?;
         // Without changes the client keeps its token.
-        let next = match (since, response.is_empty()) {
+        let next = match (since, response.is_empty() && !keys.has_changes) {
             (Some(since), true) => {
                 let changes = &context.changes;
                 changes.wait_for(Awaited::Sync(user.as_str().to_owned()));
@@ -118,11 +119,13 @@ impl Handler for Sync {
                 }
                 since
             }
-            _ => syncing.up_to,
+            _ => keys.position,
         };
         let token = json!(position_token(next));
         response.insert("next_batch".to_owned(), token);
-        Ok(serde_json::from_value(response.into())?)
+        let mut response = serde_json::from_value(response.into())?;
+        keys.write(&mut response)?;
+        Ok(response)
     }
 }
 
