@@ -2,8 +2,8 @@
 //!
 //! It is for nothing else: it does not federate, speaks plain HTTP, and completes the stages of
 //! registration that need other services (captcha, email) by a button unless they are configured. It
-//! serves accounts and sessions, rooms of version 11, and files, by the
-//! [specification](https://spec.matrix.org/v1.19/client-server-api/). It has no room aliases or thumbnails.
+//! serves accounts and sessions, rooms of all versions, encryption and files, by the
+//! [specification](https://spec.matrix.org/v1.19/client-server-api/). It has no search and no thumbnails.
 //!
 //! It has three layers, each usable alone:
 //!
