@@ -83,11 +83,13 @@ pub(crate) struct Name {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:\n  \
     matricula account avatar\n  \
+    matricula account avatar cat.png\n  \
     matricula account avatar mxc://example.org/AbCdEf")]
 pub(crate) struct Avatar {
-    /// The address of an uploaded image; without one, the current avatar is shown
-    #[arg(value_name = "MXC")]
-    pub(crate) picture: Option<MxcUri>,
+    /// An image: a file, which is uploaded, - for standard input, or the address of one that is
+    /// uploaded already; without one, the current avatar is shown
+    #[arg(value_name = "FILE", value_parser = picture)]
+    pub(crate) picture: Option<Picture>,
     /// Remove it
     #[arg(long, conflicts_with = "picture")]
     pub(crate) remove: bool,
@@ -96,6 +98,32 @@ pub(crate) struct Avatar {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) of: AccountArg,
+}
+
+/// An image for the avatar.
+#[derive(Clone, Debug)]
+pub(crate) enum Picture {
+    /// A file, which is not uploaded yet.
+    File(PathBuf),
+    /// The address of an uploaded one.
+    Uploaded(MxcUri),
+}
+
+fn picture(text: &str) -> Result<Picture, String> {
+    match text.split_once(':') {
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("mxc") => {
+            let address = text.parse::<MxcUri>();
+            Ok(Picture::Uploaded(
+                address.map_err(|error| error.to_string())?,
+            ))
+        }
+        Some((_, rest)) if rest.starts_with("//") => Err(
+            "give a file, or the address of an uploaded one, like mxc://example.org/AbCdEf"
+                .to_owned(),
+        ),
+        _ if text.is_empty() => Err("give a file, or --remove".to_owned()),
+        _ => Ok(Picture::File(text.into())),
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,14 @@
 //! The life of an account on the embedded homeserver, by `matricula account`.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
-use crate::command::Home;
+use crate::{
+    command::Home,
+    server::{Request, Server, error, matrix},
+    servers::Site,
+};
 
 #[test]
 fn private_account_can_be_managed() {
@@ -50,4 +56,75 @@ fn private_account_can_be_managed() {
     assert_eq!(home.store()["default"], Value::Null);
     // The name stays taken.
     home.run("register --username alice --no-input").exit(7);
+}
+
+#[test]
+fn avatar_is_uploaded_from_a_file() {
+    let (site, home) = (Site::embedded("open"), Home::new());
+    home.run(&format!("register {} --username zoe", site.url))
+        .exit(0);
+    home.file("cat.png", "meow");
+    home.file("notes", "meow too");
+    fs::create_dir(home.files().join("dir")).unwrap();
+    let shown = || home.run("account avatar").exit(0).stdout.trim().to_owned();
+    let content = |uri: &str| home.run(&format!("media get {uri} -")).exit(0).stdout;
+
+    let ended = home.run("account avatar cat.png --json").exit(0);
+    let uri = ended.json()["avatar_url"].as_str().unwrap().to_owned();
+    assert_eq!((shown(), content(&uri)), (uri, "meow".to_owned()));
+    assert_eq!(ended.stderr, "");
+    let ended = home.run("account avatar ./notes").exit(0);
+    assert!(ended.stderr.contains("not as an image"), "{ended}");
+    assert_eq!(content(&shown()), "meow too");
+    let line = home.command("account avatar -").stdin("from a pipe");
+    let ended = line.run().exit(0);
+    assert!(ended.stderr.contains("standard input"), "{ended}");
+    assert_eq!(content(&shown()), "from a pipe");
+
+    // What cannot be one changes nothing.
+    let before = shown();
+    for (picture, words) in [
+        ("nowhere.png", "there is no file nowhere.png"),
+        ("dir", "is a directory"),
+        ("/dev/null", "is no file on a disk"),
+        ("https://open.test/cat.png", "give a file"),
+        ("mxc:cat.png", "mxc:"),
+        ("MXC://", "mxc"),
+    ] {
+        let ended = home.run(&format!("account avatar {picture}")).exit(2);
+        assert!(ended.stderr.contains(words), "{ended}");
+    }
+    home.command("account avatar").word("").run().exit(2);
+    let ended = home.run("account avatar cat.png --dry-run --json").exit(0);
+    let requests = ended.json()["requests"].as_array().unwrap().clone();
+    let operations: Vec<&Value> = requests.iter().map(|one| &one["operation"]).collect();
+    assert_eq!(
+        operations,
+        ["getConfigAuthed", "uploadContent", "setProfileField"]
+    );
+    assert_eq!(shown(), before);
+
+    // On a private homeserver, which runs for the command only.
+    let private = Home::new();
+    private.run("register --no-input").exit(0);
+    private.file("cat.png", "meow");
+    private.run("account avatar cat.png").exit(0);
+    let uri = private.run("account avatar").exit(0).stdout;
+    assert!(uri.starts_with("mxc://"), "{uri}");
+}
+
+#[test]
+fn refused_picture_leaves_the_avatar() {
+    for (status, code) in [(413, 7), (403, 7), (500, 1), (404, 1)] {
+        let server = Server::start(move |request| match request.path.as_str() {
+            path if path.ends_with("/upload") => error(status, "M_UNKNOWN", "no"),
+            _ => matrix(request),
+        });
+        let home = Home::new();
+        home.run(&format!("register {}", server.url)).exit(0);
+        home.file("cat.png", "meow");
+        home.run("account avatar cat.png").exit(code);
+        let is_change = |one: &Request| one.method != "GET" && one.path.contains("/profile/");
+        assert!(!server.requests().iter().any(is_change), "{status}");
+    }
 }

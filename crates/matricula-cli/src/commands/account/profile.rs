@@ -1,20 +1,26 @@
 //! `account show`, `account name` and `account avatar`.
 
+use std::path::Path;
+
 use matricula::{
     Session,
     api::{
-        ApiError, ErrorCode,
+        ApiError, ErrorCode, MxcUri,
         client::profile::{DeleteProfileField, SetProfileField},
         oauth::AccountPage,
     },
 };
 use serde_json::{Value, json};
 
-use super::{Context, account_source, call_failed, dry_run_of, print_done};
+use super::{Context, account_source, call_failed, dry_run, dry_run_of, print_done};
 use crate::{
     args::{
         AccountArg,
-        account::{Avatar, Name},
+        account::{Avatar, Name, Picture},
+    },
+    commands::{
+        files::is_stream,
+        media::{self, Upload},
     },
     error::CommandError,
     output::{link, quoted},
@@ -109,9 +115,17 @@ pub(crate) async fn name(context: &Context<'_>, options: Name) -> Result<(), Com
 }
 
 pub(crate) async fn avatar(context: &Context<'_>, options: Avatar) -> Result<(), CommandError> {
+    let picture = match &options.picture {
+        Some(Picture::File(file)) if options.dry_run => {
+            return would_upload(context, &options.of, file);
+        }
+        Some(Picture::File(file)) => Some(upload(context, &options.of, file).await?),
+        Some(Picture::Uploaded(picture)) => Some(picture.clone()),
+        None => None,
+    };
+    let picture = picture.as_ref();
     let (session, _opened) = account_source::open(context, options.of.account.as_deref()).await?;
     let failed = |error| call_failed(context, &session, error);
-    let picture = options.picture.as_ref();
     if picture.is_none() && !options.remove {
         let picture = session.profile().await.map_err(failed)?.avatar_url;
         show_field(context, &session, "avatar_url", picture);
@@ -128,6 +142,40 @@ pub(crate) async fn avatar(context: &Context<'_>, options: Avatar) -> Result<(),
         None => format!("{} has no picture any more", session.account().user_id),
     };
     print_done(context, &session, &words, json!({ "avatar_url": picture }));
+    Ok(())
+}
+
+/// Uploads a picture, and returns its address. Its file name stays here: others see avatars.
+async fn upload(
+    context: &Context<'_>,
+    of: &AccountArg,
+    file: &Path,
+) -> Result<MxcUri, CommandError> {
+    let account = media::account(context, of.account.as_deref())?;
+    let upload = Upload::new(file, None, None)?;
+    if !upload.content_type.starts_with("image/") {
+        let shown = match is_stream(file) {
+            true => "standard input".to_owned(),
+            false => file.display().to_string(),
+        };
+        context.output.warn(&format!(
+            "{shown} is sent as {}, not as an image: other programs may not show it",
+            upload.content_type
+        ));
+    }
+    Ok(upload.send(context, account).await?.content_uri)
+}
+
+/// Prints what `upload` sends, and what follows it.
+fn would_upload(context: &Context<'_>, of: &AccountArg, file: &Path) -> Result<(), CommandError> {
+    let account = media::account(context, of.account.as_deref())?;
+    let upload = Upload::new(file, None, None)?;
+    let session = account_source::in_account(context, account);
+    let mut jobs = upload.jobs(&session);
+    let address = Value::from("(the address of the uploaded file)");
+    let user_id = session.account().user_id;
+    jobs.push(session.job(&SetProfileField::new(user_id, "avatar_url", address)));
+    dry_run::show(context, &jobs);
     Ok(())
 }
 

@@ -22,6 +22,7 @@ use crate::{
 };
 
 use progress::ProgressDisplay;
+pub(crate) use put::Upload;
 
 pub(crate) async fn run(context: &Context<'_>, command: Media) -> Result<(), CommandError> {
     match command {
@@ -30,8 +31,11 @@ pub(crate) async fn run(context: &Context<'_>, command: Media) -> Result<(), Com
     }
 }
 
-/// The account of this user ID, or the default account, if it is signed in.
-fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, CommandError> {
+/// The account of this name, or the default account, if it is signed in.
+pub(crate) fn account(
+    context: &Context<'_>,
+    user_id: Option<&str>,
+) -> Result<Account, CommandError> {
     let account = account_source::account(context, user_id)?;
     match account.access_token {
         Some(_) => Ok(account),

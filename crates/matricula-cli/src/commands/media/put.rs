@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use matricula::{
+    Account, Session,
     api::{
         Endpoint, MxcUri,
         client::{authed_content_repo::GetMediaConfig, content_repo::UploadContent},
     },
-    core::{Body, FileRef},
+    core::{Body, FileRef, Job},
     runner::Disk,
 };
 use serde_json::json;
@@ -23,54 +24,106 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), CommandError> {
-    let is_stdin = files::is_stream(&options.file);
-    if !is_stdin {
-        files::length(&options.file)?;
-    }
-    let account = account(context, options.of.account.as_deref())?;
-    let content_type = match options.media_type {
-        Some(media_type) => media_type,
-        None => matricula::content_type(&options.file).to_owned(),
-    };
-    let mut upload = UploadContent::new(Body::File(FileRef::new(&options.file)))
-        .content_type(content_type.as_str());
-    upload.filename = match options.name {
+    let name = match options.name {
         _ if options.no_name => None,
         Some(name) => Some(name),
-        None if is_stdin => None,
+        None if files::is_stream(&options.file) => None,
         None => own_name(&options.file),
     };
+    let upload = Upload::new(&options.file, options.media_type, name)?;
+    let account = account(context, options.of.account.as_deref())?;
     if options.dry_run {
-        return would_send(context, account, |session| {
-            vec![session.job(&GetMediaConfig {}), session.job(&upload)]
-        });
+        return would_send(context, account, |session| upload.jobs(session));
     }
-    let (transfer, length) = if is_stdin {
-        let read = Spool::of_stdin();
-        let (spool, length) = read.map_err(|error| {
-            CommandError::other(format!("standard input could not be read: {error}"))
-        })?;
-        (Transfer::new(context, account, spool).await?, length)
-    } else {
-        let length = files::length(&options.file)?;
-        (Transfer::new(context, account, Disk).await?, length)
-    };
-    let sent = tokio::select! {
-        sent = send(&transfer, &upload, &options.file, length) => sent,
-        _ = tokio::signal::ctrl_c() => Err(CommandError::Interrupted),
-    };
-    transfer.display.end();
-    let content_uri = sent?;
+    let user_id = account.user_id.clone();
+    let uploaded = upload.send(context, account).await?;
     let object = json!({
         "schema_version": 1,
-        "user_id": transfer.session.account().user_id,
-        "content_uri": content_uri,
+        "user_id": user_id,
+        "content_uri": uploaded.content_uri,
         "file": options.file.display().to_string(),
-        "size": length,
-        "content_type": content_type,
+        "size": uploaded.length,
+        "content_type": upload.content_type,
     });
-    context.output.result(content_uri.as_str(), &object);
+    context
+        .output
+        .result(uploaded.content_uri.as_str(), &object);
     Ok(())
+}
+
+/// A file to upload, or standard input.
+pub(crate) struct Upload<'a> {
+    file: &'a Path,
+    pub(crate) content_type: String,
+    name: Option<String>,
+}
+
+/// A file that was uploaded.
+pub(crate) struct Uploaded {
+    pub(crate) content_uri: MxcUri,
+    /// In bytes.
+    length: u64,
+}
+
+impl<'a> Upload<'a> {
+    /// Checks that the file can be sent. Without a content type, its name suggests one.
+    pub(crate) fn new(
+        file: &'a Path,
+        content_type: Option<String>,
+        name: Option<String>,
+    ) -> Result<Self, CommandError> {
+        if !files::is_stream(file) {
+            files::length(file)?;
+        }
+        Ok(Self {
+            file,
+            content_type: content_type.unwrap_or_else(|| matricula::content_type(file).to_owned()),
+            name,
+        })
+    }
+
+    fn request(&self) -> UploadContent {
+        let mut request = UploadContent::new(Body::File(FileRef::new(self.file)))
+            .content_type(self.content_type.as_str());
+        request.filename = self.name.clone();
+        request
+    }
+
+    /// The requests that it sends.
+    pub(crate) fn jobs(&self, session: &Session) -> Vec<Job> {
+        vec![
+            session.job(&GetMediaConfig {}),
+            session.job(&self.request()),
+        ]
+    }
+
+    /// Uploads it, and shows the progress.
+    pub(crate) async fn send(
+        &self,
+        context: &Context<'_>,
+        account: Account,
+    ) -> Result<Uploaded, CommandError> {
+        let (transfer, length) = if files::is_stream(self.file) {
+            let read = Spool::of_stdin();
+            let (spool, length) = read.map_err(|error| {
+                CommandError::other(format!("standard input could not be read: {error}"))
+            })?;
+            (Transfer::new(context, account, spool).await?, length)
+        } else {
+            let length = files::length(self.file)?;
+            (Transfer::new(context, account, Disk).await?, length)
+        };
+        let request = self.request();
+        let sent = tokio::select! {
+            sent = send(&transfer, &request, self.file, length) => sent,
+            _ = tokio::signal::ctrl_c() => Err(CommandError::Interrupted),
+        };
+        transfer.display.end();
+        Ok(Uploaded {
+            content_uri: sent?,
+            length,
+        })
+    }
 }
 
 async fn send(
