@@ -16,6 +16,12 @@ pub(crate) fn write(dir: &Path) -> Result<()> {
     if !status.success() {
         return Err(format!("the manual pages could not be written ({status})"));
     }
+    for name in ["matricula.1", "matricula-account-devices.1"] {
+        let page = std::fs::read_to_string(dir.join(name));
+        if !page.is_ok_and(|page| page.contains("EXAMPLES")) {
+            return Err(format!("the manual page {name} has no examples"));
+        }
+    }
     println!("{}", dir.join("matricula.1").display());
     Ok(())
 }
