@@ -31,6 +31,7 @@ mod job;
 mod machine;
 mod mask;
 mod operation;
+mod readable_json;
 mod response;
 pub mod scheduler;
 pub mod secret;

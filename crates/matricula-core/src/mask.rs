@@ -5,15 +5,18 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::readable_json;
+
 /// Replaces a secret in text for people to read.
 pub const MASK: &str = "***";
 
 /// The JSON with the values at `pointers` replaced by [`MASK`]. Pointers are those of RFC 6901, and `*`
 /// matches any key or index.
 ///
-/// Text that is not JSON is replaced whole, as its secrets cannot be found.
+/// Text that is not JSON is replaced whole, as its secrets cannot be found. A part of it that fits no `Value`,
+/// such as the number `1e400`, is null.
 pub fn mask_json<P: AsRef<str>>(text: &str, pointers: &[P]) -> String {
-    let Ok(mut value) = serde_json::from_str::<Value>(text) else {
+    let Some(mut value) = readable_json::read(text) else {
         return MASK.to_owned();
     };
     for pointer in pointers {

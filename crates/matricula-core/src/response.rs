@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Body, Headers, Processed, Timestamp};
+use crate::{Body, Headers, Processed, Timestamp, readable_json};
 
 /// The response to a job.
 #[derive(Clone, PartialEq)]
@@ -78,10 +78,11 @@ impl Response {
         &self.body
     }
 
-    /// The body as JSON; `None` if it is not JSON.
+    /// The body as JSON; `None` if it is not JSON. A part that fits no `Value`, such as the number `1e400`, is
+    /// null.
     #[doc(alias = "jsonBody")]
     pub fn json_body(&self) -> Option<Value> {
-        serde_json::from_str(self.body.text().ok()?).ok()
+        readable_json::read(self.body.text().ok()?)
     }
 
     /// Whether the status is below 400.

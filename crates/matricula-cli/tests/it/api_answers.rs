@@ -298,3 +298,24 @@ fn files_keep_their_bytes() {
         .exit(1);
     assert_eq!(fs::read(&file).unwrap(), [0, 255, 27]);
 }
+
+/// A number out of range, and half of a surrogate pair.
+#[test]
+fn unreadable_part_hides_no_other() {
+    let reply: fn(&Request) -> Reply = |_| {
+        let body = r#"{"user_id":"@a:b.test","device_id":"D","org.x":1e400,"org.y":["a\ud83d"]}"#;
+        answer(200, &["content-type: application/json"], body)
+    };
+    for option in ["", "--show-secrets", "--json"] {
+        let (_, ended) = call(WHOAMI, reply, &format!("getTokenOwner {option}"));
+        let ended = ended.exit(0);
+        let shown: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let shown = shown.get("response").unwrap_or(&shown);
+        assert_eq!(
+            (&shown["user_id"], &shown["device_id"]),
+            (&json!("@a:b.test"), &json!("D")),
+            "{ended}"
+        );
+        assert!(ended.stderr.contains("null stands there"), "{ended}");
+    }
+}

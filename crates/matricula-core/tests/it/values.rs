@@ -6,10 +6,12 @@ use std::{
 };
 
 use matricula_core::{
-    Body, Entropy, FileRef, SeededEntropy, ServerUrlError, StoreError, Timestamp, WriteBatch,
+    Body, Entropy, FileRef, MASK, Response, SeededEntropy, ServerUrlError, StoreError, Timestamp,
+    WriteBatch, mask_json,
     scheduler::{Outcome, WaitReason},
 };
 use proptest::prelude::*;
+use serde_json::json;
 
 #[test]
 fn paths_are_files() {
@@ -91,4 +93,56 @@ fn store_error_keeps_its_source() {
     assert_eq!(error.to_string(), cause.to_string());
     assert_eq!(error.clone().source_as::<ServerUrlError>(), Some(&cause));
     assert!(std::error::Error::source(&StoreError::new("the disk is full")).is_none());
+}
+
+fn response(status: u16, text: &str) -> Response {
+    Response::new(status, vec![], Body::Json(text.to_owned()))
+}
+
+/// One part that fits no `Value` does not hide the rest.
+#[test]
+fn unreadable_part_hides_nothing_else() {
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for (text, expected) in [
+        (r#"{"a":1e400,"b":1}"#, json!({"a": null, "b": 1})),
+        (
+            r#"{"a":{"b":[1,-1e400,{"c":1e999}]}}"#,
+            json!({"a": {"b": [1, null, {"c": null}]}}),
+        ),
+        (
+            r#"{"a":"x\ud83d","b":1}"#,
+            json!({"a": "x\u{fffd}\u{fffd}\u{fffd}", "b": 1}),
+        ),
+        (
+            r#"{"\ude00":1,"b":[]}"#,
+            json!({"\u{fffd}\u{fffd}\u{fffd}": 1, "b": []}),
+        ),
+        (r#"["\ud83d\ude00",1e400]"#, json!(["\u{1f600}", null])),
+        (r#"{"a":1,"a":2,"b":1e400}"#, json!({"a": 2, "b": null})),
+        ("1e400", json!(null)),
+        (r#""\ud800""#, json!("\u{fffd}\u{fffd}\u{fffd}")),
+    ] {
+        assert_eq!(response(200, text).json_body(), Some(expected), "{text}");
+    }
+    let body = response(200, &format!(r#"{{"a":{deep},"b":1}}"#)).json_body();
+    assert_eq!(body.unwrap()["b"], 1);
+    for text in [
+        "",
+        "{",
+        r#"{"a":1e400"#,
+        r#"{"a":1e400}x"#,
+        r#"{"a":"\ud8"}"#,
+        "[1e400,]",
+        "nul",
+    ] {
+        assert_eq!(response(200, text).json_body(), None, "{text}");
+    }
+
+    let refusal = r#"{"errcode":"M_FORBIDDEN","error":"no \ud83d","since":1e400}"#;
+    let refusal = response(403, refusal);
+    assert_eq!(refusal.error_code(), "M_FORBIDDEN");
+    assert!(refusal.error_message().starts_with("no "));
+    let masked = mask_json(r#"{"token":"secret","since":1e400}"#, &["/token"]);
+    assert_eq!(masked, r#"{"since":null,"token":"***"}"#);
+    assert_eq!(mask_json("{", &["/token"]), MASK);
 }

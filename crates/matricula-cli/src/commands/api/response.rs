@@ -51,14 +51,19 @@ pub(super) fn print(
         Ok(text) if !answer.is_download => text,
         _ => return context.output.bytes(&reply.body),
     };
+    let plain = mask_json::<&str>(text, &[]);
     let shown = match options.show_secrets {
-        true => text.to_owned(),
+        true => plain.clone(),
         false => mask_json(text, endpoint.operation.response_secrets),
     };
-    let plain = mask_json::<&str>(text, &[]);
     let response: Value = serde_json::from_str(&shown).unwrap_or_default();
     object["response"] = response.clone();
     context.output.json(&response, &object);
+    if serde_json::from_str::<Value>(text).is_err() {
+        context.output.warn(
+            "a part of the response cannot be shown, such as a number that is out of range: null stands there",
+        );
+    }
     if !options.show_secrets && shown != plain {
         context
             .output
