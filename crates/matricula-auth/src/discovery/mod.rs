@@ -487,8 +487,12 @@ fn identity_providers(flow: &Value) -> Vec<IdentityProvider> {
     let providers = flow.get("identity_providers").and_then(Value::as_array);
     let read = |provider: &Value| {
         let text = |name: &str| provider.get(name)?.as_str().map(str::to_owned);
-        let (id, name) = (text("id")?, text("name")?);
-        (!id.is_empty()).then_some(IdentityProvider { id, name })
+        let id = text("id").filter(|id| !id.is_empty())?;
+        let name = text("name").filter(|name| !name.trim().is_empty());
+        Some(IdentityProvider {
+            name: name.unwrap_or_else(|| id.clone()),
+            id,
+        })
     };
     let providers = providers.into_iter().flatten();
     providers.filter_map(read).take(MAX).collect()

@@ -14,6 +14,9 @@ const GET_PASSWORD_POLICY: Operation = Operation::new(
     "/_matrix/client/r0/password_policy",
 );
 
+/// A longer password is one that no server takes.
+const MAX_LENGTH: f64 = 65_536.0;
+
 /// A server's password policy. Lengths are in Unicode scalar values, as Synapse counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -42,7 +45,7 @@ impl PasswordPolicy {
             .filter(|body| response.success() && body.is_object())?;
         let wants = |rule: &str| body.get(rule) == Some(&Value::Bool(true));
         let policy = Self {
-            minimum_length: body["m.minimum_length"].as_u64().unwrap_or_default(),
+            minimum_length: whole(&body["m.minimum_length"]).unwrap_or_default(),
             digit: wants("m.require_digit"),
             symbol: wants("m.require_symbol"),
             uppercase: wants("m.require_uppercase"),
@@ -88,4 +91,11 @@ impl PasswordPolicy {
         let mut broken = rules.into_iter().filter(|(is_broken, ..)| *is_broken);
         broken.next().map(|(_, code, words)| (code, words))
     }
+}
+
+/// A length: a whole number, also if it is written as `8.0`.
+fn whole(value: &Value) -> Option<u64> {
+    let number = value.as_f64()?;
+    let is_length = number.fract() == 0.0 && (0.0..=MAX_LENGTH).contains(&number);
+    is_length.then_some(number as u64)
 }

@@ -203,6 +203,94 @@ fn server_with_odd_features_is_discovered() {
     }
 }
 
+/// The bodies are texts: some of these values are none that `Value` holds.
+#[test]
+fn odd_part_of_the_login_flows_hides_no_other() {
+    let password = r#"{"type":"m.login.password"}"#;
+    for odd in [
+        "5",
+        "null",
+        "[]",
+        "{}",
+        r#"{"type":5}"#,
+        r#"{"type":"m.login.sso","identity_providers":5}"#,
+        r#"{"type":"m.login.sso","identity_providers":[5,{"id":""},{"name":"x"}]}"#,
+        r#"{"type":"m.login.sso","identity_providers":[{"id":"i","name":"\ud83d"}]}"#,
+        r#"{"type":"m.login.token","get_login_token":1e400}"#,
+        r#"{"type":"\ud800"}"#,
+        "1e400",
+    ] {
+        let server = Discovery::new("https://matrix.example.org".parse().unwrap());
+        let mut server = ScriptedServer::start(server);
+        server
+            .respond_path("/versions", 200, r#"{"versions":["v1.11"],"server":1e400}"#)
+            .respond_path("/login", 200, &format!(r#"{{"flows":[{odd},{password}]}}"#))
+            .respond_path(
+                "/auth_metadata",
+                404,
+                r#"{"errcode":"M_UNRECOGNIZED","a":"\ud800"}"#,
+            );
+        let mut kinds = server
+            .ok()
+            .login_flows
+            .iter()
+            .map(|flow| flow.kind.as_str());
+        assert_eq!(kinds.next_back(), Some("m.login.password"), "{odd}");
+    }
+}
+
+#[test]
+fn provider_without_a_name_has_its_id() {
+    let server = Discovery::new("https://matrix.example.org".parse().unwrap());
+    let mut server = ScriptedServer::start(server);
+    let flows = json!({ "flows": [{ "type": "m.login.sso", "identity_providers": [
+        { "id": "a" }, { "id": "b", "name": 5 }, { "id": "c", "name": " " }, { "id": "d", "name": "D" },
+    ] }] });
+    server
+        .respond_path("/versions", 200, r#"{"versions":["v1.11"]}"#)
+        .respond_path("/login", 200, &flows.to_string())
+        .respond_path("/auth_metadata", 404, r#"{"errcode":"M_UNRECOGNIZED"}"#);
+    let providers = &server.ok().login_flows[0].identity_providers;
+    let shown: Vec<_> = providers.iter().map(|one| (&*one.id, &*one.name)).collect();
+    assert_eq!(shown, [("a", "a"), ("b", "b"), ("c", "c"), ("d", "D")]);
+}
+
+#[test]
+fn odd_rule_of_the_password_policy_is_none() {
+    for (rules, length, digit) in [
+        (r#""m.minimum_length":8.0,"m.require_digit":true"#, 8, true),
+        (r#""m.minimum_length":8e0,"m.require_digit":1"#, 8, false),
+        (r#""m.minimum_length":"8","m.require_digit":true"#, 0, true),
+        (r#""m.minimum_length":-8,"m.require_digit":true"#, 0, true),
+        (r#""m.minimum_length":8.5,"m.require_digit":true"#, 0, true),
+        (
+            r#""m.minimum_length":1e400,"m.require_digit":true"#,
+            0,
+            true,
+        ),
+        (
+            r#""m.minimum_length":1e300,"m.require_digit":true"#,
+            0,
+            true,
+        ),
+        (
+            r#""m.minimum_length":8,"m.require_digit":"\ud800""#,
+            8,
+            false,
+        ),
+    ] {
+        let server = Discovery::new("https://matrix.example.org".parse().unwrap());
+        let mut server = discovered(server.password_policy(true), &json!({ "versions": [] }));
+        server.respond_path("/password_policy", 200, &format!("{{{rules}}}"));
+        let policy = server.ok().password_policy.as_ref().unwrap();
+        assert_eq!(
+            (policy.minimum_length, policy.digit),
+            (length, digit),
+            "{rules}"
+        );
+    }
+}
+
 /// The specification says `FAIL_PROMPT` or `FAIL_ERROR` to these: a deliberate deviation.
 #[test]
 fn odd_identity_server_is_none() {
