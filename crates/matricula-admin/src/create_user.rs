@@ -263,7 +263,8 @@ impl CreateUser {
 
     fn on_created(&mut self, response: &Response) {
         match PutUser::read(response) {
-            Ok(_) => self.finish_without_session(),
+            // The server decides which user it created.
+            Ok(user) => self.finish_without_session(user.name),
             // The status says success, but the body is malformed: the user was created.
             Err(ApiError::Malformed { message, .. }) if response.success() => {
                 self.settle(message);
@@ -310,7 +311,7 @@ impl CreateUser {
             }
             // No login can tell. The user was not there before the request that was refused.
             Err(error) if has_no_login(&error) && self.refused.is_some() && !self.is_lost => {
-                self.finish_without_session();
+                self.finish_without_session(self.user_id.clone());
             }
             Err(error) => self.in_doubt(format!("the login to find out failed: {error}")),
         }
@@ -354,8 +355,7 @@ impl CreateUser {
         .into()
     }
 
-    fn finish_without_session(&mut self) {
-        let user_id = self.user_id.clone();
+    fn finish_without_session(&mut self, user_id: UserId) {
         let account = Account::without_session(user_id, self.server.clone(), self.data.clone());
         self.finish(account);
     }

@@ -236,7 +236,7 @@ impl BulkRegistration {
                 if let Some(token) = token.filter(|_| !self.is_stopping) {
                     self.log_out(index, token, step);
                 }
-                match (other_name(&self.log.entries[index], &user_id), refused) {
+                match (self.other_name(index, &user_id), refused) {
                     (Some(reason), _) => RowState::Failed { reason },
                     (None, Some(reason)) => RowState::Incomplete { user_id, reason },
                     (None, None) => RowState::Done { user_id },
@@ -261,6 +261,22 @@ impl BulkRegistration {
         step.events.push(BulkEvent::Row(index));
     }
 
+    /// Why the account is not that of the row, if it has another name. The server chose that name, perhaps
+    /// that of an account which existed: so it is not the run's account, and no undo deactivates it.
+    fn other_name(&self, index: usize, user_id: &UserId) -> Option<String> {
+        let name = self.log.entries[index].row.localpart();
+        let is_here = match &self.credentials {
+            AdminCredentials::Admin(account) => {
+                user_id.server_name() == account.user_id.server_name()
+            }
+            // The name of the server is not known before its first answer.
+            _ => true,
+        };
+        (user_id.localpart() != name || !is_here).then(|| {
+            format!("the server made the account {user_id} instead of {name}; look at it there")
+        })
+    }
+
     fn log_out(&mut self, index: usize, token: Secret, step: &mut BulkStep) {
         self.running.insert(index, Running::LoggingOut);
         let job = Logout::default()
@@ -269,15 +285,6 @@ impl BulkRegistration {
         let id = self.new_effect(index, EffectId(0));
         step.effects.push(Effect::Send(id, Box::new(job)));
     }
-}
-
-/// Why the account is not that of the row, if it has another name. The server chose that name, perhaps
-/// that of an account which existed: so it is not the run's account, and no undo deactivates it.
-fn other_name(entry: &Entry, user_id: &UserId) -> Option<String> {
-    let name = entry.row.localpart();
-    (user_id.localpart() != name).then(|| {
-        format!("the server made the account {user_id} instead of {name}; look at it there")
-    })
 }
 
 impl Machine for BulkRegistration {

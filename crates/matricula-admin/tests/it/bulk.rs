@@ -29,6 +29,8 @@ struct Model {
     sessions: BTreeSet<String>,
     /// How it refuses an address, after it has created the user.
     refuses_address: Option<(u16, Value)>,
+    /// The user ID that it answers with, whatever the name was.
+    answers_as: Option<&'static str>,
 }
 
 impl Model {
@@ -46,11 +48,16 @@ impl Model {
     fn session(&mut self, name: &str) -> (u16, Value) {
         let token = format!("syt_{name}");
         self.sessions.insert(token.clone());
-        let user_id = format!("@{name}:example.org");
+        let user_id = self.user_id(name);
         (
             200,
             json!({ "user_id": user_id, "access_token": token, "device_id": "D" }),
         )
+    }
+
+    fn user_id(&self, name: &str) -> String {
+        let own = || format!("@{name}:example.org");
+        self.answers_as.map_or_else(own, str::to_owned)
     }
 
     fn handle(&mut self, job: &Job) -> (u16, Value) {
@@ -87,10 +94,7 @@ impl Model {
                 {
                     return refusal.clone();
                 }
-                (
-                    201,
-                    json!({ "name": format!("@{}:example.org", in_path()) }),
-                )
+                (201, json!({ "name": self.user_id(&in_path()) }))
             }
             ("GET", p) if p.starts_with("_synapse/admin/v1/threepid/email/users/") => {
                 (404, error_body("M_NOT_FOUND"))
@@ -500,6 +504,45 @@ fn partly_created_account_is_the_runs() {
         assert_eq!(store.run_log().counts().undone, 2, "{code}");
         let shut: Vec<&String> = model.deactivated.iter().collect();
         assert_eq!(shut, ["u1", "u2"], "{code}");
+    }
+}
+
+/// It may be an account that existed: the run did not make it, and does not undo it.
+#[test]
+fn account_of_another_name_is_not_done() {
+    let routes = [Route::Admin, Route::SharedSecret, Route::Token];
+    for answers_as in [
+        "@other:example.org",
+        "@u0x:example.org",
+        "@U0:example.org",
+        "@=cmd:example.org",
+        "@u0:else.example.org",
+    ] {
+        for route in routes {
+            // Only an administrator's session tells the name of the server.
+            if answers_as == "@u0:else.example.org" && route != Route::Admin {
+                continue;
+            }
+            let mut model = Model {
+                answers_as: Some(answers_as),
+                ..Model::default()
+            };
+            let mut store = run(&mut model, route, &rows(1), 1, &[]);
+            let log = store.run_log();
+            let (entry, counts) = (&log.entries()[0], log.counts());
+            assert_eq!(entry.state.status(), "failed", "{route} {answers_as}");
+            let reason = entry.state.reason().unwrap();
+            let words = format!("the account {answers_as} instead of u0");
+            assert!(reason.contains(&words), "{route}: {reason}");
+            assert_eq!((counts.failed, counts.created()), (1, 0));
+            assert!(entry.password.is_some(), "it can still be looked at");
+
+            let undo = BulkDeactivation::new(&administrator(), log, 1);
+            let mut entropy = SeededEntropy::new(1);
+            let no_faults = &mut [].into_iter();
+            one_process(&mut model, undo, &mut store, no_faults, &mut entropy);
+            assert!(model.deactivated.is_empty(), "{route} {answers_as}");
+        }
     }
 }
 
