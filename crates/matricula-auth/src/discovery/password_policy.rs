@@ -65,7 +65,10 @@ impl PasswordPolicy {
             (
                 !has_length,
                 ErrorCode::PasswordTooShort,
-                format!("it needs at least {} characters", self.minimum_length),
+                match self.minimum_length {
+                    1 => "it needs at least 1 character".to_owned(),
+                    length => format!("it needs at least {length} characters"),
+                },
             ),
             (
                 lacks(self.digit, |c| c.is_ascii_digit()),

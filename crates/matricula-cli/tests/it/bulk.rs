@@ -276,6 +276,24 @@ fn dry_run_changes_nothing() {
         .exit(0)
         .json();
     assert_eq!(output["exists"], json!([2]));
+    for (rows, words) in [
+        (
+            format!("{name}\n"),
+            "1 row: 0 would be created, 1 exists already;",
+        ),
+        (
+            format!("{new}\n"),
+            "1 row: 1 would be created, 0 exist already;",
+        ),
+        (
+            format!("{name}\n{new}\n"),
+            "2 rows: 1 would be created, 1 exists already;",
+        ),
+    ] {
+        home.file("users.csv", &format!("username\n{rows}"));
+        let ended = home.run("register --from users.csv --dry-run").exit(0);
+        assert!(ended.stdout.starts_with(words), "{ended}");
+    }
     home.run(&format!("admin user show @{new}:{}", site.name))
         .exit(1);
     assert!(!home.matricula().join("runs").exists());

@@ -168,8 +168,9 @@ impl Columns {
         let (fields, columns) = (record.fields.len(), self.0.len());
         let mut extra = record.fields.iter().skip(columns);
         if fields < columns || extra.any(|field| !field.trim().is_empty()) {
+            let plural = if fields == 1 { "" } else { "s" };
             return Err(error(format!(
-                "it has {fields} fields, but the header line has {columns}"
+                "it has {fields} field{plural}, but the header line has {columns}"
             )));
         }
         let mut row = NewRow::new(record.line, "");

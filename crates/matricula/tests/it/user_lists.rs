@@ -238,7 +238,7 @@ fn what_is_no_list_is_refused() {
             2,
             "it has 3 fields",
         ),
-        (b"username,displayname\nann\n", 2, "it has 1 fields"),
+        (b"username,displayname\nann\n", 2, "it has 1 field, but"),
         (b"username\nann\ng\xfcn\n", 3, "is not UTF-8"),
         (&odd, 3, "is not UTF-16"),
         (&surrogate, 3, "is not UTF-16"),

@@ -4,7 +4,7 @@ use matricula::bulk::{Availability, NewRow, RowError, UserList, check_availabili
 use serde_json::json;
 
 use super::{Context, OpenServer, errors::list_error, open_server, print_estimates};
-use crate::{args::Register, error::CommandError};
+use crate::{args::Register, error::CommandError, text::count};
 
 /// Checks all rows. It sends only GET requests, which change nothing.
 pub(super) async fn run(
@@ -23,8 +23,12 @@ pub(super) async fn run(
         context.output.say(&text);
     }
     if unknown > 0 {
+        let names = match unknown {
+            1 => "1 of the names is".to_owned(),
+            many => format!("{many} of the names are"),
+        };
         context.output.say(&format!(
-            "by the route {route}, the server does not say whether {unknown} of the names are taken"
+            "by the route {route}, the server does not say whether {names} taken"
         ));
     }
     if !errors.is_empty() {
@@ -41,11 +45,14 @@ pub(super) async fn run(
         "ignored_columns": list.ignored_columns,
         "row_errors": [],
     });
+    let exist = match existing.len() {
+        1 => "1 exists".to_owned(),
+        many => format!("{many} exist"),
+    };
     let text = format!(
-        "{} rows: {} would be created, {} exist already; nothing was changed",
-        rows.len(),
+        "{}: {} would be created, {exist} already; nothing was changed",
+        count(rows.len(), "row"),
         rows.len() - existing.len(),
-        existing.len()
     );
     context.output.result(&text, &object);
     Ok(())

@@ -4,7 +4,7 @@ use matricula::bulk::{BulkError, RowError};
 use serde_json::json;
 
 use super::super::Context;
-use crate::error::CommandError;
+use crate::{error::CommandError, text::count};
 
 /// Prints all errors of a list, and returns the command's error. Nothing was sent.
 pub(super) fn list_error(context: &Context<'_>, errors: &[RowError]) -> CommandError {
@@ -12,10 +12,7 @@ pub(super) fn list_error(context: &Context<'_>, errors: &[RowError]) -> CommandE
         let text = format!("line {}: {}", error.line, error.message);
         context.output.warn(&text);
     }
-    let count = match errors.len() {
-        1 => "1 error".to_owned(),
-        many => format!("{many} errors"),
-    };
+    let count = count(errors.len(), "error");
     CommandError::Explained {
         message: format!("the list has {count}; nothing was sent"),
         exit_code: 2,

@@ -8,7 +8,10 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use matricula::bulk::{Counts, RequestCounts, RunLog};
 
-use crate::output::{Output, duration};
+use crate::{
+    output::{Output, duration},
+    text::count,
+};
 
 /// How often a line is printed without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -66,7 +69,8 @@ impl Progress {
             text += &format!(", {} left", duration(Duration::from_secs_f64(left)));
         }
         if requests.rate_limited > 0 {
-            text += &format!(", {} times rate limited", requests.rate_limited);
+            let times = count(requests.rate_limited, "time");
+            text += &format!(", {times} rate limited");
         }
         if let Some(bar) = &self.bar {
             bar.set_position(finished as u64);

@@ -13,6 +13,7 @@ use super::try_methods::{Attempts, Guest};
 use crate::{
     error::{CommandError, exit_code},
     output::{Output, Row, Style, link},
+    text::count,
 };
 
 /// The printed result: server information, warnings, attempts.
@@ -212,7 +213,7 @@ fn registration(info: &ServerInfo) -> Vec<Row> {
 fn passwords(policy: &PasswordPolicy) -> Row {
     let mut rules = Vec::new();
     if policy.minimum_length > 0 {
-        rules.push(format!("{} characters", policy.minimum_length));
+        rules.push(count(policy.minimum_length, "character"));
     }
     for (is_wanted, what) in [
         (policy.digit, "a digit"),
