@@ -24,7 +24,7 @@ pub fn check_directory(dir: &Path) -> Result<(), AccountStoreError> {
     }
 }
 
-/// Checks that other users cannot write a file of secrets.
+/// Checks that other users cannot write a file of secrets, and did not make it.
 pub(super) fn check_file(path: &Path) -> Result<(), AccountStoreError> {
     #[cfg(unix)]
     return unix::check_file(path);
@@ -85,6 +85,9 @@ mod unix {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             found => found.map_err(failed(path, "check"))?,
         };
+        if let Some((why, help)) = another_owner(&found, own_id()) {
+            return Err(not_private(path, path, why, help));
+        }
         if found.mode() & (GROUP_WRITE | OTHERS_WRITE) == 0 {
             return Ok(());
         }
@@ -101,9 +104,8 @@ mod unix {
         is_dir_itself: bool,
         user: Option<u32>,
     ) -> Option<(&'static str, String)> {
-        if user.is_some_and(|user| ![user, ROOT].contains(&found.uid())) {
-            let help = "use the program as that user".to_owned();
-            return Some(("belongs to another user of this machine", help));
+        if let Some(complaint) = another_owner(found, user) {
+            return Some(complaint);
         }
         let is_sticky = found.mode() & STICKY != 0;
         let is_writable = if is_dir_itself {
@@ -120,6 +122,14 @@ mod unix {
             false => format!("chmod go-w {}", path.display()),
         };
         is_writable.then_some((WRITABLE, help))
+    }
+
+    fn another_owner(found: &Metadata, user: Option<u32>) -> Option<(&'static str, String)> {
+        let is_ours = user.is_none_or(|user| [user, ROOT].contains(&found.uid()));
+        (!is_ours).then(|| {
+            let help = "use the program as that user".to_owned();
+            ("belongs to another user of this machine", help)
+        })
     }
 
     fn not_private(dir: &Path, path: &Path, why: &'static str, help: String) -> AccountStoreError {
