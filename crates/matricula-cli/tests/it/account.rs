@@ -291,7 +291,9 @@ fn same_command_continues_email_validation() {
         home.run("account email list").exit(0).stdout,
         "a@example.org\n"
     );
-    assert_eq!(home.run("account phone list").exit(0).stdout, "\n");
+    let none = home.run("account phone list").exit(0);
+    assert_eq!(none.stdout, "");
+    assert!(none.stderr.contains("has no phone number"), "{none}");
     home.run("account email add nonsense").exit(2);
 }
 

@@ -39,8 +39,18 @@ pub(crate) async fn list(
         .filter(|one| one.medium.as_str() == medium)
         .collect();
     let words: Vec<String> = addresses.iter().map(|one| quoted(&one.address)).collect();
+    if words.is_empty() {
+        let what = match medium {
+            "email" => "email address",
+            _ => "phone number",
+        };
+        let user_id = session.account().user_id;
+        context.output.say(&format!("{user_id} has no {what}"));
+    }
     let object = json!({ "addresses": addresses });
-    print_done(context, &session, &words, object);
+    if context.output.is_json() || !words.is_empty() {
+        print_done(context, &session, &words, object);
+    }
     Ok(())
 }
 
