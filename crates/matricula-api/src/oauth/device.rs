@@ -66,10 +66,10 @@ object! {
             user_code: String = "user_code" as text,
             /// The page. Chosen by the server: check the scheme before opening it.
             verification_uri: String = "verification_uri" as text,
-            /// How long the codes are valid.
-            expires_in: Duration = "expires_in" as seconds,
         }
         optional {
+            /// How long the codes are valid. The RFC requires it.
+            expires_in: Duration = "expires_in" as seconds,
             /// The page with the code in its URL, to open or to show as a QR code.
             verification_uri_complete: String = "verification_uri_complete" as text,
             /// The polling interval.

@@ -230,10 +230,11 @@ object! {
         required {
             /// The access token for requests to the homeserver.
             access_token: Secret = "access_token" as secret,
-            /// `Bearer`, in any case. Clients cannot use other types.
-            token_type: String = "token_type" as text,
         }
         optional {
+            /// `Bearer`, in any case. Clients cannot use other types. The RFC requires it; an answer without it
+            /// has tokens all the same.
+            token_type: String = "token_type" as text,
             /// How long the access token is valid.
             expires_in: Duration = "expires_in" as seconds,
             /// The new refresh token. If absent, the old one stays valid.

@@ -25,11 +25,9 @@ object! {
 object! {
     /// A list of rooms.
     pub struct ListResponse {
-        required {
-            /// The number of rooms in it, also outside the window.
-            count: u64 = "count",
-        }
         optional {
+            /// The number of rooms in it, also outside the window. Servers always send it.
+            count: u64 = "count",
             /// The rooms in the window.
             ops: LenientList<ListOperation> = "ops",
         }

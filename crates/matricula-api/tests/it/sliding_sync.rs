@@ -193,7 +193,7 @@ fn response_is_preserved_completely() {
     let op = &list.ops.as_ref().unwrap()[0];
     assert_eq!(
         (list.count, op.op.as_str(), op.range),
-        (1337, "SYNC", Some((0, 1)))
+        (Some(1337), "SYNC", Some((0, 1)))
     );
 
     let rooms = read.rooms.as_ref().unwrap();

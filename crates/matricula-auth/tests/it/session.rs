@@ -487,7 +487,9 @@ fn empty_access_token_is_not_taken() {
 #[test]
 fn unusable_refresh_token_keeps_the_last() {
     let good = json!({ "access_token": "new", "token_type": "Bearer", "expires_in": 300 });
-    let mut answers = vec![good.clone()];
+    let mut without_type = good.clone();
+    without_type.as_object_mut().unwrap().remove("token_type");
+    let mut answers = vec![good.clone(), without_type];
     for odd in [
         json!(null),
         json!(""),

@@ -291,6 +291,53 @@ fn odd_rule_of_the_password_policy_is_none() {
     }
 }
 
+/// The session is there: it is not lost for a word about it.
+#[test]
+fn tokens_are_taken_with_an_odd_field() {
+    let odd = [json!(null), json!(5), json!({}), json!("")];
+    let mut answers = with_each(
+        &tokens(),
+        &[
+            ("token_type", &odd),
+            ("expires_in", &odd),
+            ("scope", &odd[..3]),
+            ("id_token", &odd),
+        ],
+    );
+    let mut without = tokens();
+    without.as_object_mut().unwrap().remove("token_type");
+    answers.push(without);
+    for answer in answers {
+        let mut server = requesting_tokens();
+        server.respond(200, &answer).respond(200, &whoami());
+        let account = server.ok();
+        assert_eq!(account.access_token, Some("acc".into()), "{answer}");
+    }
+}
+
+#[test]
+fn device_code_is_used_with_an_odd_field() {
+    let odd = [json!(null), json!(-5), json!("soon"), json!({})];
+    let answers = with_each(
+        &device_code(),
+        &[
+            ("expires_in", &odd),
+            ("interval", &odd),
+            ("verification_uri_complete", &[json!(5), json!({})]),
+        ],
+    );
+    for answer in answers {
+        let mut server = ScriptedServer::start(device_login());
+        server
+            .respond(200, &server_metadata())
+            .respond(201, &json!({ "client_id": "c1" }))
+            .respond(200, &answer);
+        server.wake();
+        server.respond(200, &tokens()).respond(200, &whoami());
+        assert!(server.ok().oauth.is_some(), "{answer}");
+    }
+}
+
 /// The specification says `FAIL_PROMPT` or `FAIL_ERROR` to these: a deliberate deviation.
 #[test]
 fn odd_identity_server_is_none() {

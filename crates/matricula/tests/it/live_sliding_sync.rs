@@ -95,7 +95,7 @@ async fn sliding_sync_shows_only_news() {
 
     let first = person.call(request.clone()).await.unwrap();
     let lists = first.lists.as_ref().unwrap();
-    assert_eq!(lists["all"].count, 1);
+    assert_eq!(lists["all"].count, Some(1));
     let op = &lists["all"].ops.as_ref().unwrap()[0];
     assert_eq!(op.op, "SYNC");
     assert_eq!(

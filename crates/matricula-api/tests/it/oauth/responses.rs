@@ -127,7 +127,14 @@ fn token_response_is_preserved() {
 
     let least = r#"{"access_token": "a", "token_type": "bearer", "expires_in": null}"#;
     let tokens = RefreshTokenGrant::read(&response(200, least)).unwrap();
-    assert_eq!(tokens, TokenResponse::new("a", "bearer"));
+    assert_eq!(tokens, TokenResponse::new("a").token_type("bearer"));
+    for odd in [
+        r#"{"access_token":"a"}"#,
+        r#"{"access_token":"a","token_type":null}"#,
+    ] {
+        let tokens = RefreshTokenGrant::read(&response(200, odd)).unwrap();
+        assert_eq!(tokens, TokenResponse::new("a"));
+    }
 }
 
 #[test]
@@ -147,10 +154,23 @@ fn device_authorization_is_preserved() {
     assert_eq!(code.extra.len(), 1);
     assert_eq!(
         (code.wait(), code.expires_in),
-        (Duration::from_secs(7), Duration::from_secs(1800))
+        (Duration::from_secs(7), Some(Duration::from_secs(1800)))
     );
-    let least = DeviceAuthorization::new("d", "u", "https://a.example", Duration::from_secs(60));
-    assert_eq!(least.wait(), Duration::from_secs(5));
+    let least = DeviceAuthorization::new("d", "u", "https://a.example");
+    assert_eq!(
+        (least.wait(), least.expires_in),
+        (Duration::from_secs(5), None)
+    );
+    for odd in [json!("soon"), json!(-1), json!({}), json!(null)] {
+        let mut answer = answer.clone();
+        answer["expires_in"] = odd.clone();
+        let code = DeviceAuthorizationRequest::read(&response(200, &answer.to_string())).unwrap();
+        assert_eq!(
+            (&*code.user_code, code.expires_in),
+            ("WDJB-MJHT", None),
+            "{odd}"
+        );
+    }
 }
 
 #[test]
@@ -264,11 +284,11 @@ fn other_oauth_failures_are_api_errors() {
 
 #[test]
 fn secrets_of_responses_are_masked() {
-    let mut tokens = TokenResponse::new(CANARY, "Bearer").refresh_token(CANARY);
+    let mut tokens = TokenResponse::new(CANARY).refresh_token(CANARY);
     tokens.extra.insert("id_token".to_owned(), CANARY.into());
     let mut client = ClientRegistration::new("c").client_secret(CANARY);
     client.registration_access_token = Some(CANARY.into());
-    let device = DeviceAuthorization::new(CANARY, "u", "https://a.example", Duration::ZERO);
+    let device = DeviceAuthorization::new(CANARY, "u", "https://a.example");
     for shown in [
         format!("{tokens:?}"),
         format!("{client:?}"),

@@ -406,10 +406,10 @@ impl OAuthLogin {
             self.conversation
                 .progress(Progress::AdminNotGranted { issuer });
         }
-        if response.token_type.eq_ignore_ascii_case("bearer") {
+        let other = |kind: &&String| !kind.is_empty() && !kind.eq_ignore_ascii_case("bearer");
+        let Some(kind) = response.token_type.as_ref().filter(other) else {
             return self.ask_who(Tokens::new(now, response));
-        }
-        let kind = &response.token_type;
+        };
         let what = format!("its OAuth 2.0 server gives tokens of the type {kind:?}");
         self.conversation
             .fail(ServerError::not_matrix(&self.server, what));

@@ -132,13 +132,16 @@ impl DeviceWait {
     pub(super) fn new(now: Timestamp, response: DeviceAuthorization) -> Self {
         /// The longest lifetime of a code, whatever the server says.
         const MAX_LIFETIME: Duration = Duration::from_secs(3600);
+        /// The lifetime of a code of which the server says none that can be read.
+        const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
+        let lifetime = response.expires_in.unwrap_or(DEFAULT_LIFETIME);
         let interval = response.wait().max(Duration::from_secs(1));
         Self {
             device_code: response.device_code,
             url: response.verification_uri,
             url_with_code: response.verification_uri_complete,
             user_code: response.user_code,
-            expires_at: now.plus(response.expires_in.min(MAX_LIFETIME)),
+            expires_at: now.plus(lifetime.min(MAX_LIFETIME)),
             interval,
             polls: 0,
             is_lost: false,

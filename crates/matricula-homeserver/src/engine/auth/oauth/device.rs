@@ -71,8 +71,9 @@ pub(crate) fn start(
     let user_code = format!("{}-{}", &letters[..4], &letters[4..]);
     let page = context.url(LINK);
     let complete = format!("{page}?code={user_code}");
-    let answer = DeviceAuthorization::new(device_code, user_code, page, LIFETIME)
+    let answer = DeviceAuthorization::new(device_code, user_code, page)
         .verification_uri_complete(complete)
+        .expires_in(LIFETIME)
         .interval(INTERVAL);
     Ok(no_store_json(200, &answer))
 }

@@ -121,7 +121,9 @@ pub(super) fn start(
 
 /// The response with new tokens.
 pub(super) fn response(tokens: Tokens, scope: &Scope) -> TokenResponse {
-    let mut response = TokenResponse::new(tokens.access, "Bearer").scope(scope.as_str().to_owned());
+    let mut response = TokenResponse::new(tokens.access)
+        .token_type("Bearer")
+        .scope(scope.as_str().to_owned());
     response.refresh_token = tokens.refresh;
     response.expires_in = tokens.lifetime;
     response
