@@ -196,6 +196,46 @@ fn the_private_homeserver_keeps_files_too() {
 }
 
 #[test]
+fn unreadable_limit_is_none() {
+    let limit = |size: &str| format!(r#"{{"m.upload.size":{size}}}"#);
+    let odd = [
+        "-1",
+        "null",
+        r#""many""#,
+        "5.5",
+        "1e400",
+        "-1e30",
+        "{}",
+        "[3]",
+        "true",
+    ];
+    let mut answers: Vec<(u16, String)> = odd.into_iter().map(|size| (200, limit(size))).collect();
+    answers.extend([
+        (200, "[]".to_owned()),
+        (200, "<html>".to_owned()),
+        (403, r#"{"errcode":"M_FORBIDDEN"}"#.to_owned()),
+        (404, String::new()),
+        (405, "no".to_owned()),
+    ]);
+    for (status, body) in answers {
+        let shown = body.clone();
+        let (server, home) = with_account(move |request| match request.path.as_str() {
+            CONFIG => answer(status, &[], &body),
+            _ => object(200, json!({ "content_uri": "mxc://b.test/AbCdEf" })),
+        });
+        home.file("cat.png", "meow");
+        home.run("media put cat.png").exit(0);
+        let paths: Vec<String> = asked(&server).into_iter().map(|one| one.path).collect();
+        assert_eq!(paths, [CONFIG, UPLOAD], "{shown}");
+    }
+    // A whole number is one however it is written.
+    let (_server, home) = with_account(move |_| answer(200, &[], limit("3.0")));
+    home.file("cat.png", "meow");
+    let ended = home.run("media put cat.png").exit(7);
+    assert!(ended.stderr.contains("takes at most 3 B"), "{ended}");
+}
+
+#[test]
 fn too_large_file_is_not_sent() {
     let (server, home) = with_account(|_| object(200, json!({ "m.upload.size": 2048 })));
     fs::write(home.files().join("cat.png"), [0; 3072]).unwrap();

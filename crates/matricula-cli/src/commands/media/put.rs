@@ -167,7 +167,8 @@ async fn send(
     Ok(sent.content_uri)
 }
 
-/// The upload limit of the server in bytes, if it has one.
+/// The upload limit of the server in bytes, if it says one that can be read. Without it, the server decides
+/// when it has the file.
 async fn most(transfer: &Transfer<'_>) -> Result<Option<u64>, CommandError> {
     match transfer.session.call(GetMediaConfig {}).await {
         Ok(config) => Ok(config.upload_size),
