@@ -39,6 +39,36 @@ fn fixtures_of_the_specification_read() {
     assert!(report.values > 150, "{}", report.values);
 }
 
+/// Answers that are told from others by their fields.
+#[test]
+fn fixtures_know_answers() {
+    for (answer, invalid) in [
+        (
+            json!({"session": "s", "flows": [{"stages": ["m.login.dummy"]}]}),
+            0,
+        ),
+        (
+            json!({"session": 5, "flows": [{"stages": [5]}, {"stages": []}], "params": {}}),
+            0,
+        ),
+        (json!({"flows": [{"type": "m.login.password"}, 5]}), 1),
+        (
+            json!({"threepids": [{"medium": "email", "address": "a@b", "added_at": "x"}]}),
+            1,
+        ),
+    ] {
+        let mut report = Report::default();
+        report.check("a", &answer);
+        assert_eq!(report.values, 1, "{answer}");
+        let findings = (
+            report.unreadable.len(),
+            report.invalid.len(),
+            report.changed.len(),
+        );
+        assert_eq!(findings, (0, invalid, 0), "{answer}");
+    }
+}
+
 #[test]
 fn fixtures_list_what_is_wrong() {
     let event = json!({"type": "m.room.member", "state_key": "@a:b", "sender": "@a:b", "event_id": "$1",
