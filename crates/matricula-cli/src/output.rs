@@ -24,12 +24,17 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        let colour = std::io::stderr().is_terminal() && no_colour_is_unset();
+        let colour = std::io::stderr().is_terminal() && may_colour();
         Self { json, colour }
     }
 
     pub(crate) fn is_json(self) -> bool {
         self.json
+    }
+
+    /// Whether messages are coloured.
+    pub(crate) fn has_colour(self) -> bool {
+        self.colour
     }
 
     /// Prints a message.
@@ -77,7 +82,7 @@ impl Output {
         if self.json {
             return self.result("", object);
         }
-        let has_colour = std::io::stdout().is_terminal() && no_colour_is_unset();
+        let has_colour = std::io::stdout().is_terminal() && may_colour();
         let text = table(rows, has_colour, width_of_stdout());
         stdout::write(text.as_bytes());
     }
@@ -147,7 +152,7 @@ pub(crate) fn print_usage(
         false => width_of_stdout(),
     };
     let text = match width {
-        Some(width) if no_colour_is_unset() => text::wrapped(&usage.ansi().to_string(), width),
+        Some(width) if may_colour() => text::wrapped(&usage.ansi().to_string(), width),
         Some(width) => text::wrapped(&usage.to_string(), width),
         None => usage.to_string(),
     };
@@ -242,8 +247,10 @@ fn table(rows: &[Row], has_colour: bool, columns: Option<usize>) -> String {
     text
 }
 
-fn no_colour_is_unset() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+/// Whether the terminal, if there is one, shows colours, and the person wants them.
+fn may_colour() -> bool {
+    let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    is_wanted && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 /// A text of a server as part of a line: one line itself, and shortened.

@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use inquire::ui::RenderConfig;
 use matricula::{
     Answer, AnswerFuture, Progress, Prompt, PromptHandler,
     core::{Timestamp, scheduler::WaitReason},
@@ -45,6 +46,9 @@ struct State {
 impl Terminal {
     pub(crate) fn new(output: Output, no_input: bool) -> Self {
         let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        if !output.has_colour() {
+            inquire::set_global_render_config(RenderConfig::empty());
+        }
         Self {
             output,
             has_person: is_terminal && !no_input && !output.is_json(),

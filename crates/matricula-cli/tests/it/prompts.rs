@@ -153,18 +153,24 @@ fn colours_can_be_switched_off() {
         REGISTER => error(403, "M_FORBIDDEN", "closed"),
         _ => matrix(request),
     });
-    let (_, seen) = on_a_terminal(
-        &Home::new(),
-        &format!("register {}", server.url),
-        &[("Your name there", ENTER), ("A password", ENTER)],
-        &[("NO_COLOR", "1")],
-    );
-    assert!(!seen.contains("\u{1b}[3"), "{seen:?}");
+    for env in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let (_, seen) = on_a_terminal(
+            &Home::new(),
+            &format!("register {}", server.url),
+            &[("Your name there", ENTER), ("A password", ENTER)],
+            &[env],
+        );
+        assert!(!seen.contains("\u{1b}[3"), "{seen:?}");
+        let (_, seen) = on_a_terminal(&Home::new(), "register --help", &[], &[env]);
+        assert!(!seen.contains('\u{1b}'), "{seen:?}");
+    }
     let line = format!("register {} --no-input", server.url);
     for (env, coloured) in [
         (&[][..], true),
         (&[("NO_COLOR", "1")], false),
         (&[("NO_COLOR", "")], true),
+        (&[("TERM", "dumb")], false),
+        (&[("TERM", "vt100")], true),
     ] {
         let (code, seen) = on_a_terminal(&Home::new(), &line, &[], env);
         assert_eq!(
