@@ -26,6 +26,8 @@ pub struct AuthFlow<'a> {
     pub(crate) connection: Connection<'a>,
     pub(crate) server: ServerInfo,
     pub(crate) conversation: AuthConversation,
+    /// Whether it signs in without a password. Then the stored one stays as good as it was.
+    pub(crate) is_without_password: bool,
 }
 
 /// The conversation that ends in the account.
@@ -107,9 +109,13 @@ impl<'a> AuthFlow<'a> {
     pub fn run(&mut self) -> impl Future<Output = Result<Account, Error>> + Send {
         boxed(async move {
             let known = self.connection.store.load_all().unwrap_or_default();
-            let account = self.run_conversation().await?;
+            let mut account = self.run_conversation().await?;
             let on_page = |pending: &PendingAuth| pending.signs_up() && pending.stage().is_some();
-            if self.pending().is_some_and(on_page) {
+            let is_sign_up_page = self.pending().is_some_and(on_page);
+            if self.is_without_password || is_sign_up_page {
+                self.keep_password(&known, &mut account)?;
+            }
+            if is_sign_up_page {
                 let is_known = known.iter().any(|one| one.user_id == account.user_id);
                 let runner = self.connection.runner.clone();
                 if is_known || has_other_devices(&runner, &account).await {
@@ -120,6 +126,24 @@ impl<'a> AuthFlow<'a> {
             }
             Ok(account)
         })
+    }
+
+    /// Stores the generated password of the account again, which the new session has replaced.
+    fn keep_password(&mut self, known: &[Account], account: &mut Account) -> Result<(), Error> {
+        let is_same = |old: &&Account| {
+            let is_same_place =
+                old.server == account.server || (!old.data.is_null() && old.data == account.data);
+            old.user_id == account.user_id && is_same_place
+        };
+        let old = known.iter().find(is_same);
+        let password = old.and_then(|old| old.password.clone());
+        if account.password.is_some() || password.is_none() {
+            return Ok(());
+        }
+        account.password = password;
+        let mut writes = WriteBatch::default();
+        account.write_to(&mut writes);
+        Ok(self.connection.store.commit(&writes)?)
     }
 
     fn run_conversation(&mut self) -> BoxFuture<'_, Result<Account, Error>> {
@@ -233,6 +257,7 @@ impl<'a> ResumeBuilder<'a> {
         boxed(async move {
             let server = ServerInfo::of(self.pending.server().clone());
             let mut pending = self.pending;
+            let is_without_password = !pending.signs_up();
             if pending.redirect_uri().is_some()
                 && let Some(browser) = self.connection.browser(&server).await?
             {
@@ -242,6 +267,7 @@ impl<'a> ResumeBuilder<'a> {
                 connection: self.connection,
                 server,
                 conversation: AuthConversation::Pending(Box::new(pending)),
+                is_without_password,
             })
         })
     }

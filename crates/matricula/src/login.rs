@@ -180,6 +180,7 @@ impl<'a> LoginBuilder<'a> {
                     .get_or_insert_with(|| account.user_id.to_string());
                 self.device.data = account.data.clone();
             }
+            let has_token = self.service.is_some() || self.token.is_some();
             let conversation = match self.chosen(&server) {
                 _ if self.service.is_some() => self.by_service(&server)?,
                 _ if self.token.is_some() => self.by_token(),
@@ -195,10 +196,12 @@ impl<'a> LoginBuilder<'a> {
                     None => self.by_password(&server).await?,
                 },
             };
+            let is_on_page = matches!(conversation, AuthConversation::Pending(_));
             Ok(AuthFlow {
                 connection: self.connection,
                 server,
                 conversation,
+                is_without_password: has_token || is_on_page,
             })
         })
     }
@@ -218,10 +221,13 @@ impl<'a> LoginBuilder<'a> {
         Err(Error::MethodUnavailable { method, why })
     }
 
-    /// Whether the user of this login is this one; without a name, it is any.
+    /// Whether the user of this login is this one; without a name, it is any. Servers lower-case names.
     fn names(&self, user_id: &UserId) -> bool {
-        let name = self.username.as_deref();
-        name.is_none_or(|name| name == user_id.localpart() || name == user_id.as_str())
+        let is_name = |name: &str| {
+            let ids = [user_id.localpart(), user_id.as_str()];
+            ids.iter().any(|id| id.eq_ignore_ascii_case(name))
+        };
+        self.username.as_deref().is_none_or(is_name)
     }
 
     /// The method that was named, else the one that a known password allows, else the server's.

@@ -219,6 +219,7 @@ impl<'a> RegisterBuilder<'a> {
                 connection: self.connection,
                 server,
                 conversation,
+                is_without_password: false,
             })
         })
     }

@@ -1,8 +1,8 @@
 //! Logging in with the builder, and opening an account that is stored.
 
 use matricula::{
-    AccountStore, Answer, AuthError, AuthMethod, Error, Prompt, RegistrationOptions, ServerInfo,
-    Session, SessionStore, Store, StoreError,
+    Account, AccountStore, Answer, AuthError, AuthMethod, Error, Prompt, RegistrationOptions,
+    ServerInfo, Session, SessionStore, Store, StoreError,
     api::client::whoami::WhoAmI,
     auth::{LoginError, OAuthLoginError, RegisterError, UiaError, tables},
     core::WriteBatch,
@@ -302,7 +302,8 @@ async fn stored_password_is_for_its_user() {
         matches!(&asked[..], [Prompt::LoginPassword { user, .. }] if user == "alice"),
         "{asked:?}"
     );
-    for name in ["bob", &bob_id] {
+    let shouted = bob_id.replace("bob", "BOB");
+    for name in ["bob", &bob_id, "Bob", "@bob", " bob ", &shouted] {
         let session = login(url)
             .username(name)
             .account(bob.clone())
@@ -310,6 +311,39 @@ async fn stored_password_is_for_its_user() {
             .unwrap();
         assert_eq!(session.account().user_id, bob.user_id);
         assert_eq!(session.account().password, bob.password);
+    }
+}
+
+/// Nothing else than a password says that another one is good: the generated one is known nowhere else.
+#[tokio::test]
+async fn login_without_a_password_keeps_the_stored_one() {
+    let mut answer = json!({
+        "user_id": "@alice:example.org", "device_id": "LAPTOP", "access_token": "syt_new"
+    });
+    for (user_id, is_kept) in [("@alice:example.org", true), ("@bob:example.org", false)] {
+        answer["user_id"] = json!(user_id);
+        let answer = answer.clone();
+        let server = Server::start(move |_| (200, answer.clone()));
+        let dir = TempDir::new().unwrap();
+        let mut store = AccountStore::new(dir.path());
+        let alice = "@alice:example.org".parse().unwrap();
+        let mut alice = Account::without_session(alice, server.url.clone(), json!(null));
+        alice.password = Some("generated".into());
+        let mut writes = WriteBatch::default();
+        alice.write_to(&mut writes);
+        store.commit(&writes).unwrap();
+        let session = login(server.url.as_str())
+            .server_info(ServerInfo::of(server.url.clone()))
+            .token("login-token")
+            .store(store.clone())
+            .await
+            .unwrap();
+        let password = session.account().password;
+        assert_eq!(password.is_some(), is_kept, "{user_id}");
+        let stored = store.account(Some(user_id)).unwrap().unwrap();
+        assert_eq!(stored, session.account());
+        let alice = store.account(Some("@alice:example.org")).unwrap().unwrap();
+        assert_eq!(alice.password, Some("generated".into()));
     }
 }
 
