@@ -140,6 +140,10 @@ pub(crate) fn account(context: &Context<'_>, name: Option<&str>) -> Result<Accou
             .account(None)?
             .ok_or_else(|| no_account(context, None));
     };
+    if name.trim().is_empty() {
+        let text = "the name of the account is empty; name one like alice";
+        return Err(CommandError::Usage(text.into()));
+    }
     let mut accounts = store.accounts_named(name)?;
     match (accounts.pop(), accounts.is_empty()) {
         (Some(account), true) => Ok(account),
@@ -197,11 +201,12 @@ pub(crate) fn address(
     if let Some(account) = stored {
         return Ok(ServerAddress::Url(account.server.clone()));
     }
-    let user = user.unwrap_or_default();
-    if !user.starts_with('@') {
-        return Err(CommandError::Usage(format!(
-            "name the server of {user}: --server example.org, or @{user}:example.org"
-        )));
+    let user = user.unwrap_or_default().trim();
+    let name = user.trim_start_matches('@');
+    match name.contains(':') {
+        true => context.address(&format!("@{name}")),
+        false => Err(CommandError::Usage(format!(
+            "name the server of {name}: --server example.org, or @{name}:example.org"
+        ))),
     }
-    context.address(user)
 }

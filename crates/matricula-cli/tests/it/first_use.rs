@@ -123,8 +123,13 @@ fn localpart_names_an_account() {
         ("logout --account bob", 0),
         ("login bob", 0),
         ("accounts forget bob --with-secrets", 0),
+        ("switch zoe:open.test", 0),
+        ("switch Zoe:OPEN.test", 0),
+        ("login zoe:open.test", 0),
+        ("login @Zoe", 0),
         ("switch bob", 4),
         ("whoami --account bo", 4),
+        ("whoami --account zoe:", 4),
         ("whoami --account @zoe:else.test", 4),
     ] {
         let ended = home.run(line).exit(code);
@@ -135,6 +140,39 @@ fn localpart_names_an_account() {
     }
     let accounts = home.run("accounts --json").exit(0).json();
     assert_eq!(accounts["accounts"].as_array().unwrap().len(), 1);
+}
+
+/// However the account is named: the password is known nowhere else.
+#[test]
+fn login_keeps_the_generated_password() {
+    let site = Site::embedded("open");
+    let home = with_account(&site, "zoe");
+    let password = home.account()["password"].clone();
+    assert!(password.is_string());
+    home.file("password", password.as_str().unwrap());
+    let server = format!("--server {}", site.url);
+    for line in [
+        "login".to_owned(),
+        "login ZOE".to_owned(),
+        "login @Zoe:open.test".to_owned(),
+        format!("login zoe {server}"),
+        format!("login Zoe {server}"),
+        format!("login @zoe {server}"),
+        format!("login @ZOE:open.test {server}"),
+        format!("login zoe:open.test {server}"),
+        "login zoe --password-file password".to_owned(),
+        "login --device-id OTHER".to_owned(),
+        "login --refresh-token".to_owned(),
+    ] {
+        home.run(&line).exit(0);
+        assert_eq!(home.account()["password"], password, "{line}");
+    }
+    let ended = home.run("login nobody").exit(2);
+    assert!(ended.stderr.contains("@nobody:example.org"), "{ended}");
+    let ended = home.run("login @nobody").exit(2);
+    assert!(ended.stderr.contains("@nobody:example.org"), "{ended}");
+    home.command("switch").word("").run().exit(2);
+    home.command("whoami --account").word(" ").run().exit(2);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::{
 use matricula_api::UserId;
 use matricula_auth::{
     Account, OAuthClient, OAuthLogin, PendingAuth, PendingPassword, PendingThreepid, Registration,
-    SsoLogin, Threepid, tables,
+    SsoLogin, Threepid, normal_user, tables,
 };
 use matricula_core::{Store, StoreError, Write, WriteBatch};
 use serde_json::Value;
@@ -95,20 +95,29 @@ impl AccountStore {
         self.parse(found, Account::from_stored)
     }
 
-    /// The accounts with this name: the account of this user ID, or all whose localpart it is, in the
-    /// order of their user IDs. The case of the letters A to Z does not matter in a localpart.
+    /// The accounts with this name, as people type it: the account of this user ID, with or without its `@`,
+    /// or all whose localpart it is, in the order of their user IDs. The case of the letters A to Z matters
+    /// only where several accounts differ in nothing else.
     ///
     /// # Errors
     /// If the file cannot be read, or has another format.
     pub fn accounts_named(&self, name: &str) -> Result<Vec<Account>, AccountStoreError> {
         let mut accounts = self.accounts()?;
-        let localpart = name.strip_prefix('@').unwrap_or(name);
-        let is_id = |account: &Account| account.user_id.as_str() == name;
-        let is_exact = accounts.iter().any(is_id);
-        accounts.retain(|account| match is_exact {
-            true => is_id(account),
-            false => account.user_id.localpart().eq_ignore_ascii_case(localpart),
+        let name = name.trim().trim_start_matches('@');
+        let typed = format!("@{name}");
+        // Servers know their names in ASCII only.
+        let user_id = match typed.is_ascii() {
+            true => typed,
+            false => normal_user(&typed),
+        };
+        accounts.retain(|account| match name.contains(':') {
+            true => account.user_id.as_str().eq_ignore_ascii_case(&user_id),
+            false => account.user_id.localpart().eq_ignore_ascii_case(name),
         });
+        let exact = |account: &Account| account.user_id.as_str() == user_id;
+        if let Some(exact) = accounts.iter().position(exact) {
+            accounts = vec![accounts.swap_remove(exact)];
+        }
         Ok(accounts)
     }
 

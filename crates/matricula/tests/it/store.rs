@@ -429,7 +429,14 @@ fn first_account_stays_the_default() {
 #[test]
 fn localpart_finds_accounts() {
     let (_dir, mut store) = store();
-    for user_id in ["@bob:a.test", "@bob:b.test", "@zoe:a.test"] {
+    for user_id in [
+        "@bob:a.test",
+        "@bob:b.test",
+        "@zoe:a.test",
+        "@Eve:a.test",
+        "@eve:a.test",
+        "@ann:xn--mnchen-3ya.test:8448",
+    ] {
         put(&mut store, user_id).unwrap();
     }
     for (name, expected) in [
@@ -439,9 +446,27 @@ fn localpart_finds_accounts() {
         ("@zoe:a.test", &["@zoe:a.test"]),
         ("bob", &["@bob:a.test", "@bob:b.test"]),
         ("@bob:b.test", &["@bob:b.test"]),
+        // As people type it.
+        (" zoe ", &["@zoe:a.test"]),
+        ("zoe:a.test", &["@zoe:a.test"]),
+        ("Zoe:A.test", &["@zoe:a.test"]),
+        ("@ann:münchen.test:8448", &["@ann:xn--mnchen-3ya.test:8448"]),
+        (
+            "ann:xn--mnchen-3ya.test:8448",
+            &["@ann:xn--mnchen-3ya.test:8448"],
+        ),
+        ("eve:a.test", &["@eve:a.test"]),
+        ("@Eve:a.test", &["@Eve:a.test"]),
+        ("EVE:a.test", &["@Eve:a.test", "@eve:a.test"]),
+        ("eve", &["@Eve:a.test", "@eve:a.test"]),
         ("@zoe:b.test", &[]),
+        ("@zoe:a.test:443", &[]),
+        ("zoe:", &[]),
         ("zo", &[]),
         ("", &[]),
+        ("@", &[]),
+        (" ", &[]),
+        (":a.test", &[]),
     ] {
         let found = store.accounts_named(name).unwrap();
         let found: Vec<&str> = found.iter().map(|one| one.user_id.as_str()).collect();

@@ -20,7 +20,8 @@ pub(super) async fn run(
             "say who signs in, like @_bridge_alice:example.org".into(),
         ));
     };
-    let stored = context.home.accounts().account(Some(user))?;
+    let mut stored = context.home.accounts().accounts_named(user)?;
+    let stored = stored.pop().filter(|_| stored.is_empty());
     let server = options.server.as_deref();
     let address = account_source::address(context, server, Some(user), stored.as_ref())?;
     let server = context.discover(address, false, &terminal).await?;

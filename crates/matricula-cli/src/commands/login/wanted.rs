@@ -58,7 +58,7 @@ pub(super) async fn choose(
 ) -> Result<Wanted, CommandError> {
     let mut server = options.server.clone();
     let user = match &options.user {
-        Some(user) => user.clone(),
+        Some(user) => as_typed(user),
         None if needs_page && server.is_some() => {
             return Ok(Wanted {
                 user: None,
@@ -80,7 +80,7 @@ pub(super) async fn choose(
         }
     };
     let mut stored = context.home.accounts().accounts_named(&user)?;
-    let is_id = user.starts_with('@') && user.contains(':');
+    let is_id = user.starts_with('@');
     if server.is_none() && !is_id {
         match stored.len() {
             0 => server = Some(ask_for_server(context, terminal, &user).await?),
@@ -101,6 +101,15 @@ pub(super) async fn choose(
         server,
         stored,
     })
+}
+
+/// A user ID, with an `@`, or a name, without one, however it was typed.
+fn as_typed(user: &str) -> String {
+    let name = user.trim().trim_start_matches('@');
+    match name.contains(':') {
+        true => format!("@{name}"),
+        false => name.to_owned(),
+    }
 }
 
 /// Whether a login without a name is for the default account. It is, unless that is signed in and the
@@ -131,10 +140,7 @@ async fn ask_for_user(
         false => ("Your user ID:", "@alice:example.org"),
     };
     loop {
-        let mut user = terminal.line(question, example).await?;
-        if user.contains(':') && !user.starts_with('@') {
-            user.insert(0, '@');
-        }
+        let user = as_typed(&terminal.line(question, example).await?);
         let is_name = !user.is_empty() && !user.contains([' ', '@', ':', '/']);
         if is_name || user.parse::<UserId>().is_ok() {
             return Ok(user);
