@@ -1,13 +1,10 @@
 //! The questions of conversations, as they are asked on a terminal.
 
-use inquire::{Confirm, InquireError, Select, Text};
+use inquire::{Confirm, InquireError, Text};
 use matricula::{Answer, Prompt, Secret, api::uia::Policy, auth::IdentityProvider};
 
-use super::questions::{another_password, label, password};
-use crate::{
-    lines::one_line,
-    output::{Output, link},
-};
+use super::questions::{another_password, choose, label, password};
+use crate::output::{Output, link};
 
 type Asked = Result<Answer, InquireError>;
 
@@ -98,10 +95,9 @@ fn code(output: Output) -> Asked {
 }
 
 fn provider(output: Output, providers: &[IdentityProvider]) -> Asked {
-    let names = providers.iter().map(|provider| one_line(&provider.name));
-    let label = label(output, "Sign in with:");
-    let chosen = Select::new(&label, names.collect()).raw_prompt()?;
-    Ok(Answer::Text(providers[chosen.index].id.as_str().into()))
+    let names = providers.iter().map(|provider| provider.name.clone());
+    let chosen = choose(output, "Sign in with:", names.collect())?;
+    Ok(Answer::Text(providers[chosen].id.as_str().into()))
 }
 
 fn terms(output: Output, policies: &[Policy]) -> Asked {

@@ -6,8 +6,12 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use inquire::{Confirm, InquireError, Password, Select, Text, formatter::StringFormatter};
+use inquire::{
+    Confirm, InquireError, Password, Select, Text, formatter::StringFormatter,
+    list_option::ListOption,
+};
 use matricula::{Secret, auth::PasswordPolicy};
+use unicode_width::UnicodeWidthStr;
 
 use super::Terminal;
 use crate::{
@@ -73,13 +77,8 @@ impl Terminal {
         question: String,
         options: Vec<String>,
     ) -> Result<usize, CommandError> {
-        let chosen = self.ask(move |output| {
-            let options: Vec<String> = options.iter().map(|option| one_line(option)).collect();
-            Select::new(&label(output, &question), options)
-                .without_filtering()
-                .raw_prompt()
-        });
-        Ok(chosen.await?.index)
+        self.ask(move |output| choose(output, &question, options))
+            .await
     }
 
     /// Asks for a new password that the policy of the server allows; `None` has one generated.
@@ -111,6 +110,41 @@ impl Terminal {
         })
         .await
     }
+}
+
+/// Asks which of these; returns its index.
+pub(super) fn choose(
+    output: Output,
+    question: &str,
+    options: Vec<String>,
+) -> Result<usize, InquireError> {
+    // The mark before an option.
+    const MARGIN: usize = 2;
+    const HELP: &str = "↑↓ to move, enter to select";
+    let width = width_of_stderr().unwrap_or(usize::MAX);
+    let mut options: Vec<String> = options.iter().map(|option| one_line(option)).collect();
+    if options.iter().any(|one| one.width() + MARGIN >= width) {
+        // The terminal would break them within words.
+        let lines = (1..).zip(&options);
+        let lines: Vec<String> = lines.map(|(at, one)| format!("{at}  {one}")).collect();
+        output.say_in_full(&lines);
+        options = (1..=options.len()).map(|at| at.to_string()).collect();
+    }
+    let label = label(output, question);
+    // The answer stands after the question, if there is room for it.
+    let shown = |chosen: ListOption<&String>| {
+        let all = [&label, chosen.value].map(|text| text.width());
+        match all.iter().sum::<usize>() + MARGIN < width {
+            true => chosen.value.clone(),
+            false => String::new(),
+        }
+    };
+    let mut select = Select::new(&label, options)
+        .without_filtering()
+        .with_formatter(&shown);
+    // It stands in brackets.
+    select.help_message = (HELP.width() + 2 < width).then_some(HELP);
+    Ok(select.raw_prompt()?.index)
 }
 
 /// The last line of a question. The lines before it are printed, because a question would break its

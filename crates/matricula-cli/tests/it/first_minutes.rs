@@ -351,3 +351,27 @@ fn words_stay_whole_on_a_narrow_terminal() {
         }
     }
 }
+
+#[test]
+fn options_stay_whole_on_a_narrow_terminal() {
+    let (site, home) = (Site::embedded("open"), Home::new());
+    for name in ["zoe", "bob-of-the-long-name"] {
+        let line = format!("register {} --username {name} --no-input", site.url);
+        home.run(&line).exit(0);
+    }
+    for (columns, option, answer) in [
+        (80, "> @bob-of-the-long-name:open.test, signed in", DOWN),
+        (45, "> @bob-of-the-long-name:open.test, signed in", DOWN),
+        // They do not fit: they are listed, and numbered.
+        (44, "1  @bob-of-the-long-name:open.test, signed\nin", DOWN),
+        (36, "1  @bob-of-the-long-name:open.test,\nsigned in", DOWN),
+    ] {
+        let answers = [("Which account?", &*format!("{answer}{ENTER}"))];
+        let (code, seen) = on_columns(columns, &home, "switch", &answers, &[]);
+        let seen = plain(&seen);
+        assert_eq!(code, 0, "{seen}");
+        assert!(seen.contains(option), "{columns}: {seen}");
+        assert!(!seen.contains("type to filter"), "{seen}");
+        assert!(seen.contains("@zoe:open.test is used"), "{columns}: {seen}");
+    }
+}
