@@ -164,7 +164,10 @@ fn sync_directory_of(path: &Path) -> io::Result<()> {
 
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let message = format!("{} cannot be removed: {error}", path.display());
+            Err(io::Error::new(error.kind(), message))
+        }
         _ => Ok(()),
     }
 }

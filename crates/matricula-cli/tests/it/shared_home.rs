@@ -74,3 +74,27 @@ fn stored_account_is_not_used_there() {
         home.run("whoami").exit(0);
     }
 }
+
+/// A link leads to where others can put another file.
+#[test]
+fn linked_account_file_is_checked_where_it_is() {
+    let server = Server::start(matrix);
+    let home = Home::new();
+    home.run(&format!("register {}", server.url)).exit(0);
+    let shared = home.files().join("shared");
+    fs::create_dir(&shared).unwrap();
+    let (here, there) = (
+        home.matricula().join("accounts.json"),
+        shared.join("a.json"),
+    );
+    fs::rename(&here, &there).unwrap();
+    std::os::unix::fs::symlink(&there, &here).unwrap();
+    home.run("whoami").exit(0);
+    for (path, mode, safe) in [(&shared, 0o777, 0o700), (&there, 0o622, 0o600)] {
+        set_mode(path, mode);
+        let ended = home.run("whoami").exit(1);
+        assert!(ended.stderr.contains("no place for secrets"), "{ended}");
+        set_mode(path, safe);
+        home.run("whoami").exit(0);
+    }
+}

@@ -24,7 +24,7 @@ pub fn check_directory(dir: &Path) -> Result<(), AccountStoreError> {
     }
 }
 
-/// Checks that other users cannot write a file of secrets, and did not make it.
+/// Checks that other users can neither write nor replace a file of secrets, and did not make it.
 pub(super) fn check_file(path: &Path) -> Result<(), AccountStoreError> {
     #[cfg(unix)]
     return unix::check_file(path);
@@ -85,6 +85,9 @@ mod unix {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             found => found.map_err(failed(path, "check"))?,
         };
+        // It may be a link to a file elsewhere.
+        let real = path.canonicalize().map_err(failed(path, "find"))?;
+        check(real.parent().unwrap_or(&real))?;
         if let Some((why, help)) = another_owner(&found, own_id()) {
             return Err(not_private(path, path, why, help));
         }
