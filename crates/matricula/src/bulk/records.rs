@@ -48,6 +48,11 @@ impl<'a> Records<'a> {
         }
     }
 
+    /// What separates fields.
+    pub(super) fn delimiter(&self) -> char {
+        self.delimiter
+    }
+
     fn record(&mut self) -> Result<Record, RowError> {
         let mut record = Record {
             line: self.line,

@@ -38,7 +38,7 @@ pub struct UserList {
 pub fn read_csv(bytes: &[u8]) -> Result<UserList, Vec<RowError>> {
     let text = text::decode(bytes).map_err(|error| vec![error])?;
     let (header, records) = open(&text).map_err(|error| vec![error])?;
-    let mut columns = Columns::read(&header)?;
+    let mut columns = Columns::read(&header, records.delimiter())?;
     let (mut rows, mut errors) = (Vec::new(), Vec::new());
     for record in records {
         let read = record.and_then(|record| columns.row(record));
@@ -119,10 +119,13 @@ enum Column {
 }
 
 /// The columns of a list, in their order.
-struct Columns(Vec<Column>);
+struct Columns {
+    columns: Vec<Column>,
+    delimiter: char,
+}
 
 impl Columns {
-    fn read(header: &Record) -> Result<Self, Vec<RowError>> {
+    fn read(header: &Record, delimiter: char) -> Result<Self, Vec<RowError>> {
         let (mut columns, mut errors) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for name in &header.fields {
@@ -147,14 +150,14 @@ impl Columns {
             errors.push(RowError::new(header.line, message));
         }
         match errors.is_empty() {
-            true => Ok(Self(columns)),
+            true => Ok(Self { columns, delimiter }),
             false => Err(errors),
         }
     }
 
     /// The names of the columns that were ignored.
     fn into_ignored(self) -> Vec<String> {
-        let columns = self.0.into_iter().enumerate();
+        let columns = self.columns.into_iter().enumerate();
         let ignored = columns.filter_map(|(index, column)| match column {
             Column::Unknown(name) => Some(name),
             Column::Nameless(true) => Some(format!("column {}", index + 1)),
@@ -165,7 +168,7 @@ impl Columns {
 
     fn row(&mut self, record: Record) -> Result<NewRow, RowError> {
         let error = |message: String| RowError::new(record.line, message);
-        let (fields, columns) = (record.fields.len(), self.0.len());
+        let (fields, columns) = (record.fields.len(), self.columns.len());
         let mut extra = record.fields.iter().skip(columns);
         if fields < columns || extra.any(|field| !field.trim().is_empty()) {
             let plural = if fields == 1 { "" } else { "s" };
@@ -174,9 +177,19 @@ impl Columns {
             )));
         }
         let mut row = NewRow::new(record.line, "");
-        for (column, field) in self.0.iter_mut().zip(&record.fields) {
+        for (column, field) in self.columns.iter_mut().zip(&record.fields) {
             let column = match column {
                 Column::Known(column) => *column,
+                // With a quote that is closed by that of another row, the rows between would be lost.
+                _ if field
+                    .lines()
+                    .skip(1)
+                    .any(|line| line.contains(self.delimiter)) =>
+                {
+                    let message = "a cell of a column that is ignored has several lines, and one reads \
+                                   like a row: is a quote misplaced? Leave the column out, or the line break";
+                    return Err(error(message.to_owned()));
+                }
                 Column::Unknown(_) => continue,
                 Column::Nameless(has_text) => {
                     *has_text |= !field.trim().is_empty();

@@ -99,6 +99,22 @@ fn misplaced_quotes_are_errors() {
             2,
             "spaces stand before",
         ),
+        // In a column that is ignored too.
+        (
+            "username,note\nqb2,\"Unclosed\nqb3,Three\"\nqb4,x\n",
+            2,
+            "one reads like a row",
+        ),
+        (
+            "username;note;\nqb2;\"Unclosed;\nqb3;Three;\nqb4;\";\n",
+            2,
+            "one reads like a row",
+        ),
+        (
+            "username\t\nqb1\t\nqb2\t\"Unclosed\nqb3\t\"\n",
+            3,
+            "one reads like a row",
+        ),
         // It is reported with the errors before it; after it, no row is known.
         (
             "username,admin\nqb1,maybe\nqb2,\"\nqb3,maybe\n",
