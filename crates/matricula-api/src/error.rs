@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use matricula_core::Response;
+use matricula_core::{Response, lossy_json};
 use serde_json::Value;
 
 use crate::{
@@ -196,8 +196,8 @@ impl MatrixError {
         let message = info.refusal().unwrap_or_default();
         let mut extra = info.extra;
         if !info.params.is_empty() {
-            // Raw JSON, which is always valid.
-            let params = serde_json::to_value(&info.params).unwrap_or_default();
+            let params = serde_json::to_string(&info.params).unwrap_or_default();
+            let params = lossy_json(&params).unwrap_or_default();
             extra.insert("params".to_owned(), params);
         }
         if let Some(session) = info.session {

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use matricula_core::Secret;
+use matricula_core::{Secret, lossy_json};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
@@ -163,8 +163,8 @@ impl UiaInfo {
     }
 
     fn param(&self, stage: &Stage, name: &str) -> Option<Value> {
-        match self.params.get(stage.as_str())?.read() {
-            Ok(Value::Object(mut params)) => params.remove(name),
+        match lossy_json(self.params.get(stage.as_str())?.json())? {
+            Value::Object(mut params) => params.remove(name),
             _ => None,
         }
     }

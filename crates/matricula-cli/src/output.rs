@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use matricula::core::lossy_json;
+use serde::Serialize;
 use serde_json::Value;
 use terminal_size::{Width, terminal_size_of};
 use unicode_width::UnicodeWidthStr;
@@ -291,6 +293,13 @@ fn is_printable(c: char) -> bool {
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
         c => !c.is_control(),
     }
+}
+
+/// What a server sent, as JSON to print. A part of it that fits no [`Value`], such as the number `1e400`, is null;
+/// `json!` would panic.
+pub(crate) fn shown_json(sent: &impl Serialize) -> Value {
+    let text = serde_json::to_string(sent).unwrap_or_default();
+    lossy_json(&text).unwrap_or_default()
 }
 
 /// A readable duration.

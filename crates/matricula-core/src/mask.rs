@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::readable_json;
+use crate::lossy_json;
 
 /// Replaces a secret in text for people to read.
 pub const MASK: &str = "***";
@@ -16,7 +16,7 @@ pub const MASK: &str = "***";
 /// Text that is not JSON is replaced whole, as its secrets cannot be found. A part of it that fits no `Value`,
 /// such as the number `1e400`, is null.
 pub fn mask_json<P: AsRef<str>>(text: &str, pointers: &[P]) -> String {
-    let Some(mut value) = readable_json::read(text) else {
+    let Some(mut value) = lossy_json(text) else {
         return MASK.to_owned();
     };
     for pointer in pointers {

@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Body, Headers, Processed, Timestamp, readable_json};
+use crate::{Body, Headers, Processed, Timestamp, lossy_json};
 
 /// The response to a job.
 #[derive(Clone, PartialEq)]
@@ -82,7 +82,7 @@ impl Response {
     /// null.
     #[doc(alias = "jsonBody")]
     pub fn json_body(&self) -> Option<Value> {
-        readable_json::read(self.body.text().ok()?)
+        lossy_json(self.body.text().ok()?)
     }
 
     /// Whether the status is below 400.

@@ -46,5 +46,6 @@ mod shared_home;
 mod terminal;
 mod terminal_session;
 mod unreachable;
+mod unreadable_parts;
 mod usage;
 mod waiting;

@@ -19,7 +19,7 @@ use matricula_auth::{
     Account, OAuthClient, OAuthLogin, PendingAuth, PendingPassword, PendingThreepid, Registration,
     SsoLogin, Threepid, normal_user, tables,
 };
-use matricula_core::{Store, StoreError, Write, WriteBatch};
+use matricula_core::{Store, StoreError, Write, WriteBatch, lossy_json};
 use serde_json::Value;
 
 use cipher::Key;
@@ -395,8 +395,9 @@ impl AccountStore {
             table.remove(&write.key);
             return Ok(());
         };
-        let value = serde_json::from_slice(value)
-            .map_err(|_| self.unreadable("a value to be written is not JSON"))?;
+        // What a server sent may have a part that fits no `Value`.
+        let value = str::from_utf8(value).ok().and_then(lossy_json);
+        let value = value.ok_or_else(|| self.unreadable("a value to be written is not JSON"))?;
         if write.table == tables::ACCOUNTS {
             self.check_same_server(&write.key, table.get(&write.key), &value)?;
         }

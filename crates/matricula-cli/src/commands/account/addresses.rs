@@ -21,7 +21,7 @@ use crate::{
         account::{Authentication, EmailAdd, EmailRemove, PhoneAdd, PhoneRemove},
     },
     error::CommandError,
-    output::quoted,
+    output::{quoted, shown_json},
     shell::shell_word,
     terminal::Terminal,
 };
@@ -47,7 +47,7 @@ pub(crate) async fn list(
         let user_id = session.account().user_id;
         context.output.say(&format!("{user_id} has no {what}"));
     }
-    let object = json!({ "addresses": addresses });
+    let object = json!({ "addresses": shown_json(&addresses) });
     if context.output.is_json() || !words.is_empty() {
         print_done(context, &session, &words, object);
     }

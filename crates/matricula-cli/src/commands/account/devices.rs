@@ -20,7 +20,7 @@ use crate::{
         account::{DeviceRename, Devices, DevicesCommand, DevicesDelete},
     },
     error::CommandError,
-    output::quoted,
+    output::{quoted, shown_json},
     shell::shell_word,
     terminal::Terminal,
     text::columns,
@@ -42,7 +42,7 @@ async fn list(context: &Context<'_>, of: AccountArg) -> Result<(), CommandError>
     let this = session.account().device_id;
     let this = this.as_deref();
     let rows: Vec<[String; 2]> = devices.iter().map(|device| row(device, this)).collect();
-    let object = json!({ "devices": devices, "this_device": this });
+    let object = json!({ "devices": shown_json(&devices), "this_device": this });
     print_done(context, &session, &columns(&rows), object);
     Ok(())
 }

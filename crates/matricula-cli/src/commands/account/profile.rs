@@ -23,7 +23,7 @@ use crate::{
         media::{self, Upload},
     },
     error::CommandError,
-    output::{link, quoted},
+    output::{link, quoted, shown_json},
 };
 
 pub(crate) async fn show(context: &Context<'_>, of: AccountArg) -> Result<(), CommandError> {
@@ -76,7 +76,7 @@ pub(crate) async fn show(context: &Context<'_>, of: AccountArg) -> Result<(), Co
         "devices": devices.len(),
         "display_name": profile.displayname,
         "avatar_url": profile.avatar_url,
-        "addresses": addresses,
+        "addresses": shown_json(&addresses),
         "account_page": page,
         "password_kept": is_kept,
         "guest": account.is_guest,

@@ -12,6 +12,7 @@ use super::{arguments, caller::Caller, endpoints, full_name, name, show_command}
 use crate::{
     commands::{Context, account_source},
     error::{CommandError, exit_code},
+    output::shown_json,
     shell::shell_word,
 };
 
@@ -146,8 +147,8 @@ fn details(endpoint: &AnyEndpoint, error: &ApiError) -> Value {
             details["status"] = json!(401);
             details["session"] = json!(info.session);
             details["flows"] = info.flows.iter().map(|flow| json!(flow.stages)).collect();
-            details["completed"] = json!(info.completed);
-            details["params"] = json!(info.params);
+            details["completed"] = shown_json(&info.completed);
+            details["params"] = shown_json(&info.params);
             details["errcode"] = json!(info.errcode);
         }
         ApiError::RateLimited { retry_after, error } => {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::try_methods::{Attempts, Guest};
 use crate::{
     error::{CommandError, exit_code},
-    output::{Output, Row, Style, link},
+    output::{Output, Row, Style, link, shown_json},
     text::count,
 };
 
@@ -36,10 +36,10 @@ impl Table {
             "login_flows": info.login_flows,
             "oauth_issuer": info.oauth_issuer,
             "oauth": info.oauth,
-            "registration": info.registration,
+            "registration": shown_json(&info.registration),
             "ways": ways,
             "password_policy": info.password_policy,
-            "capabilities": info.capabilities,
+            "capabilities": shown_json(&info.capabilities),
             "tried": info.tried,
         });
         if let Some(what) = &info.oauth_trouble {

@@ -11,7 +11,7 @@ const MAX_DEPTH: u8 = 32;
 /// The JSON of a text; `None` if it is not JSON. One part that fits no `Value` does not hide the rest: a number
 /// that is out of range, or a list that is nested too deeply, is read as null, and half of a surrogate pair as
 /// the replacement character.
-pub(crate) fn read(text: &str) -> Option<Value> {
+pub fn lossy_json(text: &str) -> Option<Value> {
     let fits = serde_json::from_str(text);
     fits.ok().or_else(|| {
         let whole: &RawValue = serde_json::from_str(text).ok()?;
