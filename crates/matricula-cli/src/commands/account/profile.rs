@@ -33,9 +33,9 @@ pub(crate) async fn show(context: &Context<'_>, of: AccountArg) -> Result<(), Co
     let devices = session.devices().await.map_err(failed)?;
     let addresses = match session.addresses().await {
         Ok(addresses) => addresses,
-        // An OAuth 2.0 server manages the addresses of its accounts.
+        // An OAuth 2.0 server manages the addresses of its accounts, and some servers have none.
         Err(matricula::Error::Api(ApiError::Matrix(error)))
-            if error.code == ErrorCode::Unrecognized =>
+            if error.code == ErrorCode::Unrecognized || error.status == 404 =>
         {
             Vec::new()
         }
