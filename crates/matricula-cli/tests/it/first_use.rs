@@ -461,6 +461,16 @@ fn device_has_a_name() {
     assert!(name(&home).starts_with("matricula on "), "{}", name(&home));
     home.run("login --device-id NEW --device-name mine").exit(0);
     assert_eq!(name(&home), "mine");
+    // The device is used again.
+    for (line, expected) in [
+        ("login --device-name other", "other"),
+        ("login", "other"),
+        ("login --device-id NEW --device-name third", "third"),
+        ("login --refresh-token --device-name fourth", "fourth"),
+    ] {
+        home.run(line).exit(0);
+        assert_eq!(name(&home), expected, "{line}");
+    }
 }
 
 #[test]

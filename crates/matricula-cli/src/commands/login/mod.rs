@@ -64,9 +64,10 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     let account = if method == AuthMethod::Password {
         password::log_in(context, &terminal, &target, given).await?
     } else {
-        page::log_in(context, &mut terminal, target, method).await?
+        page::log_in(context, &mut terminal, &target, method).await?
     };
     replaced::end_session(context, &before, &account).await;
+    replaced::name_device(context, &target.options, &before, &account).await;
     account_output::print_signed_in(context, &account)
 }
 

@@ -13,7 +13,7 @@ use crate::{
 pub(super) async fn log_in(
     context: &Context<'_>,
     terminal: &mut Terminal,
-    target: Target,
+    target: &Target,
     method: AuthMethod,
 ) -> Result<Account, CommandError> {
     // Without a terminal, a page is opened only because its method was named.
@@ -28,7 +28,8 @@ pub(super) async fn log_in(
     }
     let mut flow = builder.start().await?;
     let account = resume::finish(context, &mut flow, terminal).await?;
-    if let Some(user) = target.user.filter(|user| !is_named(&account, user)) {
+    let user = target.user.as_ref();
+    if let Some(user) = user.filter(|user| !is_named(&account, user)) {
         context.output.warn(&format!(
             "the page signed in {}, and not {user}",
             account.user_id

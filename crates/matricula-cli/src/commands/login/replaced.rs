@@ -1,8 +1,14 @@
-//! The session that a login has replaced in the store. Without its token, no command could end it.
+//! The session that a login has replaced in the store, without whose token no command could end it; and the
+//! device that it has used again.
 
 use matricula::{Account, Session, runner::SystemClock};
 
-use crate::{commands::Context, error::CommandError, shell::shell_word};
+use crate::{
+    args::Login,
+    commands::{Context, account_source},
+    error::CommandError,
+    shell::shell_word,
+};
 
 /// Ends each session that the store had before and has no more.
 pub(super) async fn end_sessions(
@@ -45,5 +51,29 @@ pub(super) async fn end_session(context: &Context<'_>, before: &[Account], now: 
                  {delete}"
             ));
         }
+    }
+}
+
+/// Gives a device that was used again the name that was asked for: a server names only new ones.
+pub(super) async fn name_device(
+    context: &Context<'_>,
+    wanted: &Login,
+    before: &[Account],
+    now: &Account,
+) {
+    let (Some(name), Some(device)) = (&wanted.device_name, &now.device_id) else {
+        return;
+    };
+    let is_this = |one: &Account| one.user_id == now.user_id && one.device_id == now.device_id;
+    let may_be_old = wanted.device_id.is_some() || before.iter().any(is_this);
+    // An OAuth 2.0 login has named its device.
+    if !may_be_old || now.oauth.is_some() {
+        return;
+    }
+    let session = account_source::in_account(context, now.clone());
+    if let Err(error) = session.rename_device(device, name).await {
+        context.output.warn(&format!(
+            "the device {device} is not called {name}: {error}; account devices rename does it later"
+        ));
     }
 }
