@@ -265,12 +265,12 @@ impl BulkRegistration {
     /// that of an account which existed: so it is not the run's account, and no undo deactivates it.
     fn other_name(&self, index: usize, user_id: &UserId) -> Option<String> {
         let name = self.log.entries[index].row.localpart();
+        let server_name = user_id.server_name();
         let is_here = match &self.credentials {
-            AdminCredentials::Admin(account) => {
-                user_id.server_name() == account.user_id.server_name()
-            }
-            // The name of the server is not known before its first answer.
-            _ => true,
+            AdminCredentials::Admin(account) => server_name == account.user_id.server_name(),
+            AdminCredentials::SharedSecret { server, .. }
+            | AdminCredentials::Token { server, .. }
+            | AdminCredentials::Appservice { server, .. } => server.may_be_named(server_name),
         };
         (user_id.localpart() != name || !is_here).then(|| {
             format!("the server made the account {user_id} instead of {name}; look at it there")
