@@ -19,8 +19,6 @@ pub struct Response {
     body: Body,
     operation_id: Cow<'static, str>,
     data: Value,
-    /// When it arrived, if the server does not say when it sent it and that matters.
-    received_at: Option<Timestamp>,
 }
 
 impl Response {
@@ -33,15 +31,23 @@ impl Response {
             body,
             operation_id: Cow::Borrowed(""),
             data: Value::Null,
-            received_at: None,
         }
     }
 
     /// The response, which arrived at this time. That takes the place of a `Date` that the server leaves
-    /// out (RFC 9110, section 6.6.1).
+    /// out (RFC 9110, section 6.6.1), if it matters.
     pub(crate) fn received(mut self, now: Timestamp) -> Self {
         let needs_date = self.header("retry-after").is_some() && self.header("date").is_none();
-        self.received_at = needs_date.then_some(now);
+        let now = UNIX_EPOCH.checked_add(Duration::from_millis(now.as_millis()));
+        // A later year than 9999 has no HTTP date.
+        let has_date = |now: &SystemTime| {
+            let since = now.duration_since(UNIX_EPOCH);
+            since.is_ok_and(|it| it.as_secs() < 253_402_300_800)
+        };
+        if let Some(now) = now.filter(|now| needs_date && has_date(now)) {
+            let date = httpdate::fmt_http_date(now);
+            self.headers.push((Cow::Borrowed("date"), date));
+        }
         self
     }
 
@@ -131,8 +137,8 @@ impl Response {
 
     /// How long the server asks to wait: `Retry-After`, else the body's `retry_after_ms`.
     ///
-    /// A `Retry-After` with a date is compared with the response's own `Date`; without one, with the time at
-    /// which a scheduler got the response. Fractions are rounded up. What cannot be read counts as absent.
+    /// A `Retry-After` with a date is compared with the response's own `Date`; a scheduler
+    /// adds the time at which it got the response where there is none. Fractions are rounded up. What cannot be read counts as absent.
     pub fn retry_after(&self) -> Option<Duration> {
         self.header("retry-after")
             .and_then(|value| self.wait_in_header(value.trim()))
@@ -145,10 +151,7 @@ impl Response {
             return Some(Duration::from_secs(seconds));
         }
         let until = date(value)?;
-        let now = match (self.header("date"), self.received_at) {
-            (Some(sent_at), _) => date(sent_at.trim())?,
-            (None, now) => UNIX_EPOCH.checked_add(Duration::from_millis(now?.as_millis()))?,
-        };
+        let now = date(self.header("date")?.trim())?;
         // A date in the past asks for no wait.
         Some(until.duration_since(now).unwrap_or_default())
     }
