@@ -115,7 +115,7 @@ fn avatar_is_uploaded_from_a_file() {
 
 #[test]
 fn refused_picture_leaves_the_avatar() {
-    for (status, code) in [(413, 7), (403, 7), (500, 1), (404, 1)] {
+    for (status, code) in [(413, 7), (403, 7), (500, 3), (404, 1)] {
         let server = Server::start(move |request| match request.path.as_str() {
             path if path.ends_with("/upload") => error(status, "M_UNKNOWN", "no"),
             _ => matrix(request),
