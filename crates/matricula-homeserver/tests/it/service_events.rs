@@ -65,7 +65,7 @@ fn service_gets_what_concerns_it() {
     let alice = home.sign_up("alice");
     let body = json!({ "preset": "public_chat" });
     let room = text(&home.post_as(&alice.token, CREATE, body).ok(), "room_id");
-    assert_eq!(take(&mut home), None, "it is none of its rooms");
+    assert_eq!(take(&mut home), None, "the room has no user of the service");
 
     let ghost = json!({ "type": "m.login.application_service", "username": "_irc_bob",
         "inhibit_login": true });

@@ -39,7 +39,7 @@ fn fixtures_of_the_specification_read() {
     assert!(report.values > 150, "{}", report.values);
 }
 
-/// Answers that are told from others by their fields.
+/// Answers that their fields tell apart.
 #[test]
 fn fixtures_know_answers() {
     for (answer, invalid) in [

@@ -122,8 +122,8 @@ pub(crate) fn reactivate(tx: &Transaction<'_>, user: i64, hash: &str) -> rusqlit
 }
 
 /// Deactivates an account whose devices are deleted already, and deletes everything else that could give
-/// access to it. The localpart stays taken. Unless the account is erased, a login with its password is
-/// told that it is deactivated.
+/// access to it. The localpart stays taken. Unless the account is erased, a login with its password
+/// learns that it is deactivated.
 pub(crate) fn deactivate(tx: &Transaction<'_>, user: i64, is_erased: bool) -> rusqlite::Result<()> {
     let sql = "UPDATE users SET password_hash = iif(?2, NULL, password_hash), is_deactivated = 1
          WHERE id = ?1";
