@@ -137,8 +137,9 @@ impl Response {
 
     /// How long the server asks to wait: `Retry-After`, else the body's `retry_after_ms`.
     ///
-    /// A `Retry-After` with a date is compared with the response's own `Date`; a scheduler
-    /// adds the time at which it got the response where there is none. Fractions are rounded up. What cannot be read counts as absent.
+    /// A `Retry-After` with a date is compared with the response's own `Date`. A scheduler adds the time of
+    /// arrival as `Date` if the server sent none. Fractions are rounded up. What cannot be read counts as
+    /// absent.
     pub fn retry_after(&self) -> Option<Duration> {
         self.header("retry-after")
             .and_then(|value| self.wait_in_header(value.trim()))

@@ -215,7 +215,7 @@ fn account_is_found_after_a_refusal() {
         assert!(words.contains("the server's words"), "{words}");
         assert_eq!(stored(&server), None);
 
-        // There is none.
+        // The account does not exist.
         let mut server = refused();
         server.answer(403, &error_body("M_FORBIDDEN"));
         assert!(

@@ -468,7 +468,7 @@ fn ended_session_sends_nothing() {
     assert!(called.sent.is_empty());
 }
 
-/// A success without a token is none: the old pair stays.
+/// A success without a token does not count: the old pair stays.
 #[test]
 fn empty_access_token_is_not_taken() {
     for empty in ["", " ", "\n"] {

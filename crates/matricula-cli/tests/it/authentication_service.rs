@@ -592,11 +592,7 @@ fn application_service_acts_with_its_token() {
             server.url
         );
         let ended = home.run(&line).exit(7);
-        assert!(
-            ended
-                .stderr
-                .contains("act as them with the token of the service"),
-            "{ended}"
-        );
+        let words = "act as them with the token of the service";
+        assert!(ended.stderr.contains(words), "{ended}");
     }
 }

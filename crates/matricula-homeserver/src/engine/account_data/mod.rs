@@ -236,7 +236,7 @@ pub(crate) fn blocks_invites(
         .is_some_and(|it| it == "block"))
 }
 
-/// The content of a type; empty where there is none.
+/// The content of a type; an empty object if nothing is stored.
 fn object(
     context: &RequestContext<'_>,
     user: i64,

@@ -97,8 +97,8 @@ pub(super) fn room_version(
         .map_err(|error| HandlerError::Internal(Box::new(error)))
 }
 
-/// Forms an event. `room` is none for the first event of a room whose id is made from it; `new.room` is
-/// not read then.
+/// Forms an event. `room` is `None` for the first event of a room whose id is made from it. Then `new.room`
+/// is not read.
 pub(super) fn form_event(
     context: &RequestContext<'_>,
     cx: &mut StepContext<'_>,

@@ -110,7 +110,7 @@ pub(super) fn may(
     Ok(room_power(context, room)?.may(user.as_str(), action))
 }
 
-/// A member who may invite others; none where there is none.
+/// A member who may invite others, if the room has one.
 pub(super) fn inviter(
     context: &RequestContext<'_>,
     room: &RoomId,

@@ -22,7 +22,7 @@ pub(crate) fn event_position(
 /// The thread of an event: [`MAIN`], or the id of the event that the thread is about. That event itself is
 /// in [`MAIN`].
 pub(crate) fn of_event(tx: &Transaction<'_>, room: &str, event: &str) -> rusqlite::Result<String> {
-    // A relation that is not text is none.
+    // A relation that is not text does not count.
     let sql = r#"SELECT content ->> '$."m.relates_to".rel_type', content ->> '$."m.relates_to".event_id'
          FROM events WHERE id = ?1 AND room = ?2
              AND json_type(content, '$."m.relates_to".rel_type') = 'text'
